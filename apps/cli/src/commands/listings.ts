@@ -1,0 +1,100 @@
+import type { ListedWorker } from '@cloister/sdk';
+import type { Command } from 'commander';
+import { resolveApp } from '../appName.ts';
+import { print, stepLines } from '../output.ts';
+import { type NetworkOptions, openAccount, openClient } from '../settings.ts';
+
+type Options = NetworkOptions & { json?: boolean; owner?: string; explain?: boolean };
+
+export function listingCommands(program: Command): void {
+  program
+    .command('workers')
+    .description('every worker that a gateway lists, its evidence verified here and now')
+    .option('--explain', 'print every check')
+    .action(async (_: unknown, command: Command) => {
+      const options = command.optsWithGlobals<Options>();
+      const client = await openClient(options);
+      const workers = await client.workers();
+      const rows = workers.map(describe);
+      print(options, rows, () => {
+        if (rows.length === 0) return 'No gateway lists a worker.';
+        return rows.map((row) => (options.explain ? `${line(row)}\n${stepLines(row.steps)}` : line(row))).join('\n');
+      });
+    });
+
+  program
+    .command('apps')
+    .description('the apps of an account')
+    .option('--owner <address>', 'default: your own')
+    .action(async (_: unknown, command: Command) => {
+      const options = command.optsWithGlobals<Options>();
+      const client = await openClient(options);
+      const owner = options.owner ?? (await openAccount(options)).address;
+      const apps = await client.apps(owner.toLowerCase() as `0x${string}`);
+      print(options, apps, () =>
+        apps.length === 0
+          ? `No apps of ${owner}.`
+          : apps
+              .map(
+                ({ app, name, version, manifestId }) =>
+                  `${(name ?? '(manifest unavailable)').padEnd(24)} v${version}  ${app}  manifest ${manifestId.slice(0, 14)}…`,
+              )
+              .join('\n'),
+      );
+    });
+
+  program
+    .command('logs')
+    .description('what your app printed, from each worker that runs it; asked and answered sealed')
+    .argument('<app>', 'app id, or name')
+    .action(async (app: string, _: unknown, command: Command) => {
+      const options = command.optsWithGlobals<Options>();
+      const client = await openClient(options);
+      const logs = await client.logs(await resolveApp(app, options), await openAccount(options));
+      print(options, logs, () => {
+        const lines = logs.flatMap(({ workerId, lines: own }) =>
+          own.map((line) => ({ ...line, worker: workerId.slice(0, 10) })),
+        );
+        lines.sort((left, right) => left.timeMs - right.timeMs);
+        if (lines.length === 0) return 'Nothing was printed yet.';
+        return lines
+          .map(
+            ({ timeMs, worker, level, message }) =>
+              `${new Date(timeMs).toISOString()} ${worker} ${level.padEnd(5)} ${message}`,
+          )
+          .join('\n');
+      });
+    });
+}
+
+function describe(worker: ListedWorker) {
+  const { announcement, gateway, verified, refusal } = worker;
+  const common = { workerId: announcement.workerId, gateway };
+  if (verified === undefined)
+    return {
+      ...common,
+      ok: false as const,
+      refusal: { code: refusal.code, message: refusal.message },
+      steps: refusal.steps,
+    };
+  const { operator, receiptSigner, claims, leaseUntil, steps } = verified;
+  const { tcbStatus, platformId, imageId, simulated } = claims;
+  return {
+    ...common,
+    ok: true as const,
+    operator,
+    receiptSigner,
+    leaseUntil,
+    tcbStatus,
+    platformId,
+    imageId,
+    simulated,
+    steps,
+  };
+}
+
+function line(row: ReturnType<typeof describe>): string {
+  return row.ok
+    ? `✓ ${row.workerId}  TCB ${row.tcbStatus}${row.simulated ? '  SIMULATED' : ''}`
+    : `✗ ${row.workerId}  ${row.refusal.message}`;
+}

@@ -1,0 +1,44 @@
+import { readFileSync } from 'node:fs';
+import { CloisterError, describeError } from '@cloister/core';
+import { Command } from 'commander';
+import { callCommand } from './commands/call.ts';
+import { deployCommand } from './commands/deploy.ts';
+import { devCommand } from './commands/dev.ts';
+import { listingCommands } from './commands/listings.ts';
+import { networkCommands } from './commands/network.ts';
+import { verifyCommand } from './commands/verify.ts';
+import { verifyEvidenceCommand } from './commands/verifyEvidence.ts';
+import { note, stepLines, toJson } from './output.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+const program = new Command('cloister')
+  .description('Run private code on TEE machines of others, and check who computed what.')
+  .version(version)
+  .option('--json', 'results as JSON, one line')
+  .option('--network <file>', 'network file (default: the nearest .cloister/network.json, or that of npm start)')
+  .option('--key <file>', 'private key of your account')
+  .showHelpAfterError('(cloister --help lists the commands)');
+
+networkCommands(program);
+deployCommand(program);
+callCommand(program);
+verifyCommand(program);
+listingCommands(program);
+devCommand(program);
+verifyEvidenceCommand(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  const steps = error instanceof Error && 'steps' in error && Array.isArray(error.steps) ? error.steps : undefined;
+  if (program.opts<{ json?: boolean }>().json) {
+    const described = error instanceof CloisterError ? error.toJSON() : { message: describeError(error) };
+    process.stdout.write(`${toJson({ ok: false, error: described, ...(steps === undefined ? {} : { steps }) })}\n`);
+  } else {
+    if (steps !== undefined) note(stepLines(steps));
+    note(`cloister: ${describeError(error)}`);
+  }
+  process.exitCode = 1;
+}

@@ -1,0 +1,180 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createWriteStream, mkdirSync, type WriteStream } from 'node:fs';
+import path from 'node:path';
+import { CloisterError, sleep, withDeadline } from '@cloister/core';
+
+export type ChildSpec = {
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly logFile: string;
+  readonly cwd: string;
+  /** Resolves once the process does its work; reads its standard output by itself where needed. */
+  readonly ready: (child: ChildProcess, signal: AbortSignal) => Promise<Record<string, unknown>>;
+  /** How it is asked to end; SIGKILL follows after `stopWithinMs`. */
+  readonly stopSignal?: NodeJS.Signals;
+  readonly stopWithinMs?: number;
+  readonly readyWithinMs?: number;
+};
+
+export type ChildEvents = {
+  /** It ended by itself and is being started again. */
+  onRestart(name: string, reason: string): void;
+  /** It ended too often: the network can't go on. */
+  onGiveUp(name: string, reason: string): void;
+  onReady(name: string, ready: Record<string, unknown>, restarted: boolean): void;
+};
+
+const maxRestarts = 10;
+const restartWindowMs = 60_000;
+
+/**
+ * One process of the network, started again when it ends by itself. It has a process group of its own, so that Ctrl-C
+ * reaches only us and everything ends in order. Its standard input is a pipe that we hold: when we are gone, however
+ * that happened, it reads the end and stops.
+ */
+export class Child {
+  readonly spec: ChildSpec;
+  readonly #events: ChildEvents;
+  #process: ChildProcess | undefined;
+  #stopping = false;
+  #log: WriteStream | undefined;
+  #restarts: number[] = [];
+  #exited: Promise<void> = Promise.resolve();
+  #tail = '';
+
+  constructor(spec: ChildSpec, events: ChildEvents) {
+    this.spec = spec;
+    this.#events = events;
+  }
+
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  /** Starts it and waits until it is ready. Throws CHILD_ENDED with its last lines, CHILD_NOT_READY. */
+  async start(signal: AbortSignal): Promise<Record<string, unknown>> {
+    mkdirSync(path.dirname(this.spec.logFile), { recursive: true });
+    this.#log ??= createWriteStream(this.spec.logFile, { flags: 'a' });
+    const { command, args, cwd } = this.spec;
+    const child = spawn(command, args, { cwd, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+    this.#process = child;
+    child.stdin?.on('error', () => {});
+    this.#tail = '';
+    const keep = (chunk: Buffer) => {
+      this.#log?.write(chunk);
+      this.#tail = (this.#tail + chunk.toString()).slice(-4_000);
+    };
+    child.stdout?.on('data', keep);
+    child.stderr?.on('data', keep);
+    let ended: (reason: string) => void = () => {};
+    const failed = new Promise<never>((_, reject) => {
+      ended = (reason) => reject(new ChildError('CHILD_ENDED', this.spec.name, reason, this.#lastWords()));
+    });
+    failed.catch(() => {});
+    this.#exited = new Promise((resolve) => {
+      const over = (reason: string) => {
+        ended(reason);
+        resolve();
+      };
+      child.once('error', (error) => over(error.message));
+      child.once('exit', (code, signalName) => over(signalName ?? `exit code ${code}`));
+    });
+    const timeoutMs = this.spec.readyWithinMs ?? 60_000;
+    const ready = await withDeadline({ timeoutMs, signal, what: `Starting ${this.spec.name}` }, (inner) =>
+      Promise.race([this.spec.ready(child, inner), failed]),
+    );
+    this.#events.onReady(this.spec.name, ready, this.#restarts.length > 0);
+    child.once('exit', (code, signalName) => {
+      if (!this.#stopping) void this.#again(signalName ?? `exit code ${code}`, signal);
+    });
+    return ready;
+  }
+
+  /** Ends it for good: asks, then kills. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    const child = this.#process;
+    if (child !== undefined && child.exitCode === null && child.signalCode === null) {
+      child.kill(this.spec.stopSignal ?? 'SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), this.spec.stopWithinMs ?? 12_000);
+      await this.#exited;
+      clearTimeout(timer);
+    }
+    this.#log?.end();
+  }
+
+  async #again(reason: string, signal: AbortSignal): Promise<void> {
+    for (let why = reason; !this.#stopping && !signal.aborted; ) {
+      const now = Date.now();
+      this.#restarts = [...this.#restarts.filter((at) => now - at < restartWindowMs), now];
+      if (this.#restarts.length > maxRestarts)
+        return this.#events.onGiveUp(this.spec.name, `${why}; ${this.#lastWords()}`);
+      try {
+        await sleep(Math.min(5_000, 200 * 2 ** (this.#restarts.length - 1)), signal);
+        if (this.#stopping) return;
+        this.#events.onRestart(this.spec.name, why);
+        await this.start(signal);
+        return;
+      } catch (error) {
+        if (signal.aborted || this.#stopping) return;
+        why = error instanceof Error ? error.message : String(error);
+      }
+    }
+  }
+
+  /** The last line that says something, for the one line that the user gets. */
+  #lastWords(): string {
+    const lines = this.#tail.trim().split('\n').slice(-6);
+    const errors = lines.flatMap((line) => {
+      try {
+        const parsed = JSON.parse(line) as { level?: string; msg?: string };
+        return parsed.level === 'error' && parsed.msg ? [parsed.msg] : [];
+      } catch {
+        return [];
+      }
+    });
+    return errors.at(-1) ?? lines.at(-1) ?? 'it printed nothing';
+  }
+}
+
+/** Waits for the line {"ready":true,…} that our own processes print. */
+export function readyLine(child: ChildProcess, signal: AbortSignal): Promise<Record<string, unknown>> {
+  return new Promise((resolve, reject) => {
+    let buffer = '';
+    const onData = (chunk: Buffer) => {
+      buffer += chunk.toString();
+      for (let end = buffer.indexOf('\n'); end >= 0; end = buffer.indexOf('\n')) {
+        const line = buffer.slice(0, end);
+        buffer = buffer.slice(end + 1);
+        const parsed = tryParse(line);
+        if (parsed?.ready === true) {
+          child.stdout?.off('data', onData);
+          resolve(parsed);
+        }
+      }
+    };
+    child.stdout?.on('data', onData);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}
+
+function tryParse(line: string): Record<string, unknown> | undefined {
+  try {
+    return JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    return undefined;
+  }
+}
+
+export class ChildError extends CloisterError<'CHILD_ENDED'> {
+  override readonly name = 'ChildError';
+  constructor(code: 'CHILD_ENDED', name: string, reason: string, lastWords: string) {
+    super({
+      code,
+      message: `${name} ended while starting (${reason}): ${lastWords}`,
+      meta: { name },
+      hint: 'Its log stands in the data folder under logs/',
+    });
+  }
+}

@@ -1,0 +1,100 @@
+import {
+  allowConfigCall,
+  allowImageCall,
+  type ChainAccount,
+  ChainView,
+  type DeployedNetwork,
+  deployNetwork,
+  type GovernedCall,
+  governAtOnce,
+  RegistryReader,
+  revokeImageCall,
+  setVerifierCall,
+  workerRegistryAbi,
+} from '@cloister/chain';
+import { type Hex, type NetworkFile, networkFileId, parseNetworkFile, teeTypes, zeroAddress } from '@cloister/core';
+import { toHex } from '@cloister/crypto';
+import { createTestClient, http, parseEther } from 'viem';
+import { type DevnetState, everyAccount } from './dataFolder.ts';
+
+export const chainId = 31337;
+
+/** Play money for the chain's fees. */
+export async function fundAccounts(rpc: string, state: DevnetState): Promise<void> {
+  const client = createTestClient({ mode: 'anvil', transport: http(rpc) });
+  for (const { address } of everyAccount(state.accounts)) await client.setBalance({ address, value: parseEther('1000') });
+}
+
+/** Deploys the network's contracts where they don't stand yet. `rootKey`: the DEV root's P-256 key, x ‖ y. */
+export function deployContracts(
+  deployer: ChainAccount,
+  rpc: string,
+  state: DevnetState,
+  rootKey: Uint8Array,
+  onDeployed: () => void,
+): Promise<DeployedNetwork> {
+  return deployNetwork(
+    deployer,
+    rpc,
+    {
+      chainId,
+      timelockDelaySeconds: 0n,
+      proposer: deployer.address,
+      allocation: [{ holder: deployer.address, amount: parseEther('1000000') }],
+      genesis: BigInt(state.genesis),
+      epochLengthSeconds: 60,
+      roundLengthSeconds: 30,
+      maxAttestedBlockAge: 256,
+      leaseDurationSeconds: 3_600,
+      simulatedRoot: { x: BigInt(toHex(rootKey.subarray(0, 32))), y: BigInt(toHex(rootKey.subarray(32, 64))) },
+    },
+    onDeployed,
+  );
+}
+
+/** The network file of this folder: the same at every start, since ports, contracts and root are. */
+export function networkFileOf(
+  deployed: DeployedNetwork,
+  rpc: string,
+  gateway: string,
+  root: { readonly spkiSha256: Hex; readonly name: string },
+): NetworkFile {
+  const { timelock, phaToken, imageRegistry, workerRegistry, appRegistry } = deployed;
+  return parseNetworkFile({
+    format: 'cloister-network-1',
+    name: 'devnet',
+    chainId,
+    contracts: { timelock, phaToken, imageRegistry, workerRegistry, appRegistry },
+    rpcs: [rpc],
+    gateways: [gateway],
+    trustRoots: [{ tee: 'tdx', spkiSha256: root.spkiSha256, simulated: true, name: root.name }],
+    networkKeys: null,
+    simulated: true,
+  });
+}
+
+/** Brings the governed rules to what this start needs. The image of an earlier start is taken back if the worker has changed. */
+export async function setRules(
+  deployer: ChainAccount,
+  rpc: string,
+  deployed: DeployedNetwork,
+  network: NetworkFile,
+  images: { readonly now: Hex; readonly before: Hex | null },
+): Promise<void> {
+  const { imageRegistry, workerRegistry, timelock } = network.contracts;
+  const registry = new RegistryReader(new ChainView({ chainId, rpcs: [rpc] }), network.contracts);
+  const calls: GovernedCall[] = [];
+  const verifier = await registry.view.read({
+    address: workerRegistry,
+    abi: workerRegistryAbi,
+    functionName: 'verifierOf',
+    args: [teeTypes.tdx],
+  });
+  if (verifier === zeroAddress) calls.push(setVerifierCall(workerRegistry, teeTypes.tdx, deployed.unsafeSimulatedVerifier));
+  if (!(await registry.imageAllowed(images.now))) calls.push(allowImageCall(imageRegistry, images.now, 'devnet worker'));
+  if (images.before !== null && images.before !== images.now && (await registry.imageAllowed(images.before)))
+    calls.push(revokeImageCall(imageRegistry, images.before));
+  const configId = networkFileId(network);
+  if (!(await registry.configAllowed(configId))) calls.push(allowConfigCall(imageRegistry, configId));
+  await governAtOnce(deployer, rpc, timelock, calls);
+}

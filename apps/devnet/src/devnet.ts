@@ -1,0 +1,202 @@
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { createSimulatedRoot, measureImage } from '@cloister/attestation/unsafe-simulated';
+import { ChainAccount, contractsHash } from '@cloister/chain';
+import type { NetworkFile } from '@cloister/core';
+import { processFiles, writeFileAtomic } from '@cloister/service';
+import { anvilSpec } from './anvil.ts';
+import { Child, type ChildEvents, type ChildSpec, readyLine } from './child.ts';
+import { type DataFolder, type DevnetState, dataVersion, newAccounts, openDataFolder } from './dataFolder.ts';
+import { chainId, deployContracts, fundAccounts, networkFileOf, setRules } from './deployment.ts';
+import type { DevnetOptions } from './options.ts';
+import { assertPortFree, freePort } from './ports.ts';
+import type { Reporter } from './reporter.ts';
+
+export type RunningDevnet = {
+  readonly networkFile: string;
+  readonly accountsFile: string;
+  readonly network: NetworkFile;
+  readonly gatewayUrl: string;
+  readonly rpcUrl: string;
+  readonly state: DevnetState;
+  readonly children: readonly Child[];
+  /** What each worker said when it was ready. */
+  readonly workers: ReadonlyMap<string, Record<string, unknown>>;
+  stop(): Promise<void>;
+};
+
+type Parts = {
+  readonly options: DevnetOptions;
+  /** The checkout that everything runs from. */
+  readonly root: string;
+  readonly reporter: Reporter;
+  readonly signal: AbortSignal;
+  readonly data: DataFolder;
+  readonly state: DevnetState;
+  readonly rpcUrl: string;
+  readonly gatewayUrl: string;
+  readonly launch: (spec: ChildSpec) => Promise<Record<string, unknown>>;
+};
+
+/**
+ * Starts every part of the network as a process of its own, each restarted when it ends by itself. What an earlier start
+ * left in the data folder is gone on with: the same chain, contracts, keys and network file.
+ */
+export async function startDevnet(
+  options: DevnetOptions,
+  root: string,
+  reporter: Reporter,
+  signal: AbortSignal,
+  onGiveUp: (error: Error) => void,
+): Promise<RunningDevnet> {
+  const data = await openDataFolder(options.dataDir, { contractsHash, reset: options.reset });
+  const children: Child[] = [];
+  const workers = new Map<string, Record<string, unknown>>();
+  const stop = async (): Promise<void> => {
+    // Workers first, the chain last: each can still say goodbye to what it depends on.
+    await Promise.all(children.filter(({ spec }) => spec.name.startsWith('worker')).map((child) => child.stop()));
+    for (const child of [...children].reverse()) await child.stop();
+    data.release();
+  };
+  const events: ChildEvents = {
+    onRestart: (name, reason) => reporter.event('restarting', `${name} ended (${reason}); starting it again`, { name, reason }),
+    onGiveUp: (name, reason) => onGiveUp(new Error(`${name} keeps ending: ${reason}`)),
+    onReady: (name, ready, restarted) => {
+      if (restarted) reporter.event('restarted', `${name} is back`, { name });
+      if (name.startsWith('worker')) workers.set(name, ready);
+    },
+  };
+  const launch = (spec: ChildSpec): Promise<Record<string, unknown>> => {
+    const child = new Child(spec, events);
+    children.push(child);
+    return child.start(signal);
+  };
+  try {
+    const state = data.state ?? (await firstState(data));
+    const rpcUrl = `http://127.0.0.1:${state.ports.rpc}`;
+    const gatewayUrl = `http://127.0.0.1:${state.ports.gateway}`;
+    const parts: Parts = { options, root, reporter, signal, data, state, rpcUrl, gatewayUrl, launch };
+    await assertPortFree(state.ports.rpc, 'the chain');
+    await assertPortFree(state.ports.gateway, 'the gateway');
+    await mkdir(data.file('logs'), { recursive: true });
+    const { network, imageId } = await startChain(parts);
+    const accountsFile = data.file('accounts.json');
+    const warning = 'Keys of a simulated network: worthless, and not secret';
+    await writeFileAtomic(accountsFile, `${JSON.stringify({ warning, ...state.accounts }, null, 2)}\n`, { mode: 0o600 });
+    const current: DevnetState = { ...state, imageId };
+    await data.save(current);
+    await startWorkers(parts);
+    const networkFile = data.file('network.json');
+    return { networkFile, accountsFile, network, gatewayUrl, rpcUrl, state: current, children, workers, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** The chain with contracts and rules, and the gateway, which needs only the network file. */
+async function startChain(parts: Parts): Promise<{ network: NetworkFile; imageId: `0x${string}` }> {
+  const { root, reporter, signal, data, state, rpcUrl, gatewayUrl, launch } = parts;
+  await reporter.step('chain', data.state === undefined ? 'Chain started' : 'Chain goes on from its last state', () =>
+    launch(
+      anvilSpec({
+        port: state.ports.rpc,
+        chainId,
+        stateFile: data.file('chain.json'),
+        logFile: data.file('logs', 'chain.log'),
+        cwd: data.dir,
+      }),
+    ),
+  );
+  await fundAccounts(rpcUrl, state);
+  const deployer = new ChainAccount({ chainId, rpc: rpcUrl, account: state.accounts.deployer.privateKey });
+  const devRoot = await createSimulatedRoot(data.file('unsafe-dev-tee'));
+  let deployedNow = 0;
+  const deployed = await reporter.step(
+    'contracts',
+    'Contracts stand',
+    () => deployContracts(deployer, rpcUrl, state, devRoot.root.key.publicKey, () => (deployedNow += 1)),
+    () => (deployedNow === 0 ? 'all were there' : `${deployedNow} deployed`),
+  );
+  const { spkiSha256 } = devRoot.trustRoot;
+  const network = networkFileOf(deployed, rpcUrl, gatewayUrl, { spkiSha256, name: devRoot.root.commonName });
+  await writeFileAtomic(data.file('network.json'), `${JSON.stringify(network, null, 2)}\n`);
+
+  const gateway = reporter.step(
+    'gateway',
+    'Gateway relays',
+    () =>
+      launchNode(parts, 'gateway', 'apps/gateway/src/main.ts', {
+        listen: { host: '127.0.0.1', port: state.ports.gateway },
+        publicUrl: gatewayUrl,
+        dataDir: data.file('gateway'),
+        networkFile: data.file('network.json'),
+      }),
+    () => gatewayUrl,
+  );
+  gateway.catch(() => {});
+  const { imageId } = await reporter.step(
+    'image',
+    'Worker image measured',
+    async () => measureImage(await processFiles(root, 'apps/worker'), signal),
+    (image) => image.imageId,
+  );
+  await reporter.step('rules', 'The timelock allows this image and this network file', () =>
+    setRules(deployer, rpcUrl, deployed, network, { now: imageId, before: state.imageId }),
+  );
+  await gateway;
+  return { network, imageId };
+}
+
+async function startWorkers(parts: Parts): Promise<void> {
+  const { options, root, reporter, data, state } = parts;
+  const title = options.workers === 1 ? 'The worker is registered by its evidence' : `${options.workers} workers are registered by their evidence`;
+  await mkdir(data.file('workers'), { recursive: true, mode: 0o700 });
+  const start = async (index: number): Promise<Record<string, unknown>> => {
+    const operatorKeyFile = data.file('workers', `operator-${index}.key`);
+    await writeFileAtomic(operatorKeyFile, `${state.accounts.operators[index]?.privateKey}\n`, { mode: 0o600 });
+    return launchNode(parts, `worker-${index}`, 'apps/worker/src/main.ts', {
+      networkFile: data.file('network.json'),
+      operatorKeyFile,
+      index: 0,
+      runDir: data.file('workers', `run-${index}`),
+      device: 'unsafe-simulated-tdx',
+      unsafeSimulated: { rootDir: data.file('unsafe-dev-tee'), platform: `platform-${index}` },
+      imageRoot: root,
+    });
+  };
+  await reporter.step(
+    'workers',
+    title,
+    () => Promise.all(Array.from({ length: options.workers }, (_, index) => start(index))),
+    (ready) => ready.map(({ workerId }) => String(workerId).slice(0, 10)).join(', '),
+  );
+}
+
+/** One of our own programs, with its configuration in a file beside its log. */
+async function launchNode(parts: Parts, name: string, script: string, config: object): Promise<Record<string, unknown>> {
+  const { data, root, launch } = parts;
+  const configFile = data.file('logs', `${name}.json`);
+  await writeFileAtomic(configFile, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
+  return launch({
+    name,
+    command: process.execPath,
+    args: [path.join(root, script), '--config', configFile, '--parent-stdin'],
+    logFile: data.file('logs', `${name}.log`),
+    cwd: root,
+    ready: readyLine,
+  });
+}
+
+async function firstState(data: DataFolder): Promise<DevnetState> {
+  const state: DevnetState = {
+    dataVersion,
+    contractsHash,
+    genesis: Math.floor(Date.now() / 1000),
+    ports: { rpc: await freePort(), gateway: await freePort() },
+    accounts: newAccounts(),
+    imageId: null,
+  };
+  await data.save(state);
+  return state;
+}

@@ -1,0 +1,46 @@
+import type { RunningDevnet } from './devnet.ts';
+import type { Reporter } from './reporter.ts';
+
+type Wall = { readonly name: string; readonly reason: string };
+
+/** What a user needs next, and what this network is not. `proven`: how the first call went, undefined where none was made. */
+export function printSummary(reporter: Reporter, devnet: RunningDevnet, proven: boolean | undefined): void {
+  const walls = missingWalls(devnet);
+  const { deployer, developer } = devnet.state.accounts;
+  const addresses = { deployer: deployer.address, developer: developer.address };
+  reporter.say(`
+Network file   ${devnet.networkFile}
+Gateway        ${devnet.gatewayUrl}
+Chain          ${devnet.rpcUrl} (chain id ${devnet.network.chainId})
+Accounts       ${devnet.accountsFile}
+${Object.entries(addresses)
+  .map(([name, address]) => `  ${name.padEnd(12)} ${address}`)
+  .join('\n')}
+
+SIMULATED      Every TEE here is simulated, under a root named DEV: real formats, no protection. Receipts say so.
+Walls          ${walls.length === 0 ? 'all stand: network, filesystem, memory, pids, identity, cpu' : walls.map(({ name, reason }) => `missing: ${name} (${reason})`).join('; ')}
+First call     ${proven === undefined ? 'not made' : proven ? `verified, ${(reporter.elapsedMs / 1000).toFixed(1)} s after the start` : 'FAILED, see above'}
+
+Next           npx --no-install cloister deploy examples/hello/hello.ts
+               npx --no-install cloister --help`);
+  reporter.line({
+    step: 'ready',
+    ok: proven !== false,
+    ms: reporter.elapsedMs,
+    network: devnet.networkFile,
+    accounts: devnet.accountsFile,
+    gateway: devnet.gatewayUrl,
+    rpc: devnet.rpcUrl,
+    addresses,
+    simulated: true,
+    missingWalls: walls,
+    verified: proven ?? null,
+    pids: Object.fromEntries(devnet.children.map((child) => [child.spec.name, child.pid])),
+  });
+}
+
+/** The same wall missing in every worker is said once. */
+function missingWalls(devnet: RunningDevnet): Wall[] {
+  const walls = [...devnet.workers.values()].flatMap((ready) => ready.missingWalls as Wall[]);
+  return [...new Map(walls.map((wall) => [wall.name, wall])).values()];
+}

@@ -1,0 +1,160 @@
+import type { IncomingMessage } from 'node:http';
+import { encodeCallOpen, type FrameStream, parseCallHead, StreamError } from '@cloister/channel/frame';
+import { type Bytes32, CloisterError } from '@cloister/core';
+import type { Counter, Histogram } from '@cloister/service';
+import type { Directory } from './directory.ts';
+import { begin, bodyOf, declaredLength, drained, type Exchange, rateLimited, tooLarge } from './exchange.ts';
+import type { GatewayLimits } from './limits.ts';
+import { type ProblemCode, ProblemError } from './problem.ts';
+import { TokenBuckets } from './tokenBuckets.ts';
+
+export type CallRouteComponents = {
+  readonly directory: Directory;
+  readonly limits: GatewayLimits;
+  readonly relayedBytes: Counter;
+  readonly seconds: Histogram;
+};
+
+/** Bodies up to this size are taken in whole before the worker hears of them. */
+const smallBodyBytes = 65_536;
+const requestType = /^message\/[a-z0-9.+-]{1,64}$/;
+const answerType = /^(?:message\/[a-z0-9.+-]{1,64}|application\/problem\+json)$/;
+
+/**
+ * `POST /v1/workers/{workerId}/call`: carries a sealed request to the worker and its answer back, as fast as the slower
+ * of the two takes it. Nothing is kept, nothing can be read.
+ */
+export class CallRoute {
+  readonly #components: CallRouteComponents;
+  readonly #rate: TokenBuckets;
+  readonly #running = new Map<string, number>();
+
+  constructor(components: CallRouteComponents) {
+    this.#components = components;
+    const { callBurstPerClient, callsPerSecondPerClient } = components.limits;
+    this.#rate = new TokenBuckets({ burst: callBurstPerClient, perSecond: callsPerSecondPerClient });
+  }
+
+  async handle(exchange: Exchange, workerId: Bytes32): Promise<void> {
+    const { request, client } = exchange;
+    const { limits, directory, seconds } = this.#components;
+    const waitMs = this.#rate.take(client);
+    if (waitMs > 0) throw rateLimited('calls', waitMs);
+    if (!requestType.test(request.headers['content-type'] ?? ''))
+      throw new ProblemError('unsupported-media-type', 'A call is a sealed request with a media type of message/…');
+    const length = declaredLength(request, limits.callBytes);
+    const worker = directory.get(workerId);
+    if (worker === undefined)
+      throw new ProblemError('worker-not-connected', `The worker "${workerId}" is not connected to this gateway`);
+    const running = this.#running.get(client) ?? 0;
+    if (running >= limits.callsAtOncePerClient)
+      throw new ProblemError('too-many-calls', `This address already has "${running}" calls under way`, {
+        headers: { 'retry-after': '1' },
+      });
+    this.#running.set(client, running + 1);
+    const startedAt = performance.now();
+    try {
+      const small = length !== null && length <= smallBodyBytes ? await wholeBody(request, length) : undefined;
+      // The worker may have come back, or gone, meanwhile.
+      const { mux } = directory.get(workerId) ?? worker;
+      const open = encodeCallOpen({ method: 'call', contentLength: length });
+      await this.#relay(
+        exchange,
+        () => mux.openStream(open, { deadlineMs: limits.callDeadlineMs, idleMs: limits.callIdleMs }),
+        small,
+      );
+    } finally {
+      seconds.observe((performance.now() - startedAt) / 1000);
+      const left = (this.#running.get(client) ?? 1) - 1;
+      if (left === 0) this.#running.delete(client);
+      else this.#running.set(client, left);
+    }
+  }
+
+  async #relay(exchange: Exchange, openStream: () => FrameStream, small: Uint8Array | undefined): Promise<void> {
+    const { request, response } = exchange;
+    const { limits, relayedBytes } = this.#components;
+    if (response.destroyed) return;
+    let stream: FrameStream | undefined;
+    let uploadError: ProblemError | undefined;
+    const onClose = (): void => {
+      if (!response.writableFinished) stream?.reset('cancelled', 'The client left');
+    };
+    response.on('close', onClose);
+    try {
+      stream = openStream();
+      const uploading = small === undefined ? upload(request, stream, limits.callBytes) : stream.end(small);
+      uploading.catch((error: unknown) => {
+        // A worker that wants no more of the request may still answer; anything else ends the call.
+        if (error instanceof ProblemError) uploadError = error;
+        if (!(error instanceof StreamError)) stream?.reset('cancelled', 'The request broke off');
+      });
+      const head = parseCallHead(await stream.head());
+      if (!answerType.test(head.contentType))
+        throw new ProblemError('worker-misbehaved', `The worker answered with "${head.contentType}"`);
+      begin(exchange, head.status, { 'content-type': head.contentType, 'cache-control': 'no-store' });
+      for await (const chunk of stream) {
+        relayedBytes.add(chunk.length);
+        if (!response.write(chunk) && !(await drained(response))) return;
+      }
+      response.end();
+    } catch (error) {
+      stream?.reset('cancelled', 'The gateway gave up');
+      throw uploadError ?? asProblem(error);
+    } finally {
+      response.off('close', onClose);
+      if (!request.complete) stream?.reset('cancelled', 'The answer is complete');
+    }
+  }
+}
+
+/** A body whose length is known and small. Rejects when the client goes away first. */
+function wholeBody(request: IncomingMessage, length: number): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const chunks: Uint8Array[] = [];
+    request.on('data', (chunk: Uint8Array) => chunks.push(chunk));
+    request.on('end', () =>
+      resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, length)),
+    );
+    request.on('error', () => reject(new ProblemError('bad-request', 'The request broke off')));
+  });
+}
+
+async function upload(request: IncomingMessage, stream: FrameStream, max: number): Promise<void> {
+  let sent = 0;
+  for await (const chunk of bodyOf(request)) {
+    sent += chunk.length;
+    if (sent > max) throw tooLarge(max);
+    await stream.write(chunk);
+  }
+  await stream.end();
+}
+
+/** What the caller is told when the stream to the worker fails before an answer began. */
+function asProblem(error: unknown): unknown {
+  if (!(error instanceof CloisterError) || error instanceof ProblemError) return error;
+  return new ProblemError(problemOf(error), error.message, { cause: error });
+}
+
+function problemOf(error: CloisterError): ProblemCode {
+  switch (error.code) {
+    case 'STREAM_CONNECTION_LOST':
+      return 'worker-disconnected';
+    case 'STREAM_LIMIT':
+    case 'STREAM_IDS_EXHAUSTED':
+      return 'worker-busy';
+    case 'STREAM_NO_HEAD':
+    case 'CALL_MESSAGE_MALFORMED':
+      return 'worker-misbehaved';
+    case 'STREAM_RESET':
+      return problemOfReset(error instanceof StreamError ? error.resetCode : undefined);
+    default:
+      return 'internal';
+  }
+}
+
+function problemOfReset(code: StreamError['resetCode']): ProblemCode {
+  if (code === 'deadline' || code === 'idle') return 'worker-timeout';
+  if (code === 'refused' || code === 'unavailable') return 'worker-busy';
+  return code === 'too-large' ? 'request-too-large' : 'worker-failed';
+}

@@ -1,0 +1,290 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { type Address, asBytes32, type Bytes32, CloisterError, type RecordDomain } from '@cloister/core';
+import { type Counter, type Logger, type Metrics, metricsContentType } from '@cloister/service';
+import { BlobRoutes } from './blobRoutes.ts';
+import { BlobStore } from './blobStore.ts';
+import { CallRoute } from './callRoute.ts';
+import { clientOf } from './clientOf.ts';
+import { Directory } from './directory.ts';
+import { sendAnnouncement, sendDirectory } from './directoryRoutes.ts';
+import { begin, type Exchange, rateLimited, sendJson } from './exchange.ts';
+import type { GatewayLimits } from './limits.ts';
+import { corsHeaders, ProblemError, sendProblem } from './problem.ts';
+import { TokenBuckets } from './tokenBuckets.ts';
+import { WorkerDoor } from './workerDoor.ts';
+
+export type GatewayComponents = {
+  /** The receipt signer that the registry names for an active worker; undefined where it names none. */
+  readonly resolveSigner: (workerId: Bytes32, signal: AbortSignal) => Promise<Address | undefined>;
+  /** Chain and registry of the network: what workers' hellos are signed for. */
+  readonly domain: RecordDomain;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+};
+
+export type GatewayInit = {
+  readonly host: string;
+  /** 0 for any free one. */
+  readonly port: number;
+  /** How clients and workers reach it, as the network file names it. @default http://host:port */
+  readonly publicUrl?: string | undefined;
+  /** Folder for blobs. */
+  readonly dataDir: string;
+  readonly limits: GatewayLimits;
+  /** Proxies of ours in front, each adding an entry to X-Forwarded-For. @default 0 */
+  readonly trustedProxies?: number;
+};
+
+const stopWithinMs = 3_000;
+
+/**
+ * An untrusted relay: it carries sealed bytes between clients and the workers that dialled in, serves their
+ * announcements as a hint, and stores blobs by their hash. It can drop and delay, never read or forge.
+ */
+export class Gateway {
+  readonly #components: GatewayComponents;
+  readonly #init: GatewayInit;
+  readonly #server: Server;
+  readonly #directory = new Directory();
+  readonly #blobs: BlobStore;
+  readonly #door: WorkerDoor;
+  readonly #calls: CallRoute;
+  readonly #blobRoutes: BlobRoutes;
+  readonly #reads: TokenBuckets;
+  readonly #requests: Counter;
+  #url = '';
+  #stopping = false;
+
+  constructor(components: GatewayComponents, init: GatewayInit) {
+    const { metrics, log } = components;
+    const { limits } = init;
+    const directory = this.#directory;
+    this.#components = components;
+    this.#init = init;
+    this.#requests = metrics.counter({ name: 'cloister_gateway_requests_total', help: 'Requests by route and status' });
+    this.#blobs = new BlobStore({ folder: join(init.dataDir, 'blobs'), maxTotalBytes: limits.blobStoreBytes });
+    this.#blobRoutes = new BlobRoutes(this.#blobs, limits, log);
+    this.#reads = new TokenBuckets({ burst: limits.readBurstPerClient, perSecond: limits.readsPerSecondPerClient });
+    this.#door = new WorkerDoor({
+      ...components,
+      directory,
+      limits,
+      refused: metrics.counter({
+        name: 'cloister_gateway_workers_refused_total',
+        help: 'Worker connections refused or cut, by reason',
+      }),
+      publicUrl: () => this.publicUrl,
+    });
+    this.#calls = new CallRoute({
+      directory,
+      limits,
+      relayedBytes: metrics.counter({ name: 'cloister_gateway_answer_bytes_total', help: 'Bytes of answers relayed' }),
+      seconds: metrics.histogram({
+        name: 'cloister_gateway_call_seconds',
+        help: 'Calls, from their headers to their last byte',
+      }),
+    });
+    metrics.gaugeOf({ name: 'cloister_gateway_workers', help: 'Workers connected' }, () => directory.size);
+    metrics.gaugeOf({ name: 'cloister_gateway_streams', help: 'Calls under way' }, () =>
+      directory.all().reduce((sum, { mux }) => sum + mux.streamCount, 0),
+    );
+    metrics.gaugeOf(
+      { name: 'cloister_gateway_blob_bytes', help: 'Bytes of blobs on disk' },
+      () => this.#blobs.totalBytes,
+    );
+    this.#server = createServer(
+      {
+        headersTimeout: limits.headersMs,
+        requestTimeout: limits.requestMs,
+        connectionsCheckingInterval: Math.min(5_000, limits.headersMs),
+        keepAliveTimeout: 65_000,
+        maxHeaderSize: 16_384,
+        requireHostHeader: false,
+        noDelay: true,
+      },
+      (request, response) => void this.#answer(request, response),
+    );
+    this.#server.maxConnections = limits.connections;
+    this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+  }
+
+  /** Where it listens, after `start`. */
+  get url(): string {
+    return this.#url;
+  }
+
+  get publicUrl(): string {
+    return this.#init.publicUrl ?? this.#url;
+  }
+
+  /** Opens the blob store and listens. Throws GatewayError: GATEWAY_CANNOT_LISTEN. */
+  async start(): Promise<void> {
+    const { host, port } = this.#init;
+    await this.#blobs.open();
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', (cause) => reject(new GatewayError(host, port, cause)));
+      this.#server.listen(port, host, 1024, resolve);
+    });
+    const address = this.#server.address() as AddressInfo;
+    this.#url = `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;
+  }
+
+  /** Takes nothing new, tells the workers, gives calls under way some seconds, and closes everything. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeIdleConnections();
+    const deadline = performance.now() + stopWithinMs;
+    while (this.#directory.all().some(({ mux }) => mux.streamCount > 0) && performance.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    this.#door.stop();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    let route = 'other';
+    const client = clientOf(request, this.#init.trustedProxies ?? 0);
+    // Broken connections show as 'close'; without a listener they would end the process.
+    response.on('error', () => {});
+    request.on('error', () => {});
+    try {
+      const url = urlOf(request);
+      route = await this.#route({ request, response, client, url });
+    } catch (thrown) {
+      const error =
+        thrown instanceof ProblemError
+          ? thrown
+          : new ProblemError('internal', 'The gateway failed to answer', { cause: thrown });
+      if (error.code === 'internal') this.#components.log.error('gateway: request failed', { error: thrown });
+      else this.#components.log.debug('gateway: request refused', { error });
+      sendProblem(response, error);
+    } finally {
+      // What is left of a request that was answered early must be read, or the connection stands still.
+      if (!request.complete) request.resume();
+      this.#requests.add(1, { route, status: String(response.statusCode) });
+    }
+  }
+
+  async #route(exchange: Exchange): Promise<string> {
+    const { request, url, client } = exchange;
+    const [, version, kind = '', id, action, ...rest] = url.pathname.split('/');
+    const v1 = version === 'v1' && rest.length === 0;
+    if (request.method === 'OPTIONS') {
+      sendPreflight(exchange);
+      return 'options';
+    }
+    if (v1 && kind === 'workers' && id !== undefined && action === 'call') {
+      allow(request, 'POST');
+      if (this.#stopping) throw new ProblemError('stopping', 'This gateway stops and takes no new calls');
+      await this.#calls.handle(exchange, workerIdOf(id));
+      return 'call';
+    }
+    const waitMs = this.#reads.take(client);
+    if (waitMs > 0) throw rateLimited('requests', waitMs);
+    if (v1 && kind === 'workers' && action === undefined) {
+      allow(request, 'GET', 'HEAD');
+      if (id === undefined) await sendDirectory(exchange, this.#directory);
+      else sendAnnouncement(exchange, this.#directory, workerIdOf(id));
+      return 'workers';
+    }
+    if (v1 && kind === 'blobs' && id !== undefined && action === undefined) {
+      allow(request, 'GET', 'HEAD', 'PUT');
+      const blob = blobIdOf(id);
+      if (request.method === 'PUT') await this.#blobRoutes.put(exchange, blob);
+      else await this.#blobRoutes.get(exchange, blob);
+      return 'blobs';
+    }
+    if (url.pathname === '/healthz') {
+      allow(request, 'GET', 'HEAD');
+      sendJson(
+        exchange,
+        this.#stopping ? 503 : 200,
+        JSON.stringify({ ok: !this.#stopping, workers: this.#directory.size }),
+      );
+      return 'health';
+    }
+    if (url.pathname === '/metrics') {
+      allow(request, 'GET');
+      begin(exchange, 200, { 'content-type': metricsContentType, 'cache-control': 'no-store' });
+      exchange.response.end(this.#components.metrics.text());
+      return 'metrics';
+    }
+    throw new ProblemError('not-found', `Nothing is served at "${url.pathname.slice(0, 200)}"`);
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', () => socket.destroy());
+    const waitMs = this.#reads.take(clientOf(request, this.#init.trustedProxies ?? 0));
+    const status =
+      waitMs > 0
+        ? '429 Too Many Requests'
+        : request.url !== '/v1/dial'
+          ? '404 Not Found'
+          : this.#stopping
+            ? '503 Service Unavailable'
+            : undefined;
+    if (status === undefined) this.#door.accept(request, socket, head);
+    else socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`, () => socket.destroy());
+  }
+}
+
+function urlOf(request: IncomingMessage): URL {
+  const target = request.url ?? '/';
+  const url = target.startsWith('/') ? URL.parse(target, 'http://gateway.invalid') : null;
+  if (url === null || url.host !== 'gateway.invalid')
+    throw new ProblemError('bad-request', 'Expected a path beginning with "/"');
+  return url;
+}
+
+function allow(request: IncomingMessage, ...methods: readonly string[]): void {
+  if (methods.includes(request.method ?? '')) return;
+  throw new ProblemError('method-not-allowed', `Only ${methods.join(', ')} is served here`, {
+    headers: { allow: [...methods, 'OPTIONS'].join(', ') },
+  });
+}
+
+function sendPreflight({ response }: Exchange): void {
+  response.writeHead(204, {
+    ...corsHeaders,
+    'access-control-allow-methods': 'GET, HEAD, POST, PUT, OPTIONS',
+    'access-control-allow-headers': 'content-type, if-none-match',
+    'access-control-max-age': '86400',
+  });
+  response.end();
+}
+
+function workerIdOf(segment: string): Bytes32 {
+  try {
+    return asBytes32(segment, 'the worker id');
+  } catch (error) {
+    throw new ProblemError('bad-request', error instanceof CloisterError ? error.message : 'Expected a worker id');
+  }
+}
+
+/** 64 hexadecimal digits, with 0x before them or without. */
+function blobIdOf(segment: string): string {
+  const [, digits] = /^(?:0x)?([0-9a-f]{64})$/.exec(segment) ?? [];
+  if (digits === undefined)
+    throw new ProblemError(
+      'bad-request',
+      `Expected a blob id of 64 lower-case hexadecimal digits, got "${segment.slice(0, 80)}"`,
+    );
+  return digits;
+}
+
+export class GatewayError extends CloisterError<'GATEWAY_CANNOT_LISTEN'> {
+  override readonly name = 'GatewayError';
+  constructor(host: string, port: number, cause: Error) {
+    super({
+      code: 'GATEWAY_CANNOT_LISTEN',
+      message: `Can't listen on ${host} port "${port}": ${cause.message}`,
+      meta: { host, port },
+      hint: 'Give another port, or stop what uses it',
+      cause,
+    });
+  }
+}

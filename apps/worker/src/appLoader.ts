@@ -1,0 +1,161 @@
+import type { RegistryReader } from '@cloister/chain';
+import {
+  type Bytes32,
+  CloisterError,
+  differingEnforcedField,
+  type EnforcedFields,
+  type Manifest,
+  maxCodeBytes,
+  maxManifestBytes,
+  parseManifest,
+  unavailableFeature,
+} from '@cloister/core';
+import type { SandboxDriver, Tenant } from '@cloister/sandbox';
+
+export type AppLoaderComponents = {
+  readonly registry: RegistryReader;
+  /** Bytes by their sha256, checked. */
+  readonly blobs: (id: Bytes32, maxBytes: number, signal: AbortSignal) => Promise<Uint8Array>;
+  readonly driver: SandboxDriver;
+};
+
+export type AppLoaderInit = { readonly maxTenants: number; readonly recheckMs: number };
+
+/** An app that is ready to be called. */
+export type LoadedApp = {
+  readonly app: Bytes32;
+  readonly manifestId: Bytes32;
+  readonly manifest: Manifest;
+  readonly keyVersion: bigint;
+  readonly tenant: Tenant;
+};
+
+type Entry = { readonly loading: Promise<LoadedApp>; checkedAtMs: number; usedAtMs: number };
+
+/**
+ * The tenants of this worker: for each app its serving version, fetched by hash, checked against what the chain enforces,
+ * in a sandbox of its own. The version is read from the chain again every `recheckMs`.
+ */
+export class AppLoader {
+  readonly #components: AppLoaderComponents;
+  readonly #init: AppLoaderInit;
+  readonly #entries = new Map<Bytes32, Entry>();
+
+  constructor(components: AppLoaderComponents, init: AppLoaderInit = { maxTenants: 64, recheckMs: 5_000 }) {
+    this.#components = components;
+    this.#init = init;
+  }
+
+  /** The app's serving version. Throws AppRefusedError for what can't be run, with the reason for the receipt. */
+  async load(app: Bytes32, signal: AbortSignal): Promise<LoadedApp> {
+    const known = this.#entries.get(app);
+    if (known !== undefined) {
+      known.usedAtMs = Date.now();
+      const loaded = await known.loading;
+      if (Date.now() - known.checkedAtMs < this.#init.recheckMs) return loaded;
+      const serving = await this.#serving(app, signal);
+      if (serving.manifestId === loaded.manifestId) {
+        known.checkedAtMs = Date.now();
+        return loaded;
+      }
+      this.#entries.delete(app);
+      void loaded.tenant.close();
+    }
+    const again = this.#entries.get(app);
+    if (again !== undefined) return again.loading;
+    this.#makeRoom();
+    const loading = this.#open(app, signal);
+    const entry: Entry = { loading, checkedAtMs: Date.now(), usedAtMs: Date.now() };
+    this.#entries.set(app, entry);
+    loading.catch(() => {
+      if (this.#entries.get(app) === entry) this.#entries.delete(app);
+    });
+    return loading;
+  }
+
+  /** The app if it is loaded. */
+  async loaded(app: Bytes32): Promise<LoadedApp | undefined> {
+    return this.#entries.get(app)?.loading.catch(() => undefined);
+  }
+
+  async #open(app: Bytes32, signal: AbortSignal): Promise<LoadedApp> {
+    const serving = await this.#serving(app, signal);
+    const manifest = await this.#manifest(serving.manifestId, signal);
+    const differing = differingEnforcedField(manifest, serving.fields);
+    if (differing !== undefined)
+      throw new AppRefusedError(
+        'APP_FIELDS_DIFFER',
+        `The manifest says ${differing.field} "${differing.stated}", the contract enforces "${differing.enforced}"`,
+      );
+    const unavailable = unavailableFeature(manifest);
+    if (unavailable !== undefined)
+      throw new AppRefusedError('APP_FEATURE_UNAVAILABLE', `This worker can't honour ${unavailable}`);
+    const code = await this.#components.blobs(manifest.code.sha256, maxCodeBytes, signal);
+    if (code.length !== manifest.code.bytes)
+      throw new AppRefusedError(
+        'APP_CODE_MISMATCH',
+        `The code has ${code.length} bytes, the manifest says ${manifest.code.bytes}`,
+      );
+    const tenant = await this.#components.driver.open(
+      {
+        tenant: app,
+        version: serving.manifestId,
+        kind: 'function',
+        code,
+        env: manifest.env,
+        outboundHosts: manifest.outbound,
+        limits: manifest.limits,
+        compatibilityDate: manifest.runtime.compatibilityDate,
+      },
+      { signal },
+    );
+    return { app, manifestId: serving.manifestId, manifest, keyVersion: BigInt(serving.fields.keyVersion), tenant };
+  }
+
+  async #serving(app: Bytes32, signal: AbortSignal): Promise<{ manifestId: Bytes32; fields: EnforcedFields }> {
+    try {
+      return await this.#components.registry.currentApp(app, undefined, signal);
+    } catch (cause) {
+      if (cause instanceof CloisterError && cause.code === 'CHAIN_READ_REVERTED')
+        throw new AppRefusedError('APP_UNKNOWN', `The chain knows no app "${app}"`, cause);
+      throw cause;
+    }
+  }
+
+  async #manifest(id: Bytes32, signal: AbortSignal): Promise<Manifest> {
+    const bytes = await this.#components.blobs(id, maxManifestBytes, signal);
+    try {
+      return parseManifest(bytes);
+    } catch (cause) {
+      throw new AppRefusedError(
+        'APP_MANIFEST_INVALID',
+        cause instanceof Error ? cause.message : 'The manifest is invalid',
+        cause,
+      );
+    }
+  }
+
+  #makeRoom(): void {
+    if (this.#entries.size < this.#init.maxTenants) return;
+    const [oldest] = [...this.#entries].sort(([, left], [, right]) => left.usedAtMs - right.usedAtMs);
+    if (oldest === undefined) return;
+    this.#entries.delete(oldest[0]);
+    void oldest[1].loading.then(({ tenant }) => tenant.close()).catch(() => {});
+  }
+}
+
+export type AppRefusedErrorCode =
+  | 'APP_UNKNOWN'
+  | 'APP_MANIFEST_INVALID'
+  | 'APP_FIELDS_DIFFER'
+  | 'APP_FEATURE_UNAVAILABLE'
+  | 'APP_CODE_MISMATCH'
+  | 'APP_OTHER_MANIFEST';
+
+/** The app can't be run here; the caller gets this as an attested refusal. */
+export class AppRefusedError extends CloisterError<AppRefusedErrorCode> {
+  override readonly name = 'AppRefusedError';
+  constructor(code: AppRefusedErrorCode, message: string, cause?: unknown) {
+    super({ code, message, cause });
+  }
+}

@@ -1,0 +1,26 @@
+import { config } from '@cloister/service';
+
+/** What a worker is told when it starts. Every field can stand in the file of --config or be given as a flag. */
+export const workerConfig = config.object({
+  /** The network file. Its id stands in the worker's evidence. */
+  networkFile: config.text(),
+  /** File with the operator's private key (0x and 64 hexadecimal digits). The operator pays; the enclave trusts it for nothing. */
+  operatorKeyFile: config.text(),
+  /** Which of the operator's workers this is. */
+  index: config.integer({ min: 0, max: 65_535, default: 0 }),
+  /** Scratch folder for sandboxes; emptied at start. */
+  runDir: config.text(),
+  /** The TEE. "unsafe-simulated-tdx" protects nothing and works only on networks deployed for it. */
+  device: config.oneOf(['unsafe-simulated-tdx']),
+  /** Of the simulated device: the folder with the network's DEV root, and this machine's platform in it. */
+  unsafeSimulated: config.object({
+    rootDir: config.text({ default: '' }),
+    platform: config.text({ default: 'platform-0', pattern: /^[a-z0-9-]{1,32}$/ }),
+  }),
+  /** The folder whose files are measured: the checkout that this worker runs from. */
+  imageRoot: config.text(),
+  /** Sandboxes kept started for apps to come. */
+  pooledSandboxes: config.integer({ min: 0, max: 64, default: 2 }),
+  /** Port of /healthz and /metrics on loopback; 0 takes a free one. */
+  healthPort: config.integer({ min: 0, max: 65_535, default: 0 }),
+});

@@ -1,0 +1,123 @@
+import type { network } from 'hardhat';
+import { type Hex, keccak256, stringToHex, toHex, zeroAddress, zeroHash } from 'viem';
+import { defaultImageId, platformId } from '../test/support/evidence.ts';
+import { commitment, contextOf, decisionBody, receiptWith, signReceipt, subjectOf } from '../test/support/receipts.ts';
+import { chainId, deployWorld, enroll, farFuture, lastRecord, register, signerOf } from '../test/support/world.ts';
+
+type Network = typeof network;
+export type GasTable = Readonly<Record<string, number>>;
+
+const startsAt = 1_800_000_000;
+
+/**
+ * Gas of whole transactions, as `gasUsed` says. Time, keys and so all bytes are fixed: the same sources give the same
+ * values everywhere.
+ */
+export async function measureGas(create: Network['create']): Promise<GasTable> {
+  const connection = await create({ override: { initialDate: new Date(startsAt * 1000) } });
+  tickPerTransaction(connection);
+  const world = await deployWorld(connection);
+  const { viem, publicClient, apps, images, workers, owner, borrower, stranger } = world;
+  const gas: Record<string, number> = {};
+  const measure = async (id: string, hash: Hex) => {
+    gas[id] = Number((await publicClient.getTransactionReceipt({ hash })).gasUsed);
+    return hash;
+  };
+
+  const holders = [owner.account.address, borrower.account.address];
+  await viem.deployContract('PhaToken', [holders, holders.map(() => 10n ** 24n)]);
+  gas['deploy-all'] = await deploymentGas(publicClient);
+
+  const salt = toHex(1, { size: 32 });
+  const manifest = toHex(0xa1, { size: 32 });
+  const fields = {
+    upgradeNoticeSeconds: 0,
+    keyVersion: 1,
+    minKeyVersion: 1,
+    kind: 0,
+    imagePolicy: 0,
+    replicas: 2,
+    stateful: false,
+    vetoer: zeroAddress,
+  };
+  await measure('app-create', await apps.write.create([salt, manifest, fields], { account: owner.account }));
+  const app = (await apps.getEvents.AppCreated())[0]?.args.app ?? zeroHash;
+  await measure(
+    'app-publish',
+    await apps.write.publish([app, toHex(0xa2, { size: 32 }), fields], { account: owner.account }),
+  );
+  await apps.write.publish([app, manifest, fields], { account: owner.account });
+
+  await measure(
+    'image-allow',
+    await world.govern(images, 'allow', [toHex(0x1a, { size: 32 }), 0n, farFuture, 'worker 2']),
+  );
+  await measure('enroll', await workers.write.enroll({ account: world.operator.account }));
+  const first = await workers.read.workerIdOf([world.operator.account.address, 0n]);
+  const second = await enroll(world);
+  const otherPlatform = `0x22${platformId.slice(4)}` as Hex;
+  await measure('register-new-platform', await register(world, first));
+  await register(world, second, { signer: signerOf(2).address, platform: otherPlatform });
+  const third = await enroll(world);
+  await measure('register-known-platform', await register(world, third, { signer: signerOf(3).address }));
+  await measure('renew-lease', await register(world, first));
+  await measure('replace-signer', await register(world, third, { signer: signerOf(4).address }));
+
+  const policy = { workerRegistry: workers.address, appRegistry: apps.address, app, maxAgeBlocks: 100n, manifests: [] };
+  const consumer = await viem.deployContract('ConsumerHarness', [policy]);
+  const credit = await viem.deployContract('CreditLine', [policy]);
+  const purpose = keccak256(stringToHex('cloister-credit-line/open'));
+  const body = decisionBody(borrower.account.address, 1n, 2500n);
+  const signed = async (address: Hex) => {
+    const block = await publicClient.getBlock();
+    const receipt = receiptWith({
+      app,
+      manifest,
+      context: contextOf(chainId, address, subjectOf(borrower.account.address), purpose, 1n),
+      outputCommitment: commitment(salt, body),
+      blockNumber: block.number,
+      blockHash: block.hash,
+    });
+    return [receipt, await signReceipt(receipt, { chainId, registry: workers.address }, signerOf(1))] as const;
+  };
+  const { account } = borrower;
+  await measure(
+    'receipt-verify',
+    await consumer.write.consume([...(await signed(consumer.address)), purpose, 1n, salt, body], { account }),
+  );
+  await measure(
+    'credit-line-open',
+    await credit.write.open([...(await signed(credit.address)), 1n, salt, body], { account }),
+  );
+
+  const record = await lastRecord(world, third);
+  await world.govern(images, 'revoke', [defaultImageId]);
+  await measure('evict', await workers.write.evict([third, record], { account: stranger.account }));
+  await connection.close();
+  return gas;
+}
+
+/** Every transaction one second after the one before, whatever the machine's clock says. */
+function tickPerTransaction({ provider }: Awaited<ReturnType<Network['create']>>): void {
+  const request = provider.request.bind(provider);
+  let timestamp = startsAt;
+  provider.request = async (call) => {
+    if (call.method === 'eth_sendTransaction') {
+      timestamp += 1;
+      await request({ method: 'evm_setNextBlockTimestamp', params: [timestamp] });
+    }
+    return request(call);
+  };
+}
+
+/** Gas of every contract creation so far. */
+async function deploymentGas(publicClient: Awaited<ReturnType<typeof deployWorld>>['publicClient']): Promise<number> {
+  let total = 0n;
+  const head = await publicClient.getBlockNumber();
+  for (let number = 1n; number <= head; number += 1n) {
+    const { transactions } = await publicClient.getBlock({ blockNumber: number, includeTransactions: true });
+    for (const { hash, to } of transactions)
+      if (to === null) total += (await publicClient.getTransactionReceipt({ hash })).gasUsed;
+  }
+  return Number(total);
+}

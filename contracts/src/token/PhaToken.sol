@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
+import {ERC20Burnable} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Burnable.sol";
+import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Permit.sol";
+import {ERC20Votes} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Votes.sol";
+import {Votes} from "@openzeppelin/contracts/governance/utils/Votes.sol";
+import {Nonces} from "@openzeppelin/contracts/utils/Nonces.sol";
+import {Time} from "@openzeppelin/contracts/utils/types/Time.sol";
+import {IPhaToken} from "./IPhaToken.sol";
+
+/// @title PhaToken
+/// @notice ERC-20 with permits (ERC-2612), votes counted by timestamp (ERC-5805, ERC-6372) and a cap on what is ever
+/// issued.
+/// @dev Fixed for ever: nobody owns it and nothing issues after construction but a derived contract's own rules.
+contract PhaToken is ERC20, ERC20Burnable, ERC20Permit, ERC20Votes, IPhaToken {
+    /// @inheritdoc IPhaToken
+    uint256 public constant ISSUE_CAP = 1_000_000_000e18;
+
+    /// @inheritdoc IPhaToken
+    uint256 public issuedEver;
+
+    /// @param holders Who holds the genesis allocation.
+    /// @param amounts What each of them gets, in the smallest unit (18 decimals).
+    constructor(
+        address[] memory holders,
+        uint256[] memory amounts
+    ) ERC20("Phala", "PHA") ERC20Permit("Phala") {
+        if (holders.length != amounts.length) revert PhaTokenGenesisLengthMismatch(holders.length, amounts.length);
+        for (uint256 i = 0; i < holders.length; ++i) {
+            _issue(holders[i], amounts[i]);
+        }
+    }
+
+    /// @inheritdoc Votes
+    function clock() public view override returns (uint48) {
+        return Time.timestamp();
+    }
+
+    /// @inheritdoc Votes
+    // solhint-disable-next-line func-name-mixedcase
+    function CLOCK_MODE() public pure override returns (string memory) {
+        return "mode=timestamp";
+    }
+
+    /// @inheritdoc ERC20Permit
+    function nonces(address owner) public view override(ERC20Permit, Nonces) returns (uint256) {
+        return super.nonces(owner);
+    }
+
+    /// @dev The only way to new PHA. A mint that must not count as issued (a bridge's) needs its own rule.
+    function _issue(address to, uint256 amount) internal {
+        uint256 issued = issuedEver;
+        // No underflow: issued <= ISSUE_CAP holds from the first call on.
+        if (amount > ISSUE_CAP - issued) revert PhaTokenIssueCapExceeded(issued, amount, ISSUE_CAP);
+        issuedEver = issued + amount;
+        _mint(to, amount);
+    }
+
+    function _update(address from, address to, uint256 value) internal override(ERC20, ERC20Votes) {
+        super._update(from, to, value);
+    }
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {BlockHashes} from "../../src/libraries/BlockHashes.sol";
+import {Ids} from "../../src/libraries/Ids.sol";
+import {P256Verify} from "../../src/libraries/P256Verify.sol";
+import {Receipt, ReceiptLib} from "../../src/receipts/ReceiptLib.sol";
+
+/// @notice The libraries' functions as external ones.
+contract VectorHarness {
+    function workerId(
+        uint256 chainId,
+        address registry,
+        address operator,
+        uint256 index
+    ) external pure returns (bytes32) {
+        return Ids.workerId(chainId, registry, operator, index);
+    }
+
+    function appId(address owner, bytes32 salt) external pure returns (bytes32) {
+        return Ids.appId(owner, salt);
+    }
+
+    function workerBinding(
+        uint256 chainId,
+        address registry,
+        address operator,
+        address receiptSigner,
+        bytes32 networkKeysHash
+    ) external pure returns (bytes32) {
+        return Ids.workerBinding(chainId, registry, operator, receiptSigner, networkKeysHash);
+    }
+
+    function context(
+        uint256 chainId,
+        address consumer,
+        bytes32 subject,
+        bytes32 purpose,
+        uint256 nonce
+    ) external pure returns (bytes32) {
+        return Ids.context(chainId, consumer, subject, purpose, nonce);
+    }
+
+    function commitment(bytes32 salt, bytes calldata body) external pure returns (bytes32) {
+        return Ids.commitment(salt, keccak256(body));
+    }
+
+    function tdxImageId(
+        bytes calldata mrtd,
+        bytes calldata rtmr0,
+        bytes calldata rtmr1,
+        bytes calldata rtmr2
+    ) external pure returns (bytes32) {
+        return Ids.tdxImageId(mrtd, rtmr0, rtmr1, rtmr2);
+    }
+
+    function domainSeparator(uint256 chainId, address registry) external pure returns (bytes32) {
+        return ReceiptLib.domainSeparator(chainId, registry);
+    }
+
+    function receiptDigest(Receipt calldata receipt, bytes32 separator) external pure returns (bytes32) {
+        return ReceiptLib.digest(receipt, separator);
+    }
+
+    function recoverReceipt(
+        Receipt calldata receipt,
+        bytes calldata signature,
+        bytes32 separator
+    ) external pure returns (address) {
+        return ReceiptLib.recover(receipt, signature, separator);
+    }
+
+    function keyConfigDigest(
+        bytes32 configHash,
+        uint64 notBefore,
+        uint64 notAfter,
+        bytes32 separator
+    ) external pure returns (bytes32) {
+        return ReceiptLib.keyConfigDigest(configHash, notBefore, notAfter, separator);
+    }
+
+    function blockHashOf(uint256 blockNumber) external view returns (bytes32) {
+        return BlockHashes.tryGet(blockNumber);
+    }
+
+    function isP256Valid(bytes32 digest, uint256 r, uint256 s, uint256 x, uint256 y) external view returns (bool) {
+        return P256Verify.isValid(digest, r, s, x, y);
+    }
+}

@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { network } from 'hardhat';
+import { getAddress, toHex } from 'viem';
+import { defaultImageId, networkFileId } from '../support/evidence.ts';
+import { refused } from '../support/refused.ts';
+import { deployWorld, enroll, farFuture, hour, lastRecord, register, signerOf } from '../support/world.ts';
+
+const connection = await network.create();
+const { networkHelpers } = connection;
+const load = () => networkHelpers.loadFixture(withActiveWorker);
+const signer = signerOf(1).address;
+
+async function withActiveWorker() {
+  const world = await deployWorld(connection);
+  const id = await enroll(world);
+  await register(world, id);
+  return { ...world, id, record: await lastRecord(world, id) };
+}
+
+describe('WorkerRegistry.evict', () => {
+  it('lets anyone end a lease whose image is no longer allowed', async () => {
+    const { workers, images, stranger, publicClient, govern, id, record } = await load();
+    await govern(images, 'revoke', [defaultImageId]);
+    assert.deepEqual(await workers.read.isActiveSigner([signer]), [true, id], 'runs until somebody evicts it');
+    await workers.write.evict([id, record], { account: stranger.account });
+
+    assert.deepEqual(await workers.read.isActiveSigner([signer]), [false, id]);
+    assert.equal((await workers.read.statusOf([id])).state, 3);
+    assert.equal(await workers.read.evictionBlockOf([signer]), await publicClient.getBlockNumber());
+    const events = await workers.getEvents.WorkerEvicted({ workerId: id });
+    assert.deepEqual(events[0]?.args, {
+      workerId: id,
+      receiptSigner: signer,
+      cause: 0,
+      evictedBy: getAddress(stranger.account.address),
+    });
+  });
+
+  it('ends one whose image has expired', async () => {
+    const { workers, images, publicClient, govern, id, record } = await load();
+    const { timestamp } = await publicClient.getBlock();
+    await govern(images, 'allow', [defaultImageId, 0n, timestamp + BigInt(hour), 'worker 1']);
+    await refused(workers.write.evict([id, record]), 'WorkerRegistryNoCause', [id]);
+    await networkHelpers.time.increaseTo(timestamp + BigInt(hour));
+    await workers.write.evict([id, record]);
+    assert.equal((await workers.read.statusOf([id])).state, 3);
+  });
+
+  it('ends one whose network file is no longer allowed', async () => {
+    const { workers, images, govern, id, record } = await load();
+    await govern(images, 'revokeConfig', [networkFileId]);
+    await workers.write.evict([id, record]);
+    assert.equal((await workers.getEvents.WorkerEvicted({ workerId: id }))[0]?.args.cause, 1);
+  });
+
+  it('refuses without a cause, with another record, and twice', async () => {
+    const { workers, images, govern, id, record } = await load();
+    await refused(workers.write.evict([id, record]), 'WorkerRegistryNoCause', [id]);
+    const forged = { ...record, imageId: toHex(1, { size: 32 }) };
+    await refused(workers.write.evict([id, forged]), 'WorkerRegistryRecordMismatch');
+    await refused(workers.write.evict([toHex(1, { size: 32 }), record]), 'WorkerRegistryNoLease', [
+      toHex(1, { size: 32 }),
+      0,
+      0,
+    ]);
+    await govern(images, 'revoke', [defaultImageId]);
+    await workers.write.evict([id, record]);
+    await refused(workers.write.evict([id, record]), 'WorkerRegistryNoLease', [id, 3, record.leaseUntil]);
+  });
+
+  it('refuses a record that a renewal replaced', async () => {
+    const world = await load();
+    await register(world, world.id);
+    await world.govern(world.images, 'revoke', [defaultImageId]);
+    await refused(world.workers.write.evict([world.id, world.record]), 'WorkerRegistryRecordMismatch');
+    await world.workers.write.evict([world.id, await lastRecord(world, world.id)]);
+  });
+
+  it('has nothing to end once the lease has lapsed', async () => {
+    const { workers, images, govern, id, record } = await load();
+    await govern(images, 'revoke', [defaultImageId]);
+    await networkHelpers.time.setNextBlockTimestamp(record.leaseUntil);
+    await refused(workers.write.evict([id, record]), 'WorkerRegistryNoLease', [id, 2, record.leaseUntil]);
+  });
+
+  it('kills the signer for ever, not the worker', async () => {
+    const world = await load();
+    const { workers, images, govern, id, record } = world;
+    await govern(images, 'revoke', [defaultImageId]);
+    await workers.write.evict([id, record]);
+    const evictedAt = await workers.read.evictionBlockOf([signer]);
+    await refused(register(world, id, { signer: signerOf(2).address }), 'WorkerRegistryImageNotAllowed', [
+      defaultImageId,
+    ]);
+
+    await govern(images, 'allow', [defaultImageId, 0n, farFuture, 'worker 1 again']);
+    await refused(register(world, id), 'WorkerRegistrySignerEvicted', [signer, evictedAt]);
+    await register(world, id, { signer: signerOf(2).address });
+    assert.deepEqual(await workers.read.isActiveSigner([signerOf(2).address]), [true, id]);
+    assert.deepEqual(await workers.read.isActiveSigner([signer]), [false, id]);
+    assert.equal(await workers.read.evictionBlockOf([signer]), evictedAt);
+    await refused(register(world, id), 'WorkerRegistrySignerUsed', [signer, id]);
+  });
+});
+
+describe('WorkerRegistry.retire', () => {
+  it('ends a registration by its operator’s wish, who may come back', async () => {
+    const world = await load();
+    const { workers, operator, id } = world;
+    await workers.write.retire([id], { account: operator.account });
+    assert.deepEqual(await workers.read.isActiveSigner([signer]), [false, id]);
+    assert.equal((await workers.read.statusOf([id])).state, 4);
+    assert.deepEqual((await workers.getEvents.WorkerRetired())[0]?.args, { workerId: id, receiptSigner: signer });
+    await refused(workers.write.retire([id], { account: operator.account }), 'WorkerRegistryNotActive', [id, 4]);
+    await register(world, id);
+    assert.deepEqual(await workers.read.isActiveSigner([signer]), [true, id]);
+  });
+
+  it('is no way around an eviction', async () => {
+    const { workers, images, govern, operator, id, record } = await load();
+    await govern(images, 'revoke', [defaultImageId]);
+    await workers.write.retire([id], { account: operator.account });
+    await workers.write.evict([id, record]);
+    assert.notEqual(await workers.read.evictionBlockOf([signer]), 0n);
+  });
+
+  it('refuses others, unknown ids and workers that never registered', async () => {
+    const world = await load();
+    const { workers, operator, stranger, id } = world;
+    await refused(workers.write.retire([id], { account: stranger.account }), 'WorkerRegistryCallerNotOperator', [
+      stranger.account.address,
+      operator.account.address,
+    ]);
+    const unknown = toHex(1, { size: 32 });
+    await refused(workers.write.retire([unknown], { account: operator.account }), 'WorkerRegistryWorkerUnknown', [
+      unknown,
+    ]);
+    const enrolled = await enroll(world);
+    await refused(workers.write.retire([enrolled], { account: operator.account }), 'WorkerRegistryNotActive', [
+      enrolled,
+      1,
+    ]);
+  });
+});

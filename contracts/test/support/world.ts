@@ -1,0 +1,177 @@
+import {
+  type Abi,
+  type Address,
+  encodeFunctionData,
+  type Hex,
+  type PrivateKeyAccount,
+  toHex,
+  zeroAddress,
+  zeroHash,
+} from 'viem';
+import { privateKeyToAccount } from 'viem/accounts';
+import { accountsOf, type Connection } from './accounts.ts';
+import {
+  defaultImageId,
+  devRoot,
+  networkFileId,
+  type P256Root,
+  platformId,
+  type QuoteFields,
+  quotePart,
+  simulatedEvidence,
+  workerBinding,
+} from './evidence.ts';
+
+export type World = Awaited<ReturnType<typeof deployWorld>>;
+
+export const chainId = 31337;
+export const teeTdx = 2;
+export const functionKind = 1;
+export const hour = 3600;
+/** Far beyond any lease: collateral that never ends first. */
+export const farFuture = 4_000_000_000n;
+
+/** A receipt signer, made from a number. */
+export function signerOf(seed: number): PrivateKeyAccount {
+  return privateKeyToAccount(toHex(0xc101_5733_0000n + BigInt(seed), { size: 32 }));
+}
+
+export function registrySettings(timelock: Address, imageRegistry: Address, genesis: bigint) {
+  return {
+    timelock,
+    imageRegistry,
+    genesis,
+    epochLength: hour,
+    roundLength: 30,
+    maxAttestedBlockAge: 300,
+    simulatedAllowed: true,
+    leaseDuration: 6 * hour,
+  };
+}
+
+/** A network with an allowed image and network file, and the simulated verifier for TDX; nothing enrolled. */
+export async function deployWorld(connection: Connection) {
+  const { viem } = connection;
+  const publicClient = await viem.getPublicClient();
+  const accounts = await accountsOf(connection);
+  const { deployer } = accounts;
+  const timelock = await viem.deployContract('TimelockController', [
+    0n,
+    [deployer.account.address],
+    [deployer.account.address],
+    zeroAddress,
+  ]);
+  const images = await viem.deployContract('ImageRegistry', [timelock.address]);
+  const genesis = (await publicClient.getBlock()).timestamp;
+  const settings = registrySettings(timelock.address, images.address, genesis);
+  const workers = await viem.deployContract('WorkerRegistry', [settings]);
+  const verifier = await viem.deployContract('UnsafeSimulatedVerifier', [devRoot.x, devRoot.y, BigInt(chainId)]);
+  const apps = await viem.deployContract('AppRegistry', []);
+
+  let salt = 0n;
+  /** Schedules and executes one call by the timelock. */
+  async function govern(
+    target: { readonly address: Address; readonly abi: Abi },
+    functionName: string,
+    args: readonly unknown[],
+  ) {
+    const data = encodeFunctionData({ abi: target.abi, functionName, args });
+    const operation = [target.address, 0n, data, zeroHash, toHex(++salt, { size: 32 })] as const;
+    await timelock.write.schedule([...operation, 0n]);
+    return timelock.write.execute([...operation]);
+  }
+
+  await govern(images, 'allow', [defaultImageId, 0n, farFuture, 'worker 1']);
+  await govern(images, 'allowConfig', [networkFileId]);
+  await govern(workers, 'setVerifier', [teeTdx, verifier.address]);
+  return {
+    viem,
+    publicClient,
+    ...accounts,
+    timelock,
+    images,
+    workers,
+    verifier,
+    apps,
+    settings,
+    govern,
+  };
+}
+
+/** Enrols the operator's next worker and gives its id. */
+export async function enroll(
+  world: World,
+  operator: World['operator'] = world.operator,
+  registry: World['workers'] = world.workers,
+): Promise<Hex> {
+  const index = await registry.read.enrolledCount([operator.account.address]);
+  await registry.write.enroll({ account: operator.account });
+  return registry.read.workerIdOf([operator.account.address, index]);
+}
+
+export type RegistrationChanges = {
+  readonly registry?: World['workers'];
+  readonly operator?: World['operator'];
+  readonly signer?: Address;
+  readonly boundOperator?: Address;
+  readonly boundSigner?: Address;
+  readonly boundRegistry?: Address;
+  readonly boundChainId?: number;
+  readonly networkKeysHash?: Hex;
+  readonly kinds?: number;
+  readonly attestedBlock?: bigint;
+  readonly blockHash?: Hex;
+  readonly teeType?: number;
+  readonly validUntil?: bigint;
+  readonly root?: P256Root;
+  readonly platform?: Hex;
+  readonly quote?: QuoteFields;
+};
+
+/** The arguments of register for evidence that holds, but for the changes. Attests the newest block. */
+export async function registration(world: World, workerId: Hex, changes: RegistrationChanges = {}) {
+  const { publicClient } = world;
+  const registry = changes.registry ?? world.workers;
+  const operator = changes.operator ?? world.operator;
+  const signer = changes.signer ?? signerOf(1).address;
+  const block = await publicClient.getBlock(
+    changes.attestedBlock === undefined ? {} : { blockNumber: changes.attestedBlock },
+  );
+  const head = workerBinding(
+    changes.boundChainId ?? chainId,
+    changes.boundRegistry ?? registry.address,
+    changes.boundOperator ?? operator.account.address,
+    changes.boundSigner ?? signer,
+    changes.networkKeysHash,
+  );
+  const reportData: Hex = `${head}${(changes.blockHash ?? block.hash ?? zeroHash).slice(2)}`;
+  const evidence = simulatedEvidence(quotePart({ reportData, ...changes.quote }), {
+    chainId,
+    validUntil: changes.validUntil ?? farFuture,
+    platform: changes.platform ?? platformId,
+    ...(changes.root === undefined ? {} : { root: changes.root }),
+  });
+  return [
+    workerId,
+    signer,
+    changes.kinds ?? functionKind,
+    block.number ?? 0n,
+    changes.teeType ?? teeTdx,
+    evidence,
+  ] as const;
+}
+
+/** Registers with evidence that holds, but for the changes; gives the transaction's hash. */
+export async function register(world: World, workerId: Hex, changes: RegistrationChanges = {}): Promise<Hex> {
+  const registry = changes.registry ?? world.workers;
+  const operator = changes.operator ?? world.operator;
+  return registry.write.register(await registration(world, workerId, changes), { account: operator.account });
+}
+
+/** The record of the worker's last registration, from its event. */
+export async function lastRecord(world: World, workerId: Hex, registry: World['workers'] = world.workers) {
+  const events = await registry.getEvents.WorkerRegistered({ workerId }, { fromBlock: 0n });
+  const record = events.at(-1)?.args.record;
+  if (record === undefined) throw new Error(`Expected a WorkerRegistered event of "${workerId}"`);
+  return record;
+}

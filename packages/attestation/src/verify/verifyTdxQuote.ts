@@ -1,0 +1,62 @@
+import { tdxImageId } from '@cloister/core';
+import { toHex } from '@cloister/crypto';
+import type { TdxClaims } from './claims.ts';
+import { matchTdxLevel, verifyTdxModule } from './platformTcb.ts';
+import { parseQuote } from './quote.ts';
+import { mergeTcb } from './tcbStatus.ts';
+import { readTdReport } from './tdReport.ts';
+import type { VerifiedCollateral } from './verifyCollateral.ts';
+import { type VerifyQuoteOptions, verifyQuoteChain, wrongTeeType } from './verifyQuoteChain.ts';
+
+/**
+ * Verifies a TDX quote against verified collateral: chain, quoting enclave, signature, TDX module, TCB. What it returns is
+ * true of the TD; whether that is acceptable is for `appraise`, which must follow. Throws AttestationError.
+ */
+export async function verifyTdxQuote(
+  quoteBytes: Uint8Array,
+  collateral: VerifiedCollateral,
+  options: VerifyQuoteOptions,
+): Promise<TdxClaims> {
+  const quote = parseQuote(quoteBytes);
+  if (quote.body.kind !== 'tdx') throw wrongTeeType('tdx', quote.body.kind);
+  const report = readTdReport(quote.body);
+  const { tcbInfo, qeIdentity } = collateral;
+  const { platform, qe, notAfter } = await verifyQuoteChain(quote, collateral, options);
+
+  const module = verifyTdxModule(report, tcbInfo);
+  const level = matchTdxLevel(report, platform, tcbInfo);
+  const verdict = mergeTcb(module === undefined ? level : mergeTcb(level, module), qe);
+
+  return {
+    teeType: 'tdx',
+    quoteVersion: quote.version === 5 ? 5 : 4,
+    tdVersion: quote.body.tdVersion,
+    simulated: collateral.trustRoot.simulated,
+    tcbStatus: verdict.status,
+    advisories: verdict.advisories,
+    tcbEvaluationDataNumber: Math.min(tcbInfo.tcbEvaluationDataNumber, qeIdentity.tcbEvaluationDataNumber),
+    fmspc: `0x${platform.fmspc}`,
+    pceId: `0x${platform.pceId}`,
+    ppid: `0x${platform.ppid}`,
+    platformId: `0x${platform.ppid}`,
+    debug: ((report.tdAttributes[0] ?? 0) & 1) !== 0,
+    tdAttributes: toHex(report.tdAttributes),
+    xfam: toHex(report.xfam),
+    seamAttributes: toHex(report.seamAttributes),
+    teeTcbSvn: toHex(report.teeTcbSvn),
+    mrSeam: toHex(report.mrSeam),
+    mrSignerSeam: toHex(report.mrSignerSeam),
+    mrtd: toHex(report.mrTd),
+    mrConfigId: toHex(report.mrConfigId),
+    mrOwner: toHex(report.mrOwner),
+    mrOwnerConfig: toHex(report.mrOwnerConfig),
+    rtmr0: toHex(report.rtmr0),
+    rtmr1: toHex(report.rtmr1),
+    rtmr2: toHex(report.rtmr2),
+    rtmr3: toHex(report.rtmr3),
+    reportData: toHex(report.reportData),
+    serviceTd: report.mrServiceTd === undefined ? null : toHex(report.mrServiceTd),
+    imageId: tdxImageId({ mrtd: report.mrTd, rtmr0: report.rtmr0, rtmr1: report.rtmr1, rtmr2: report.rtmr2 }),
+    notAfter,
+  };
+}

@@ -1,0 +1,1 @@
+export { BundleError, bundleFunction, type FunctionBundle } from './bundleFunction.ts';

@@ -1,0 +1,133 @@
+import { type Address, CloisterError, type Hex, withDeadline } from '@cloister/core';
+import {
+  type Abi,
+  BaseError,
+  type ContractFunctionArgs,
+  type ContractFunctionName,
+  ContractFunctionRevertedError,
+  createPublicClient,
+  createWalletClient,
+  defineChain,
+  encodeFunctionData,
+  http,
+  type LocalAccount,
+  type TransactionReceipt,
+} from 'viem';
+import { privateKeyToAccount } from 'viem/accounts';
+
+export type AccountInit = {
+  readonly chainId: number;
+  readonly rpc: string;
+  /** A viem local account, or a private key. */
+  readonly account: LocalAccount | Hex;
+  readonly timeoutMs?: number;
+};
+
+/** A contract call to send. */
+export type Call<abi extends Abi, name extends ContractFunctionName<abi, 'nonpayable' | 'payable'>> = {
+  readonly address: Address;
+  readonly abi: abi;
+  readonly functionName: name;
+  readonly args: ContractFunctionArgs<abi, 'nonpayable' | 'payable', name>;
+};
+
+/**
+ * Sends transactions of one account, one after the other, each tried first so that a refusal comes back by its name,
+ * and waits until each is mined.
+ */
+export class ChainAccount {
+  readonly address: Address;
+  readonly #account: LocalAccount;
+  readonly #timeoutMs: number;
+  readonly #public;
+  readonly #wallet;
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(init: AccountInit) {
+    this.#account = typeof init.account === 'string' ? privateKeyToAccount(init.account) : init.account;
+    this.address = this.#account.address.toLowerCase() as Address;
+    this.#timeoutMs = init.timeoutMs ?? 60_000;
+    const chain = defineChain({
+      id: init.chainId,
+      name: `chain ${init.chainId}`,
+      nativeCurrency: { name: 'Ether', symbol: 'ETH', decimals: 18 },
+      rpcUrls: { default: { http: [init.rpc] } },
+    });
+    const transport = http(init.rpc, { timeout: 10_000, retryCount: 2 });
+    this.#public = createPublicClient({ chain, transport, pollingInterval: 100, cacheTime: 0 });
+    this.#wallet = createWalletClient({ chain, transport, account: this.#account });
+  }
+
+  /**
+   * Calls a contract and waits for the transaction. Throws TRANSACTION_REFUSED with the contract's own error in `meta`,
+   * TRANSACTION_REVERTED when it failed only once mined, TRANSACTION_FAILED for everything else.
+   */
+  async write<const abi extends Abi, name extends ContractFunctionName<abi, 'nonpayable' | 'payable'>>(
+    call: Call<abi, name>,
+    signal?: AbortSignal,
+  ): Promise<TransactionReceipt> {
+    const what = `Transaction ${call.functionName}`;
+    const erased = call as unknown as { address: Address; abi: Abi; functionName: string; args: readonly unknown[] };
+    return this.#next(what, signal, async () => {
+      // On "pending": the newest block's hash is known to the contract only in the block after it.
+      await this.#public.simulateContract({ ...erased, account: this.#account, blockTag: 'pending' });
+      const data = encodeFunctionData(erased);
+      return this.#wallet.sendTransaction({ to: call.address, data });
+    });
+  }
+
+  /** Sends raw data, as deployments do. */
+  async send(to: Address, data: Hex, what: string, signal?: AbortSignal, valueWei = 0n): Promise<TransactionReceipt> {
+    return this.#next(what, signal, () => this.#wallet.sendTransaction({ to, data, value: valueWei }));
+  }
+
+  #next(what: string, signal: AbortSignal | undefined, submit: () => Promise<Hex>): Promise<TransactionReceipt> {
+    const run = () =>
+      withDeadline({ timeoutMs: this.#timeoutMs, signal, what }, async () => {
+        try {
+          const hash = await submit();
+          const receipt = await this.#public.waitForTransactionReceipt({
+            hash,
+            timeout: this.#timeoutMs,
+            retryCount: 20,
+          });
+          if (receipt.status !== 'success')
+            throw new TransactionError('TRANSACTION_REVERTED', `${what} failed in block "${receipt.blockNumber}"`, {
+              hash,
+            });
+          return receipt;
+        } catch (cause) {
+          throw asTransactionError(what, cause);
+        }
+      });
+    const result = this.#queue.then(run, run);
+    this.#queue = result.catch(() => {});
+    return result;
+  }
+}
+
+function asTransactionError(what: string, cause: unknown): Error {
+  if (cause instanceof CloisterError) return cause;
+  if (!(cause instanceof BaseError)) return cause instanceof Error ? cause : new Error(String(cause));
+  const reverted = cause.walk((error) => error instanceof ContractFunctionRevertedError);
+  if (reverted instanceof ContractFunctionRevertedError) {
+    const name = reverted.data?.errorName ?? reverted.signature ?? reverted.reason ?? 'without a reason';
+    const args = reverted.data?.args ?? [];
+    return new TransactionError(
+      'TRANSACTION_REFUSED',
+      `${what} was refused: ${name}(${args.map(String).join(', ')})`,
+      { errorName: name, args: args.map(String) },
+      cause,
+    );
+  }
+  return new TransactionError('TRANSACTION_FAILED', `${what} failed: ${cause.shortMessage.split('\n')[0]}`, {}, cause);
+}
+
+export type TransactionErrorCode = 'TRANSACTION_REFUSED' | 'TRANSACTION_REVERTED' | 'TRANSACTION_FAILED';
+
+export class TransactionError extends CloisterError<TransactionErrorCode> {
+  override readonly name = 'TransactionError';
+  constructor(code: TransactionErrorCode, message: string, meta: Readonly<Record<string, unknown>>, cause?: unknown) {
+    super({ code, message, meta, cause, retry: code === 'TRANSACTION_FAILED' });
+  }
+}

@@ -1,0 +1,65 @@
+import { type Address, type Hex, zeroBytes32 } from '@cloister/core';
+import { createPublicClient, encodeFunctionData, http, keccak256, stringToHex } from 'viem';
+import type { ChainAccount } from './account.ts';
+import { imageRegistryAbi, timelockControllerAbi, workerRegistryAbi } from './generated/index.ts';
+
+/** One call that the timelock shall make. */
+export type GovernedCall = { readonly target: Address; readonly data: Hex };
+
+/** The call that lets the network accept an image from now on. */
+export function allowImageCall(imageRegistry: Address, imageId: Hex, label: string): GovernedCall {
+  const args = [imageId, 0n, 2n ** 64n - 1n, label] as const;
+  return { target: imageRegistry, data: encodeFunctionData({ abi: imageRegistryAbi, functionName: 'allow', args }) };
+}
+
+/** The call that takes an image back at once. */
+export function revokeImageCall(imageRegistry: Address, imageId: Hex): GovernedCall {
+  return {
+    target: imageRegistry,
+    data: encodeFunctionData({ abi: imageRegistryAbi, functionName: 'revoke', args: [imageId] }),
+  };
+}
+
+/** The call that lets workers run with a network file of this id. */
+export function allowConfigCall(imageRegistry: Address, configId: Hex): GovernedCall {
+  return {
+    target: imageRegistry,
+    data: encodeFunctionData({ abi: imageRegistryAbi, functionName: 'allowConfig', args: [configId] }),
+  };
+}
+
+/** The call that sets who verifies evidence of a TEE type. */
+export function setVerifierCall(workerRegistry: Address, teeType: number, verifier: Address): GovernedCall {
+  return {
+    target: workerRegistry,
+    data: encodeFunctionData({ abi: workerRegistryAbi, functionName: 'setVerifier', args: [teeType, verifier] }),
+  };
+}
+
+/** Schedules the calls as one batch and executes them: only where the timelock's delay is zero and the account proposes. */
+export async function governAtOnce(
+  account: ChainAccount,
+  rpc: string,
+  timelock: Address,
+  calls: readonly GovernedCall[],
+): Promise<void> {
+  if (calls.length === 0) return;
+  // A fresh salt each time: the same batch may be needed again after it was undone.
+  const salt = keccak256(
+    stringToHex(`${Date.now()}:${await createPublicClient({ transport: http(rpc) }).getBlockNumber()}`),
+  );
+  const batch = [
+    calls.map(({ target }) => target),
+    calls.map(() => 0n),
+    calls.map(({ data }) => data),
+    zeroBytes32,
+    salt,
+  ] as const;
+  await account.write({
+    address: timelock,
+    abi: timelockControllerAbi,
+    functionName: 'scheduleBatch',
+    args: [...batch, 0n],
+  });
+  await account.write({ address: timelock, abi: timelockControllerAbi, functionName: 'executeBatch', args: batch });
+}

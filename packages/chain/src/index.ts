@@ -1,0 +1,19 @@
+export { type AccountInit, type Call, ChainAccount, TransactionError, type TransactionErrorCode } from './account.ts';
+export { ChainError, type ChainErrorCode, ChainView, type ChainViewInit, type Head } from './chainView.ts';
+export { DeployError, type DeployedNetwork, deployContract, deployNetwork, type NetworkParameters } from './deploy.ts';
+export * from './generated/index.ts';
+export {
+  allowConfigCall,
+  allowImageCall,
+  type GovernedCall,
+  governAtOnce,
+  revokeImageCall,
+  setVerifierCall,
+} from './govern.ts';
+export {
+  type AppVersion,
+  type NetworkClock,
+  RegistryReader,
+  type WorkerStatus,
+  workerStates,
+} from './registryReader.ts';

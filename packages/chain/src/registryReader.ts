@@ -1,0 +1,132 @@
+import type { Address, Bytes32, EnforcedFields, Hex, NetworkFile } from '@cloister/core';
+import type { ChainView } from './chainView.ts';
+import { appRegistryAbi, imageRegistryAbi, workerRegistryAbi } from './generated/index.ts';
+
+export const workerStates = ['unknown', 'enrolled', 'active', 'evicted', 'retired'] as const;
+
+/** What the registry keeps of a worker. `leaseUntil` in unix seconds; it counts only while the state is active. */
+export type WorkerStatus = {
+  readonly operator: Address;
+  readonly receiptSigner: Address;
+  readonly leaseUntil: bigint;
+  readonly state: (typeof workerStates)[number];
+  readonly kinds: number;
+  readonly teeType: number;
+  readonly simulated: boolean;
+};
+
+export type AppVersion = { readonly manifestId: Bytes32; readonly version: number; readonly fields: EnforcedFields };
+
+/** The network's clock, immutable on the chain. Seconds. */
+export type NetworkClock = { readonly genesis: bigint; readonly epochLength: bigint; readonly roundLength: bigint };
+
+/** Typed reads of a network's registries through a {@link ChainView}. `block` pins them all to one state. */
+export class RegistryReader {
+  readonly view: ChainView;
+  readonly #contracts: NetworkFile['contracts'];
+
+  constructor(view: ChainView, contracts: NetworkFile['contracts']) {
+    this.view = view;
+    this.#contracts = contracts;
+  }
+
+  async workerStatus(workerId: Bytes32, block?: bigint, signal?: AbortSignal): Promise<WorkerStatus> {
+    const status = await this.view.read({ ...this.#workers('statusOf'), args: [workerId], ...at(block) }, signal);
+    return {
+      operator: lower(status.operator),
+      receiptSigner: lower(status.receiptSigner),
+      leaseUntil: status.leaseUntil,
+      state: workerStates[status.state] ?? 'unknown',
+      kinds: status.kinds,
+      teeType: status.teeType,
+      simulated: status.simulated,
+    };
+  }
+
+  async activeSigner(
+    signer: Address,
+    block?: bigint,
+    signal?: AbortSignal,
+  ): Promise<{ active: boolean; workerId: Bytes32 }> {
+    const [active, workerId] = await this.view.read(
+      { ...this.#workers('isActiveSigner'), args: [signer], ...at(block) },
+      signal,
+    );
+    return { active, workerId };
+  }
+
+  /** How many workers the operator has; their ids are {@link workerIdOf} of 0 to that number. */
+  enrolledCount(operator: Address, signal?: AbortSignal): Promise<bigint> {
+    return this.view.read({ ...this.#workers('enrolledCount'), args: [operator] }, signal);
+  }
+
+  workerIdOf(operator: Address, index: bigint, signal?: AbortSignal): Promise<Bytes32> {
+    return this.view.read({ ...this.#workers('workerIdOf'), args: [operator, index] }, signal);
+  }
+
+  networkKeysHash(block?: bigint, signal?: AbortSignal): Promise<Bytes32> {
+    return this.view.read({ ...this.#workers('networkKeysHash'), args: [], ...at(block) }, signal);
+  }
+
+  simulatedAllowed(signal?: AbortSignal): Promise<boolean> {
+    return this.view.read({ ...this.#workers('simulatedAllowed'), args: [] }, signal);
+  }
+
+  async clock(signal?: AbortSignal): Promise<NetworkClock> {
+    const { number: block } = await this.view.head(signal);
+    const [genesis, epochLength, roundLength] = await Promise.all([
+      this.view.read({ ...this.#workers('genesis'), args: [], block }, signal),
+      this.view.read({ ...this.#workers('epochLength'), args: [], block }, signal),
+      this.view.read({ ...this.#workers('roundLength'), args: [], block }, signal),
+    ]);
+    return { genesis, epochLength: BigInt(epochLength), roundLength: BigInt(roundLength) };
+  }
+
+  imageAllowed(imageId: Bytes32, block?: bigint, signal?: AbortSignal): Promise<boolean> {
+    return this.view.read({ ...this.#images('isImageAllowed'), args: [imageId], ...at(block) }, signal);
+  }
+
+  configAllowed(configId: Bytes32, block?: bigint, signal?: AbortSignal): Promise<boolean> {
+    return this.view.read({ ...this.#images('isConfigAllowed'), args: [configId], ...at(block) }, signal);
+  }
+
+  /** The serving version of an app. Throws CHAIN_READ_REVERTED (AppRegistryAppUnknown) for one that does not exist. */
+  async currentApp(app: Bytes32, block?: bigint, signal?: AbortSignal): Promise<AppVersion> {
+    const [id, version, fields] = await this.view.read({ ...this.#apps('current'), args: [app], ...at(block) }, signal);
+    return { manifestId: id, version, fields: { ...fields, vetoer: lower(fields.vetoer) } };
+  }
+
+  /** The app's owner; the zero address where there is no such app. */
+  async appOwner(app: Bytes32, signal?: AbortSignal): Promise<Address> {
+    return lower(await this.view.read({ ...this.#apps('ownerOf'), args: [app] }, signal));
+  }
+
+  /** Apps that the account created, oldest first: a listing of one RPC, for people; nothing binding follows from it. */
+  async appsCreatedBy(owner: Address, signal?: AbortSignal): Promise<Bytes32[]> {
+    const events = await this.view.events(
+      { address: this.#contracts.appRegistry, abi: appRegistryAbi, eventName: 'AppCreated', args: { owner } },
+      signal,
+    );
+    return events.flatMap((event) => ('app' in event && typeof event.app === 'string' ? [event.app as Bytes32] : []));
+  }
+
+  #workers<const name extends string>(functionName: name) {
+    return { address: this.#contracts.workerRegistry, abi: workerRegistryAbi, functionName };
+  }
+
+  #images<const name extends string>(functionName: name) {
+    return { address: this.#contracts.imageRegistry, abi: imageRegistryAbi, functionName };
+  }
+
+  #apps<const name extends string>(functionName: name) {
+    return { address: this.#contracts.appRegistry, abi: appRegistryAbi, functionName };
+  }
+}
+
+function at(block: bigint | undefined): { block?: bigint } {
+  return block === undefined ? {} : { block };
+}
+
+function lower(address: Hex): Address {
+  return address.toLowerCase() as Address;
+}

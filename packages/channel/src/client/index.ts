@@ -1,0 +1,10 @@
+export type { CallHeaders } from '../shared/callHeaders.ts';
+export { ChannelError, type ChannelErrorCode } from '../shared/channelError.ts';
+export { endToEndFields, type Field, type Fields } from '../shared/fieldSection.ts';
+export { type KeyConfiguration, parseKeyConfig } from '../shared/keyConfiguration.ts';
+export { requestMediaType, responseMediaType } from '../shared/labels.ts';
+export { defaultMessageLimits, type MessageLimits } from '../shared/limits.ts';
+export { keyProblemType, problemMediaType } from '../shared/problem.ts';
+export { type Problem, readProblem } from './readProblem.ts';
+export type { ResponseEvent, ResponseLimits, ResponseOpener } from './responseOpener.ts';
+export { type AppRequest, type SealedRequest, type SealRequestOptions, sealRequest } from './sealRequest.ts';

@@ -1,0 +1,216 @@
+import { CryptoError, engine } from '@cloister/crypto';
+import { ChannelError, type ChannelErrorCode } from '../shared/channelError.ts';
+import {
+  chunkHeaderLength,
+  decodeChunkHeader,
+  decodeChunkPlaintext,
+  maxSealedChunk,
+  minSealedChunk,
+} from '../shared/chunk.ts';
+import type { Field } from '../shared/fieldSection.ts';
+import { finalAad, noBytes } from '../shared/labels.ts';
+import { parseResponseHead } from '../shared/responseHead.ts';
+import { chunkNonce, deriveResponseKeys, type ResponseKeys, responseNonceLength } from '../shared/responseKeys.ts';
+import { ByteQueue } from './byteQueue.ts';
+
+/** What a response consists of, in this order: one head, any number of bodies, one final. */
+export type ResponseEvent =
+  | { readonly type: 'head'; readonly status: number; readonly headers: readonly Field[] }
+  | { readonly type: 'body'; readonly bytes: Uint8Array }
+  /** `trailer`: the signed receipt record. Only with it is the response whole. */
+  | { readonly type: 'final'; readonly trailer: Uint8Array };
+
+export type ResponseLimits = {
+  /** Sealed bytes of one chunk. @default 65_040, the most there can be */
+  readonly maxChunkBytes?: number;
+  /** Bytes of the whole sealed response. @default 67_108_864 */
+  readonly maxTotalBytes?: number;
+};
+
+const defaultMaxTotalBytes = 67_108_864;
+/** How far around the expected chunk a chunk that does not open is looked for. */
+const diagnosisReach = 16;
+
+type RequestSecrets = { readonly responseSecret: Uint8Array; readonly encapsulatedKey: Uint8Array };
+
+/**
+ * Opens the one response to a request as its bytes arrive, in whatever pieces. Bodies come out as soon as they are proven
+ * to be the next in order; `final` only after the source has ended, so that it says: this was all, and nothing followed.
+ * What came out before an error is genuine but incomplete: a caller that can't use a part must wait for `final`.
+ */
+export class ResponseOpener {
+  readonly #secrets: RequestSecrets;
+  readonly #maxChunkBytes: number;
+  readonly #maxTotalBytes: number;
+  readonly #queue = new ByteQueue();
+  #keys: ResponseKeys | undefined;
+  #counter = 0;
+  #received = 0;
+  #trailer: Uint8Array | undefined;
+  #used = false;
+
+  constructor(secrets: RequestSecrets, limits: ResponseLimits = {}) {
+    this.#secrets = secrets;
+    this.#maxChunkBytes = Math.min(limits.maxChunkBytes ?? maxSealedChunk, maxSealedChunk);
+    this.#maxTotalBytes = limits.maxTotalBytes ?? defaultMaxTotalBytes;
+  }
+
+  /**
+   * Reads the response from a transport. Can be called once.
+   * @param options.signal ends the wait for the transport, and carries the deadline: `AbortSignal.timeout(30_000)`
+   * @throws ChannelError RESPONSE_* or CHUNK_* or FINAL_MARK_CHANGED; the signal's reason; whatever the source throws
+   */
+  async *read(
+    source: AsyncIterable<Uint8Array>,
+    options: { readonly signal: AbortSignal },
+  ): AsyncGenerator<ResponseEvent, void, undefined> {
+    if (this.#used)
+      throw new ChannelError({ code: 'RESPONSE_MISUSED', message: 'The response was already being read' });
+    this.#used = true;
+    for await (const bytes of abortable(source, options.signal)) {
+      this.#take(bytes);
+      for (let event = await this.#next(); event !== undefined; event = await this.#next()) yield event;
+    }
+    if (this.#trailer === undefined)
+      throw new ChannelError({
+        code: 'RESPONSE_TRUNCATED',
+        message: `The response ended after "${this.#counter}" chunks, without the final one`,
+        meta: { chunks: this.#counter, bytes: this.#received },
+        hint: 'Ask the same worker again with the same call id and client key: it keeps the answer for 10 minutes',
+        retry: true,
+      });
+    yield { type: 'final', trailer: this.#trailer };
+  }
+
+  #take(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    if (this.#trailer !== undefined) throw this.#error('RESPONSE_OVERRUN', 'Bytes follow the final chunk');
+    this.#received += bytes.length;
+    if (this.#received > this.#maxTotalBytes)
+      throw this.#error('RESPONSE_TOO_LARGE', `The response has more than "${this.#maxTotalBytes}" bytes`);
+    this.#queue.push(bytes);
+  }
+
+  /** The next event of what is buffered; undefined where more bytes are needed. */
+  async #next(): Promise<ResponseEvent | undefined> {
+    if (this.#keys === undefined) {
+      if (this.#queue.length < responseNonceLength) return undefined;
+      const { responseSecret, encapsulatedKey } = this.#secrets;
+      this.#keys = await deriveResponseKeys(responseSecret, encapsulatedKey, this.#queue.take(responseNonceLength));
+      responseSecret.fill(0);
+    }
+    while (this.#queue.length >= chunkHeaderLength) {
+      if (this.#trailer !== undefined) throw this.#error('RESPONSE_OVERRUN', 'Bytes follow the final chunk');
+      const { sealedLength, final } = decodeChunkHeader(this.#queue.peek(chunkHeaderLength));
+      if (sealedLength > this.#maxChunkBytes)
+        throw this.#error(
+          'CHUNK_TOO_LARGE',
+          `A chunk of "${sealedLength}" bytes is announced, more than "${this.#maxChunkBytes}"`,
+        );
+      if (sealedLength < minSealedChunk)
+        throw this.#error('CHUNK_MALFORMED', `A chunk of "${sealedLength}" bytes is announced`);
+      if (this.#queue.length < chunkHeaderLength + sealedLength) return undefined;
+      this.#queue.take(chunkHeaderLength);
+      const data = await this.#open(this.#queue.take(sealedLength), final, this.#keys);
+      const event = this.#accept(data, final);
+      if (event !== undefined) return event;
+    }
+    if (this.#trailer !== undefined && this.#queue.length > 0)
+      throw this.#error('RESPONSE_OVERRUN', 'Bytes follow the final chunk');
+    return undefined;
+  }
+
+  #accept(data: Uint8Array, final: boolean): ResponseEvent | undefined {
+    const isFirst = this.#counter++ === 0;
+    if (final) {
+      if (isFirst) throw this.#error('RESPONSE_MALFORMED', 'The response has no head');
+      this.#trailer = data;
+      return undefined;
+    }
+    if (isFirst) {
+      const { status, fields } = parseResponseHead(data);
+      return { type: 'head', status, headers: fields };
+    }
+    // An empty chunk is cover: it hides that nothing was said.
+    return data.length === 0 ? undefined : { type: 'body', bytes: data };
+  }
+
+  async #open(sealed: Uint8Array, final: boolean, keys: ResponseKeys): Promise<Uint8Array> {
+    try {
+      return decodeChunkPlaintext(await openChunk(keys, this.#counter, final, sealed));
+    } catch (cause) {
+      if (cause instanceof CryptoError && cause.code === 'AEAD_OPEN_FAILED')
+        throw await this.#diagnose(sealed, final, keys);
+      throw cause;
+    }
+  }
+
+  /** Tells why a chunk does not open, by trying its neighbours' places. Nothing that opens there is used. */
+  async #diagnose(sealed: Uint8Array, final: boolean, keys: ResponseKeys): Promise<ChannelError> {
+    const opensAt = async (counter: number, mark: boolean): Promise<boolean> => {
+      try {
+        await openChunk(keys, counter, mark, sealed);
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    const expected = this.#counter;
+    if (await opensAt(expected, !final))
+      return this.#error('FINAL_MARK_CHANGED', 'The mark of the last chunk was changed on the way');
+    for (let counter = Math.max(0, expected - diagnosisReach); counter <= expected + diagnosisReach; counter++) {
+      if (counter === expected || !(await opensAt(counter, final))) continue;
+      return counter < expected
+        ? this.#error('CHUNK_REPEATED', `Chunk "${counter}" came again in the place of chunk "${expected}"`)
+        : this.#error('CHUNK_OUT_OF_ORDER', `Chunk "${counter}" came in the place of chunk "${expected}"`);
+    }
+    return expected === 0
+      ? this.#error(
+          'RESPONSE_FOREIGN',
+          'The response does not open: it answers another request, or was changed on the way',
+        )
+      : this.#error('CHUNK_NOT_OPENED', `Chunk "${expected}" does not open: it was changed on the way`);
+  }
+
+  #error(code: ChannelErrorCode, message: string): ChannelError {
+    return new ChannelError({
+      code,
+      message,
+      meta: { chunk: this.#counter, bytes: this.#received },
+      hint: 'Discard the response; ask again with the same call id and client key, through another gateway',
+      retry: true,
+    });
+  }
+}
+
+async function openChunk(keys: ResponseKeys, counter: number, final: boolean, sealed: Uint8Array): Promise<Uint8Array> {
+  return await engine.aes256GcmOpen(keys.key, chunkNonce(keys.nonce, counter), final ? finalAad : noBytes, sealed);
+}
+
+/** The source's items until the signal aborts; then its reason is thrown at once, whether the source reacts or not. */
+async function* abortable(
+  source: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const iterator = source[Symbol.asyncIterator]();
+  let stop = (): void => undefined;
+  const onAbort = (): void => stop();
+  signal.addEventListener('abort', onAbort, { once: true });
+  let ended = false;
+  try {
+    while (true) {
+      signal.throwIfAborted();
+      const item = await new Promise<IteratorResult<Uint8Array>>((resolve, reject) => {
+        stop = () => reject(signal.reason);
+        iterator.next().then(resolve, reject);
+      });
+      ended = item.done === true;
+      if (ended) return;
+      yield item.value;
+    }
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    // Lets the transport go; a source that hangs may hang here too, so nobody waits for it.
+    if (!ended) iterator.return?.().then(undefined, () => undefined);
+  }
+}

@@ -1,0 +1,98 @@
+import type { Bytes32, Hex } from '@cloister/core';
+import { concatBytes, engine, keccak256, toHex, type X25519KeyPair } from '@cloister/crypto';
+import { encodeBinaryRequest } from '../shared/binaryRequest.ts';
+import { type CallHeaders, checkAppFields, encodeCallHeaders } from '../shared/callHeaders.ts';
+import { ChannelError } from '../shared/channelError.ts';
+import type { Fields } from '../shared/fieldSection.ts';
+import { keyScheduleContext, setupSender } from '../shared/hpke.ts';
+import { parseKeyConfig } from '../shared/keyConfiguration.ts';
+import { noBytes } from '../shared/labels.ts';
+import { defaultMessageLimits, type MessageLimits } from '../shared/limits.ts';
+import { exportRequestSecrets, requestHeader, requestInfo } from '../shared/requestContext.ts';
+import { type ResponseLimits, ResponseOpener } from './responseOpener.ts';
+
+/** The app's part of a call. */
+export type AppRequest = {
+  /** Upper case; not CONNECT or TRACE. */
+  readonly method: string;
+  /** Path and query, from "/". */
+  readonly path: string;
+  /** Lower-case names; no field of the connection, none that starts with "x-cloister-". `endToEndFields` prepares them. */
+  readonly headers: Fields;
+  readonly body: Uint8Array;
+};
+
+export type SealRequestOptions = {
+  /** The RFC 9458 key configuration of the worker: verified before, by its signature and the worker's evidence. */
+  readonly keyConfig: Uint8Array;
+  readonly call: CallHeaders;
+  readonly request: AppRequest;
+  /** @default defaultMessageLimits */
+  readonly limits?: MessageLimits;
+};
+
+/** A sealed request and what its sender keeps to read the response and open the receipt's commitments. */
+export type SealedRequest = {
+  /** The bytes to send. */
+  readonly encapsulated: Uint8Array;
+  /** keccak256 of `encapsulated`: the receipt's `requestHash`, unless the call was a retry of an earlier request. */
+  readonly requestHash: Hex;
+  /** Salt of the receipt's `inputCommitment`. */
+  readonly inputSalt: Bytes32;
+  /** Salt of the receipt's `outputCommitment`. */
+  readonly outputSalt: Bytes32;
+  /** The reader of the one response to this request; a second call throws RESPONSE_MISUSED. */
+  openResponse(limits?: ResponseLimits): ResponseOpener;
+};
+
+/**
+ * Seals a call to a worker's key: only who holds that key reads it, and only who read it ca response. It authenticates
+ * nobody to the worker.
+ * Throws ChannelError (KEY_CONFIG_*, REQUEST_*, HEADER_REFUSED, CALL_HEADER_REFUSED) and CryptoError X25519_ZERO_RESULT.
+ */
+export async function sealRequest(options: SealRequestOptions): Promise<SealedRequest> {
+  return sealRequestTo(options, await engine.generateX25519());
+}
+
+/** {@link sealRequest} with the ephemeral key given. Two requests under one ephemeral key open each other's contents. */
+export async function sealRequestTo(options: SealRequestOptions, ephemeral: X25519KeyPair): Promise<SealedRequest> {
+  const { call, request, limits = defaultMessageLimits } = options;
+  const { keyId, publicKey } = parseKeyConfig(options.keyConfig);
+  checkAppFields(request.headers);
+  const fields = [...encodeCallHeaders(call), ...request.headers];
+  const plaintext = encodeBinaryRequest(
+    { method: request.method, path: request.path, fields, body: request.body },
+    limits,
+  );
+
+  const header = requestHeader(keyId);
+  const context = await setupSender(publicKey, await keyScheduleContext(requestInfo(header)), ephemeral);
+  ephemeral.secretKey.wipe();
+  const sealed = await engine.aes256GcmSeal(context.key, context.nonce, noBytes, plaintext);
+  context.key.fill(0);
+  const { responseSecret, inputSalt, outputSalt } = await exportRequestSecrets(context);
+  const encapsulated = concatBytes(header, ephemeral.publicKey, sealed);
+
+  let requestHash: Hex | undefined;
+  let opened = false;
+  return {
+    encapsulated,
+    get requestHash() {
+      // Only when it is asked for: it is not needed before the request is on its way.
+      requestHash ??= toHex(keccak256(encapsulated));
+      return requestHash;
+    },
+    inputSalt: toHex(inputSalt),
+    outputSalt: toHex(outputSalt),
+    openResponse(responseLimits) {
+      if (opened)
+        throw new ChannelError({
+          code: 'RESPONSE_MISUSED',
+          message: 'The response to this request was already being read',
+          hint: 'Seal the request again, with the same call id and client key',
+        });
+      opened = true;
+      return new ResponseOpener({ responseSecret, encapsulatedKey: ephemeral.publicKey }, responseLimits);
+    },
+  };
+}

@@ -1,0 +1,30 @@
+import { concatBytes, fromHex } from '@cloister/crypto';
+import { tagHash } from './abi.ts';
+import type { Address, Bytes32 } from './hex.ts';
+
+/** What a worker's quote is bound to. */
+export type WorkerBinding = {
+  readonly chainId: number;
+  readonly registry: Address;
+  readonly operator: Address;
+  readonly receiptSigner: Address;
+  /** H(appsPublicKey, beaconPublicKey), or zero before the committee exists. */
+  readonly networkKeysHash: Bytes32;
+};
+
+/** The first half of report_data: H("cloister/worker: v1", chainId, registry, operator, receiptSigner, networkKeysHash). */
+export function workerBindingHash(binding: WorkerBinding): Bytes32 {
+  return tagHash(
+    'cloister/worker: v1',
+    binding.chainId,
+    binding.registry,
+    binding.operator,
+    binding.receiptSigner,
+    binding.networkKeysHash,
+  );
+}
+
+/** report_data, 64 bytes: the binding hash and the hash of a block at most an hour old. */
+export function workerReportData(binding: WorkerBinding, blockHash: Bytes32): Uint8Array {
+  return concatBytes(fromHex(workerBindingHash(binding)), fromHex(blockHash));
+}

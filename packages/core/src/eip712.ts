@@ -1,0 +1,44 @@
+import { concatBytes, fromHex, keccak256, toHex, utf8 } from '@cloister/crypto';
+import { type AbiWord, abiEncodeWords, abiWord } from './abi.ts';
+import type { Address, Bytes32 } from './hex.ts';
+
+/** The EIP-712 domain of every Cloister record: the chain, and the WorkerRegistry as verifying contract. */
+export type RecordDomain = { readonly chainId: number; readonly registry: Address };
+
+/** A struct type whose fields are all static words: its encoded type, hashed once. */
+export type StructType = { readonly typeHash: Bytes32; readonly encodedType: string };
+
+export function structType(encodedType: string): StructType {
+  return { encodedType, typeHash: toHex(keccak256(utf8(encodedType))) };
+}
+
+const domainType = structType('EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)');
+const nameHash = toHex(keccak256(utf8('Cloister')));
+const versionHash = toHex(keccak256(utf8('1')));
+const separators = new Map<string, Bytes32>();
+const maxCachedSeparators = 64;
+
+/** The EIP-712 domain separator for name "Cloister", version "1". */
+export function domainSeparator(domain: RecordDomain): Bytes32 {
+  const key = `${domain.chainId}:${domain.registry}`;
+  const known = separators.get(key);
+  if (known !== undefined) return known;
+  const separator = toHex(
+    keccak256(abiEncodeWords(domainType.typeHash, nameHash, versionHash, domain.chainId, domain.registry)),
+  );
+  if (separators.size >= maxCachedSeparators) separators.clear();
+  separators.set(key, separator);
+  return separator;
+}
+
+/** hashStruct of EIP-712 for a struct of static words; strings must be given as the keccak256 of their bytes. */
+export function hashStruct(type: StructType, ...words: readonly AbiWord[]): Bytes32 {
+  return toHex(keccak256(concatBytes(fromHex(type.typeHash), ...words.map(abiWord))));
+}
+
+/** The digest that is signed: keccak256(0x1901 ‖ domain separator ‖ struct hash). */
+export function typedDataDigest(domain: RecordDomain, structHash: Bytes32): Bytes32 {
+  return toHex(
+    keccak256(concatBytes(new Uint8Array([0x19, 0x01]), fromHex(domainSeparator(domain)), fromHex(structHash))),
+  );
+}

@@ -1,0 +1,78 @@
+export { type AbiWord, AbiWordError, abiEncodeTagged, abiEncodeWords, abiWord, tagHash } from './abi.ts';
+export {
+  announcementFromJson,
+  announcementToJson,
+  maxAnnouncementBytes,
+  type WorkerAnnouncement,
+} from './announcement.ts';
+export { type WorkerBinding, workerBindingHash, workerReportData } from './binding.ts';
+export { BlobError, type FetchBlobOptions, fetchBlob, readBounded } from './blobs.ts';
+export { commitBody, commitBodyHash } from './commitment.ts';
+export { DeadlineError, sleep, withDeadline } from './deadline.ts';
+export {
+  domainSeparator,
+  hashStruct,
+  type RecordDomain,
+  type StructType,
+  structType,
+  typedDataDigest,
+} from './eip712.ts';
+export { CloisterError, type CloisterErrorInit, describeError } from './errors.ts';
+export { type GatewayHello, gatewayHelloDigest } from './gatewayHello.ts';
+export {
+  type Address,
+  asAddress,
+  asBytes32,
+  type Bytes32,
+  type Hex,
+  HexError,
+  isHexOf,
+  zeroAddress,
+  zeroBytes32,
+} from './hex.ts';
+export { appId, contextHash, type ReceiptContext, subjectOf, tickAt, workerId } from './ids.ts';
+export { mrConfigIdOf, type TdxImage, type TeeType, tdxImageId, teeTypes } from './image.ts';
+export {
+  canonicalJson,
+  type Json,
+  JsonError,
+  type JsonErrorCode,
+  jcsId,
+  parseBoundedJson,
+  parseCanonicalJson,
+} from './jcs.ts';
+export { type KeyConfigStatement, keyConfigDigest, keyConfigStatement, type SignedKeyConfig } from './keyConfig.ts';
+export { type LogRequest, logRequestDigest, logsPath, maxLogRequestSeconds, reservedPath } from './logRequest.ts';
+export {
+  differingEnforcedField,
+  type EnforcedFields,
+  enforcedFields,
+  functionManifest,
+  type ImagePolicy,
+  imagePolicies,
+  type Manifest,
+  ManifestError,
+  manifestBytes,
+  manifestFromJson,
+  manifestId,
+  maxCodeBytes,
+  maxManifestBytes,
+  parseManifest,
+  unavailableFeature,
+  type WorkloadKind,
+  workloadKinds,
+} from './manifest.ts';
+export { maxNetworkFileBytes, type NetworkFile, networkFileId, parseNetworkFile } from './networkFile.ts';
+export {
+  maxSignedReceiptBytes,
+  type Receipt,
+  ReceiptFieldError,
+  type ReceiptStatus,
+  receiptDigest,
+  receiptStatuses,
+  receiptStatusName,
+  type SignedReceipt,
+  signedReceiptFromJson,
+  signedReceiptToJson,
+} from './receipt.ts';
+export { SchemaError } from './schema.ts';

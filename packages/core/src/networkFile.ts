@@ -1,0 +1,102 @@
+import type { Address, Bytes32 } from './hex.ts';
+import { jcsId, parseBoundedJson } from './jcs.ts';
+import * as z from './schema.ts';
+
+const trustRoot = z.strictObject({
+  tee: z.enumOf(['tdx', 'sgx']),
+  /** sha256 over the DER SubjectPublicKeyInfo of the root. */
+  spkiSha256: z.bytes32,
+  simulated: z.boolean(),
+  name: z.text(128),
+});
+
+const networkKeys = z.strictObject({
+  apps: z.pattern(/^0x[0-9a-f]{96}$/),
+  beacon: z.pattern(/^0x[0-9a-f]{96}$/),
+});
+
+const networkFileJson = z.strictObject({
+  format: z.literal('cloister-network-1'),
+  name: z.text(64),
+  chainId: z.intBetween(1, Number.MAX_SAFE_INTEGER),
+  contracts: z.strictObject({
+    timelock: z.address,
+    phaToken: z.address,
+    imageRegistry: z.address,
+    workerRegistry: z.address,
+    appRegistry: z.address,
+  }),
+  /** JSON-RPC URLs of the chain; what binds is read from all of them and must agree. */
+  rpcs: z.array(z.baseUrl).check(z.refineArray(1, 16)),
+  gateways: z.array(z.baseUrl).check(z.refineArray(1, 64)),
+  trustRoots: z.array(trustRoot).check(z.refineArray(1, 16)),
+  /** BLS12-381 public keys in G1, compressed; null before the committee exists. */
+  networkKeys: z.nullable(networkKeys),
+  /** A simulated network accepts evidence of roots named DEV, for ever; a real one never. */
+  simulated: z.boolean(),
+});
+
+/** Everything a client pins to know a network. Chosen by the user, never fetched from a gateway. */
+export type NetworkFile = {
+  readonly format: 'cloister-network-1';
+  readonly name: string;
+  readonly chainId: number;
+  readonly contracts: {
+    readonly timelock: Address;
+    readonly phaToken: Address;
+    readonly imageRegistry: Address;
+    readonly workerRegistry: Address;
+    readonly appRegistry: Address;
+  };
+  readonly rpcs: readonly string[];
+  readonly gateways: readonly string[];
+  readonly trustRoots: readonly {
+    readonly tee: 'tdx' | 'sgx';
+    readonly spkiSha256: Bytes32;
+    readonly simulated: boolean;
+    readonly name: string;
+  }[];
+  readonly networkKeys: { readonly apps: string; readonly beacon: string } | null;
+  readonly simulated: boolean;
+};
+
+export const maxNetworkFileBytes = 64 * 1024;
+
+/** The id that devices report as MRCONFIGID: sha256 of the canonical JSON. */
+export function networkFileId(network: NetworkFile): Bytes32 {
+  return jcsId(network);
+}
+
+/**
+ * Reads a network file. Refuses unknown fields, a simulated root in a network that is not simulated, plain http beyond
+ * loopback, and plain http at all where the network is not simulated. Throws SchemaError and JsonError.
+ */
+export function parseNetworkFile(input: Uint8Array | unknown): NetworkFile {
+  const json = input instanceof Uint8Array ? parseBoundedJson(input, maxNetworkFileBytes, 'network file') : input;
+  const network = z.parseWith(networkFileJson, json, 'network file') as NetworkFile;
+  network.trustRoots.forEach((root, index) => {
+    if (root.simulated && !network.simulated)
+      throw new z.SchemaError(
+        'network file',
+        `$.trustRoots.${index}`,
+        'a simulated root in a network that is not simulated',
+      );
+    if (root.simulated && !root.name.includes('DEV'))
+      throw new z.SchemaError('network file', `$.trustRoots.${index}.name`, 'a simulated root must be named DEV');
+  });
+  for (const field of ['rpcs', 'gateways'] as const)
+    network[field].forEach((value, index) => {
+      const url = new URL(value);
+      if (url.protocol === 'http:' && !(network.simulated && isLoopback(url.hostname)))
+        throw new z.SchemaError(
+          'network file',
+          `$.${field}.${index}`,
+          'plain http is only for loopback in a simulated network',
+        );
+    });
+  return network;
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname);
+}

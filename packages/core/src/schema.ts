@@ -1,0 +1,106 @@
+import * as z from 'zod/mini';
+import { CloisterError } from './errors.ts';
+import type { Address, Bytes32, Hex } from './hex.ts';
+import type { Json } from './jcs.ts';
+
+// The vocabulary in which the records of this package describe their JSON forms, over zod: strict objects, bounded
+// values, and one error that names the place.
+export type { Json } from './jcs.ts';
+export const { strictObject, literal, array, optional, nullable, boolean, union, record, discriminatedUnion } = z;
+export const enumOf = z.enum;
+
+/** A string of at most `max` characters. */
+export function text(max: number) {
+  return z.string().check(
+    z.maxLength(max),
+    z.refine((value) => value.isWellFormed(), 'well-formed Unicode'),
+  );
+}
+
+/** A string that matches the pattern. */
+export function pattern(regex: RegExp, max = 256) {
+  return z.string().check(z.maxLength(max), z.regex(regex));
+}
+
+/** A whole number of 0 to `max`. */
+export function uint(max = Number.MAX_SAFE_INTEGER) {
+  return z.int().check(z.gte(0), z.lte(max));
+}
+
+/** A whole number of `min` to `max`. */
+export function intBetween(min: number, max: number) {
+  return z.int().check(z.gte(min), z.lte(max));
+}
+
+/** A decimal string that fits uint`bits`, read as bigint. */
+export function uintString(bits: number) {
+  return z.pipe(
+    z.string().check(
+      z.regex(/^(0|[1-9][0-9]{0,77})$/),
+      z.refine((value) => !/^[0-9]{1,78}$/.test(value) || BigInt(value) >> BigInt(bits) === 0n, `uint${bits}`),
+    ),
+    z.transform((value) => BigInt(value)),
+  );
+}
+
+/** 0x and exactly `bytes` bytes in lower case. */
+export function hexOf(bytes: number) {
+  return z.pipe(
+    z.string().check(z.regex(new RegExp(`^0x[0-9a-f]{${bytes * 2}}$`))),
+    z.transform((value) => value as Hex),
+  );
+}
+
+export const bytes32 = hexOf(32) as unknown as z.ZodMiniType<Bytes32, unknown>;
+export const address = hexOf(20) as unknown as z.ZodMiniType<Address, unknown>;
+export const jsonObject = z.record(z.string().check(z.maxLength(256)), z.json()) as unknown as z.ZodMiniType<
+  { readonly [key: string]: Json },
+  unknown
+>;
+
+/** An absolute http or https URL without credentials, query or fragment and without a slash at its end. */
+export const baseUrl = z.string().check(
+  z.maxLength(512),
+  z.refine((value) => {
+    if (!URL.canParse(value) || value.endsWith('/')) return false;
+    const url = new URL(value);
+    return (
+      /^https?:$/.test(url.protocol) &&
+      url.username === '' &&
+      url.password === '' &&
+      url.search === '' &&
+      url.hash === ''
+    );
+  }, 'an absolute http(s) URL without credentials, query or trailing slash'),
+);
+
+/** A check that an array holds `min` to `max` items. */
+export function refineArray(min: number, max: number) {
+  return z.refine(
+    (items: unknown) => Array.isArray(items) && items.length >= min && items.length <= max,
+    `${min} to ${max} items`,
+  );
+}
+
+/** Reads `json` by the schema; throws SchemaError naming the first place that does not fit. */
+export function parseWith<Out>(schema: z.ZodMiniType<Out, unknown>, json: unknown, what: string): Out {
+  const result = schema.safeParse(json);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const path = ['$', ...(issue?.path ?? []).map(String)].join('.');
+  const unknown =
+    issue !== undefined && 'keys' in issue ? ` (unknown field "${(issue.keys as string[]).join('", "')}")` : '';
+  throw new SchemaError(what, path, `${issue?.message ?? 'invalid'}${unknown}`);
+}
+
+export class SchemaError extends CloisterError<'SCHEMA_MISMATCH'> {
+  override readonly name = 'SchemaError';
+  constructor(what: string, path: string, problem: string) {
+    super({
+      code: 'SCHEMA_MISMATCH',
+      message: `Expected a valid ${what}; at "${path}": ${problem}`,
+      meta: { what, path },
+      hint: 'Compare it with the form in docs/architecture.md',
+    });
+  }
+}

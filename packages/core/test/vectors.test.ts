@@ -1,0 +1,76 @@
+import { readFileSync } from 'node:fs';
+import {
+  appId,
+  commitBody,
+  contextHash,
+  domainSeparator,
+  gatewayHelloDigest,
+  keyConfigDigest,
+  manifestFromJson,
+  manifestId,
+  networkFileId,
+  parseNetworkFile,
+  receiptDigest,
+  signedReceiptFromJson,
+  tdxImageId,
+  workerBindingHash,
+  workerId,
+} from '@cloister/core';
+import { fromHex, recoverAddress } from '@cloister/crypto';
+import { describe, expect, test } from 'vitest';
+
+const vectors = JSON.parse(readFileSync(new URL('../../../vectors/records.json', import.meta.url), 'utf8'));
+
+// The same file is read by the contract tests: what is equal here and there is equal on and off the chain.
+describe('vectors/records.json', () => {
+  test('ids', () => {
+    const { input, workerId: expectedWorker, appId: expectedApp, context } = vectors.ids;
+    expect(workerId(input.chainId, input.registry, input.operator, BigInt(input.index))).toBe(expectedWorker);
+    expect(appId(input.owner, input.salt)).toBe(expectedApp);
+    const { chainId, consumer, subject, purpose, nonce } = context.input;
+    expect(contextHash({ chainId, consumer, subject, purpose, nonce: BigInt(nonce) })).toBe(context.hash);
+  });
+
+  test('binding', () => {
+    expect(workerBindingHash(vectors.binding.input)).toBe(vectors.binding.hash);
+  });
+
+  test('TDX image', () => {
+    const { mrtd, rtmr0, rtmr1, rtmr2 } = vectors.image.input;
+    const image = { mrtd: fromHex(mrtd), rtmr0: fromHex(rtmr0), rtmr1: fromHex(rtmr1), rtmr2: fromHex(rtmr2) };
+    expect(tdxImageId(image)).toBe(vectors.image.imageId);
+  });
+
+  test('commitment', () => {
+    expect(commitBody(vectors.commitment.salt, fromHex(vectors.commitment.body))).toBe(vectors.commitment.commitment);
+  });
+
+  test('receipt digest, and its signature names the signer', () => {
+    const signed = signedReceiptFromJson(vectors.receipt.signed);
+    expect(domainSeparator({ chainId: signed.chainId, registry: signed.registry })).toBe(
+      vectors.receipt.domainSeparator,
+    );
+    const digest = receiptDigest({ chainId: signed.chainId, registry: signed.registry }, signed.receipt);
+    expect(digest).toBe(vectors.receipt.digest);
+    expect(recoverAddress(fromHex(digest), fromHex(signed.signature))).toBe(vectors.receipt.signer);
+  });
+
+  test('key configuration and gateway hello', () => {
+    const { domain, statement, digest } = vectors.keyConfig;
+    expect(
+      keyConfigDigest(domain, {
+        ...statement,
+        notBefore: BigInt(statement.notBefore),
+        notAfter: BigInt(statement.notAfter),
+      }),
+    ).toBe(digest);
+    expect(gatewayHelloDigest(vectors.gatewayHello.domain, vectors.gatewayHello.hello)).toBe(
+      vectors.gatewayHello.digest,
+    );
+  });
+
+  test('manifest and network file ids', () => {
+    expect(manifestId(manifestFromJson(vectors.manifest.json))).toBe(vectors.manifest.id);
+    expect(networkFileId(parseNetworkFile(vectors.networkFile.json))).toBe(vectors.networkFile.id);
+  });
+});

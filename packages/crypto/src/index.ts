@@ -1,0 +1,10 @@
+export { engine } from '#engine';
+export { fromBase64Url, toBase64Url } from './base64Url.ts';
+export { concatBytes, equalBytes, fromHex, fromUtf8, toHex, utf8 } from './bytes.ts';
+export type { Awaitable, Engine, X25519KeyPair } from './engine.ts';
+export { assertLength, CryptoError, type CryptoErrorCode } from './errors.ts';
+export { type HashStream, keccak256, keccak256Stream, sha256, sha384, sha512 } from './hash.ts';
+export { hkdfExpand, hkdfExtract } from './hkdf.ts';
+export { randomBytes } from './random.ts';
+export { addressOf, generateSecp256k1, recoverAddress, signDigest } from './secp256k1.ts';
+export { SecretBytes } from './secretBytes.ts';

@@ -1,0 +1,89 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Cgroup, CgroupControllers, CgroupLimits, CgroupParent } from './cgroup.ts';
+import {
+  CounterFile,
+  childDirectories,
+  ownedGroupName,
+  readKeyed,
+  readLines,
+  removeGroups,
+  removeStaleGroups,
+  tryMakeDirectory,
+  tryRemoveDirectory,
+  tryWrite,
+} from './groupFiles.ts';
+
+const cpuPeriodMicroseconds = 100_000;
+const wanted = ['memory', 'pids', 'cpu'] as const;
+
+/**
+ * Groups of version 2. A group with processes can't hand controllers on to groups below it (the kernel's "no internal
+ * processes" rule, Documentation/admin-guide/cgroup-v2.rst), so where that is so ours are made beside our own group.
+ * Undefined where neither is allowed.
+ */
+export function openCgroupV2(ownDirectory: string, mountPoint: string): CgroupParent | undefined {
+  const places = ownDirectory === mountPoint ? [ownDirectory] : [ownDirectory, dirname(ownDirectory)];
+  for (const place of places) {
+    removeStaleGroups(place);
+    const base = join(place, ownedGroupName());
+    if (!tryMakeDirectory(base)) continue;
+    const controllers = handControllersDown(place, base);
+    if (controllers.memory || controllers.pids) return parentAt(base, controllers);
+    tryRemoveDirectory(base);
+  }
+  return undefined;
+}
+
+function handControllersDown(place: string, base: string): CgroupControllers {
+  for (const controller of wanted) {
+    tryWrite(join(place, 'cgroup.subtree_control'), `+${controller}`);
+    tryWrite(join(base, 'cgroup.subtree_control'), `+${controller}`);
+  }
+  const probe = join(base, 'probe');
+  tryMakeDirectory(probe);
+  const controllers = {
+    memory: existsSync(join(probe, 'memory.max')),
+    pids: existsSync(join(probe, 'pids.max')),
+    cpu: existsSync(join(probe, 'cpu.max')),
+  };
+  tryRemoveDirectory(probe);
+  return controllers;
+}
+
+function parentAt(base: string, controllers: CgroupControllers): CgroupParent {
+  return {
+    version: 2,
+    controllers,
+    create: (name, limits) => createGroup(join(base, name), limits),
+    remove() {
+      for (const child of childDirectories(base)) tryRemoveDirectory(join(base, child));
+      tryRemoveDirectory(base);
+    },
+  };
+}
+
+function createGroup(directory: string, limits: CgroupLimits): Cgroup {
+  tryMakeDirectory(directory);
+  const file = (name: string): string => join(directory, name);
+  tryWrite(file('memory.max'), String(limits.memoryBytes));
+  tryWrite(file('memory.swap.max'), '0');
+  tryWrite(file('memory.oom.group'), '1');
+  tryWrite(file('pids.max'), String(limits.pids));
+  tryWrite(file('cpu.max'), `${Math.ceil(limits.cpus * cpuPeriodMicroseconds)} ${cpuPeriodMicroseconds}`);
+
+  const peak = new CounterFile(file('memory.peak'));
+  return {
+    joinFiles: [file('cgroup.procs')],
+    cpuNanoseconds: () => readKeyed(file('cpu.stat'), 'usage_usec') * 1000,
+    peakMemoryBytes: () => peak.read(),
+    memoryKills: () => readKeyed(file('memory.events'), 'oom_kill'),
+    pidsRefused: () => readKeyed(file('pids.events'), 'max'),
+    processIds: () => readLines(file('cgroup.procs')).map(Number),
+    async remove() {
+      peak.close();
+      tryWrite(file('cgroup.kill'), '1');
+      await removeGroups([directory]);
+    },
+  };
+}

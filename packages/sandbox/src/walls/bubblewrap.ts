@@ -1,0 +1,64 @@
+import {
+  directoriesOf,
+  dropPrivileges,
+  type Jail,
+  type JailPlan,
+  jailedExecutable,
+  jailedPaths,
+  jailedSetpriv,
+  missing,
+  present,
+} from './jail.ts';
+import { sharedLibraries } from './sharedLibraries.ts';
+import type { Tools } from './tools.ts';
+
+/**
+ * A jail by bubblewrap (bwrap(1)): a root of its own with nothing in it but the program and its libraries, read-only.
+ * Run by root, bubblewrap builds it with root's rights and `setpriv` gives them up inside; run by anybody else, it uses a
+ * user namespace. Undefined where a program that it needs isn't installed.
+ */
+export async function bubblewrapJail(
+  plan: JailPlan,
+  tools: Tools,
+  asRoot: boolean,
+  signal: AbortSignal,
+): Promise<Jail | undefined> {
+  const { bwrap, setpriv, ldd } = tools;
+  if (bwrap === undefined || ldd === undefined || (asRoot && setpriv === undefined)) return undefined;
+  const programs = [plan.executable, ...(asRoot && setpriv !== undefined ? [setpriv] : [])];
+  const libraries = await sharedLibraries(ldd, programs, signal);
+
+  const root = [
+    ...['--die-with-parent', '--new-session', '--clearenv'],
+    ...['--unshare-net', '--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'],
+    ...(asRoot
+      ? ['--cap-drop', 'ALL', '--cap-add', 'CAP_SETUID', '--cap-add', 'CAP_SETGID', '--cap-add', 'CAP_SETPCAP']
+      : ['--unshare-user', '--uid', '65534', '--gid', '65534', '--cap-drop', 'ALL']),
+    ...['--tmpfs', '/'],
+    // Bubblewrap makes the directories it needs for root alone.
+    ...directoriesOf(libraries).flatMap((directory) => ['--perms', '0755', '--dir', directory]),
+    ...libraries.flatMap((library) => ['--ro-bind', library, library]),
+    ...['--ro-bind', plan.executable, jailedExecutable],
+    ...(asRoot && setpriv !== undefined ? ['--ro-bind', setpriv, jailedSetpriv] : []),
+  ];
+  return {
+    name: 'bubblewrap',
+    separatesUsers: asRoot,
+    walls: {
+      network: present('network namespace (bubblewrap)'),
+      filesystem: present('own root, read-only (bubblewrap)'),
+      identity: asRoot
+        ? present('a user id for each tenant (setpriv)')
+        : missing('the worker is not root, so every tenant runs as its user', 'user namespace (bubblewrap)'),
+    },
+    command: async (process) => [
+      bwrap,
+      ...root,
+      ...plan.fileNames.flatMap((name) => ['--ro-bind', process.files[name] ?? '/dev/null', jailedPaths.file(name)]),
+      ...['--bind', process.runDir, jailedPaths.runDir, '--remount-ro', '/', '--chdir', '/', '--'],
+      ...(asRoot ? dropPrivileges(process.identity) : []),
+      jailedExecutable,
+      ...process.args(jailedPaths),
+    ],
+  };
+}

@@ -1,0 +1,81 @@
+import { once } from 'node:events';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { bareJail } from './bare.ts';
+import { bubblewrapJail } from './bubblewrap.ts';
+import { IdentityPool } from './identity.ts';
+import type { Jail, JailPlan } from './jail.ts';
+import type { Launcher } from './launcher.ts';
+import { namespacesJail } from './namespaces.ts';
+import type { Tools } from './tools.ts';
+
+export type JailChoice = 'auto' | 'bubblewrap' | 'namespaces';
+
+/** Arguments that make the program print something known and leave: how a jail is tried out. */
+export type JailProbe = { readonly args: readonly string[]; readonly expected: RegExp };
+
+/** The strongest jail that really works here, which is tried out, not guessed. */
+export async function chooseJail(
+  choice: JailChoice,
+  plan: JailPlan,
+  probe: JailProbe,
+  tools: Tools,
+  launch: Launcher,
+  signal: AbortSignal,
+): Promise<Jail> {
+  const asRoot = process.getuid?.() === 0;
+  const makers = { bubblewrap: bubblewrapJail, namespaces: namespacesJail };
+  const reasons: string[] = [];
+  if (process.platform !== 'linux') return bareJail(plan, `namespaces need Linux, this is "${process.platform}"`);
+  for (const [name, make] of Object.entries(makers)) {
+    if (choice !== 'auto' && choice !== name) continue;
+    const jail = await make(plan, tools, asRoot, signal);
+    const failure = jail === undefined ? 'not installed' : await tryOut(jail, plan, probe, launch, signal);
+    if (jail !== undefined && failure === undefined) return jail;
+    reasons.push(`${name}: ${failure}`);
+  }
+  return bareJail(plan, reasons.join('; '));
+}
+
+/** Why the jail doesn't work, or undefined where it does. */
+async function tryOut(
+  jail: Jail,
+  plan: JailPlan,
+  probe: JailProbe,
+  launch: Launcher,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const directory = await mkdtemp(join(plan.scratchDir, 'probe-'));
+  try {
+    const empty = join(directory, 'empty');
+    const runDir = join(directory, 'run');
+    await writeFile(empty, '');
+    await mkdir(runDir);
+    await chmod(runDir, 0o700);
+    const child = launch(
+      await jail.command({
+        directory,
+        files: Object.fromEntries(plan.fileNames.map((name) => [name, empty])),
+        runDir,
+        identity: jail.separatesUsers ? new IdentityPool().take() : undefined,
+        args: () => probe.args,
+      }),
+      { limits: { openFiles: 64 }, joinFiles: [] },
+    );
+    let output = '';
+    const collect = (chunk: Buffer): void => {
+      if (output.length < 4096) output += chunk.toString('utf8');
+    };
+    child.stdout?.on('data', collect);
+    child.stderr?.on('data', collect);
+    await once(child, 'close', { signal: AbortSignal.any([signal, AbortSignal.timeout(10_000)]) }).finally(() =>
+      child.kill('SIGKILL'),
+    );
+    return probe.expected.test(output) ? undefined : output.trim().slice(0, 300) || 'no answer';
+  } catch (error) {
+    signal.throwIfAborted();
+    return error instanceof Error ? error.message : 'no answer';
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}

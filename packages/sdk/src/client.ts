@@ -1,0 +1,268 @@
+import { ChainAccount, ChainView, RegistryReader } from '@cloister/chain';
+import {
+  type Address,
+  type Bytes32,
+  CloisterError,
+  type Hex,
+  logsPath,
+  type Manifest,
+  type NetworkFile,
+  networkFileId,
+  parseNetworkFile,
+  type WorkerAnnouncement,
+  workloadKinds,
+  zeroBytes32,
+} from '@cloister/core';
+import { randomBytes, SecretBytes } from '@cloister/crypto';
+import type { LocalAccount } from 'viem';
+import { readServingApp, type ServingApp } from './apps.ts';
+import { Call, type CallComponents, type CallOptions, type CallRequest, type CallResult, type Route } from './call.ts';
+import { type DeployedApp, type DeployOptions, deployApp } from './deploy.ts';
+import { Gateways } from './gateways.ts';
+import { readLogs, signLogRequest, type WorkerLogs } from './logs.ts';
+import { type ProofFile, proofOf, type VerifyProofOptions, type VerifyProofResult, verifyProof } from './proof.ts';
+import { createSealedFetch } from './sealedFetch.ts';
+import { type VerifiedWorker, WorkerRefusedError, WorkerVerifier } from './verifyWorker.ts';
+
+export type ClientOptions = {
+  /** The network to trust: a parsed or unparsed network file, chosen by you and never fetched from a gateway. */
+  readonly network: NetworkFile | Uint8Array | object;
+  /** Replaces the network file's RPC URLs, for a node of your own. */
+  readonly rpcs?: readonly string[];
+  /** Replaces the network file's gateways. */
+  readonly gateways?: readonly string[];
+  readonly fetch?: typeof globalThis.fetch;
+};
+
+/** A worker as a gateway lists it, and what verifying it gave. */
+export type ListedWorker = { readonly gateway: string; readonly announcement: WorkerAnnouncement } & (
+  | { readonly verified: VerifiedWorker; readonly refusal?: never }
+  | { readonly refusal: WorkerRefusedError; readonly verified?: never }
+);
+
+/** `name` is null where no gateway has the manifest. */
+export type ListedApp = {
+  readonly app: Bytes32;
+  readonly name: string | null;
+  readonly version: number;
+  readonly manifestId: Bytes32;
+};
+
+/** How long a verification may be relied on before it is made again, by this machine's clock. */
+const maxVerificationAgeMs = 120_000;
+const maxAppAgeMs = 30_000;
+
+/** Opens a network: everything that the client trusts stands in `options.network`. Throws SchemaError for a bad file. */
+export function createClient(options: ClientOptions): CloisterClient {
+  return new CloisterClient(options);
+}
+
+/** Deploys, calls and verifies on one network. Verification of workers and receipts can't be switched off. */
+export class CloisterClient {
+  readonly network: NetworkFile;
+  readonly networkId: Bytes32;
+  readonly registry: RegistryReader;
+  readonly gateways: Gateways;
+  readonly #verifier: WorkerVerifier;
+  readonly #fetch: typeof globalThis.fetch;
+  readonly #rpcs: readonly string[];
+  /** Known to this client and, inside seals, to workers: what makes kept answers ours. */
+  readonly #clientKey = new SecretBytes(randomBytes(32));
+  readonly #verified = new Map<string, { readonly route: Route; readonly atMs: number }>();
+  readonly #apps = new Map<Bytes32, { readonly app: ServingApp; readonly atMs: number }>();
+
+  constructor(options: ClientOptions) {
+    this.network = parseNetworkFile(options.network);
+    this.networkId = networkFileId(this.network);
+    this.#rpcs = options.rpcs ?? this.network.rpcs;
+    this.#fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
+    const view = new ChainView({ chainId: this.network.chainId, rpcs: this.#rpcs });
+    this.registry = new RegistryReader(view, this.network.contracts);
+    this.gateways = new Gateways({ urls: options.gateways ?? this.network.gateways, fetch: this.#fetch });
+    this.#verifier = new WorkerVerifier({ network: this.network, registry: this.registry });
+  }
+
+  /** Calls an app and answers once the whole answer is there and its receipt verified. Throws rather than answer unverified. */
+  async call(app: Bytes32, request: CallRequest = {}, options: CallOptions = {}): Promise<CallResult> {
+    return (await this.#newCall(app, request, options)).buffered();
+  }
+
+  /** A `fetch` whose every request goes sealed to one app; host and scheme of the URL are ignored. */
+  fetchFor(app: Bytes32, options: Omit<CallOptions, 'signal'> = {}): typeof globalThis.fetch {
+    return createSealedFetch((request) => this.#newCall(app, request, options));
+  }
+
+  /** Stores code and manifest with the gateways and publishes the app's version on the chain. */
+  async deploy(options: DeployOptions & { readonly account: LocalAccount | Hex }): Promise<DeployedApp> {
+    const [rpc] = this.#rpcs;
+    if (rpc === undefined) throw new ClientError('CLIENT_NO_RPC', 'The network names no RPC');
+    const account = new ChainAccount({ chainId: this.network.chainId, rpc, account: options.account });
+    const deployed = await deployApp(
+      { account, registry: this.registry, gateways: this.gateways, network: this.network },
+      options,
+    );
+    this.#apps.delete(deployed.app);
+    return deployed;
+  }
+
+  /** What an app printed at each worker that has it loaded. Its owner alone may ask; the request travels sealed. */
+  async logs(app: Bytes32, account: LocalAccount, signal?: AbortSignal): Promise<WorkerLogs[]> {
+    const serving = await this.app(app, signal);
+    const routes = await this.#routes(serving.manifest, true, signal ?? new AbortController().signal);
+    return Promise.all(
+      routes.map(async (route) => {
+        const head = await this.registry.view.head(signal);
+        const body = await signLogRequest(this.network, account, app, route.worker.workerId, head.timestamp);
+        const components = { ...this.#callComponents(), routes: async () => [route] };
+        const call = new Call(
+          components,
+          serving,
+          { method: 'POST', path: logsPath, body },
+          signal ? { signal } : {},
+          this.#clientKey,
+          [zeroBytes32],
+        );
+        return readLogs(route.worker.workerId, await call.buffered());
+      }),
+    );
+  }
+
+  /** What a call leaves behind for others to check, with or without opening the answer to them. */
+  proof(result: CallResult, open: { readonly answer: boolean }): ProofFile {
+    return proofOf(this.networkId, result, open);
+  }
+
+  /** Checks a proof file from the network file and the chain alone; stops at the first thing that does not hold. */
+  verify(proof: unknown, options: VerifyProofOptions = {}): Promise<VerifyProofResult> {
+    return verifyProof(
+      {
+        network: this.network,
+        networkId: this.networkId,
+        registry: this.registry,
+        verifier: this.#verifier,
+        gateways: this.gateways,
+      },
+      proof,
+      options,
+    );
+  }
+
+  /** The version of an app that serves now, its manifest checked. */
+  app(app: Bytes32, signal?: AbortSignal): Promise<ServingApp> {
+    return readServingApp(this.registry, this.gateways, app, signal);
+  }
+
+  /** The apps that an account created, with what they serve now. */
+  async apps(owner: Address, signal?: AbortSignal): Promise<ListedApp[]> {
+    const created = await this.registry.appsCreatedBy(owner, signal);
+    return Promise.all(
+      created.map(async (app) => {
+        const { manifestId: id, version } = await this.registry.currentApp(app, undefined, signal);
+        const name = await this.app(app, signal).then(
+          ({ manifest }) => manifest.name,
+          () => null,
+        );
+        return { app, name, version, manifestId: id };
+      }),
+    );
+  }
+
+  /** Every worker that any gateway lists, verified now or refused with the reason. */
+  async workers(signal?: AbortSignal): Promise<ListedWorker[]> {
+    const seen = new Map<string, ListedWorker>();
+    for (const gateway of this.gateways.urls) {
+      const announcements = await this.gateways.directory(gateway, signal).catch(() => []);
+      const listed = await Promise.all(announcements.map((announcement) => this.#list(gateway, announcement, signal)));
+      for (const worker of listed) {
+        const known = seen.get(worker.announcement.workerId);
+        if (known === undefined || (known.refusal !== undefined && worker.verified !== undefined))
+          seen.set(worker.announcement.workerId, worker);
+      }
+    }
+    return [...seen.values()];
+  }
+
+  async #list(
+    gateway: string,
+    announcement: WorkerAnnouncement,
+    signal: AbortSignal | undefined,
+  ): Promise<ListedWorker> {
+    try {
+      return { gateway, announcement, verified: await this.#verifier.verify(announcement, signal) };
+    } catch (refusal) {
+      if (refusal instanceof WorkerRefusedError) return { gateway, announcement, refusal };
+      throw refusal;
+    }
+  }
+
+  async #newCall(app: Bytes32, request: CallRequest, options: CallOptions): Promise<Call> {
+    const serving = await this.#servingApp(app, options.signal);
+    if (options.manifest !== undefined && options.manifest !== serving.manifestId)
+      throw new ClientError(
+        'CLIENT_OTHER_MANIFEST',
+        `App "${app}" serves manifest "${serving.manifestId}", not the expected "${options.manifest}"`,
+      );
+    return new Call(this.#callComponents(), serving, request, options, this.#clientKey);
+  }
+
+  #callComponents(): CallComponents {
+    return {
+      chainId: this.network.chainId,
+      registry: this.network.contracts.workerRegistry,
+      fetch: this.#fetch,
+      routes: (manifest, refresh, signal) => this.#routes(manifest, refresh, signal),
+    };
+  }
+
+  async #servingApp(app: Bytes32, signal: AbortSignal | undefined): Promise<ServingApp> {
+    const known = this.#apps.get(app);
+    if (known !== undefined && Date.now() - known.atMs < maxAppAgeMs) return known.app;
+    const serving = await this.app(app, signal);
+    this.#apps.set(app, { app: serving, atMs: Date.now() });
+    return serving;
+  }
+
+  /** Verified ways to workers that offer the manifest's kind, in random order so that load spreads. */
+  async #routes(manifest: Manifest, refresh: boolean, signal: AbortSignal): Promise<readonly Route[]> {
+    if (refresh) this.#verified.clear();
+    const fresh = [...this.#verified.values()]
+      .filter(({ route, atMs }) => isFresh(route, atMs))
+      .map(({ route }) => route);
+    const usable = fresh.filter((route) => suits(route, manifest));
+    if (usable.length > 0) return shuffled(usable);
+    this.#verified.clear();
+    for (const worker of await this.workers(signal)) {
+      if (worker.verified === undefined) continue;
+      const route: Route = { gateway: worker.gateway, worker: worker.verified };
+      this.#verified.set(worker.verified.workerId, { route, atMs: Date.now() });
+    }
+    return shuffled([...this.#verified.values()].map(({ route }) => route).filter((route) => suits(route, manifest)));
+  }
+}
+
+function isFresh(route: Route, atMs: number): boolean {
+  const keyEndsMs = Number(route.worker.keyNotAfter) * 1000;
+  return Date.now() - atMs < maxVerificationAgeMs && Date.now() < keyEndsMs;
+}
+
+function suits(route: Route, manifest: Manifest): boolean {
+  const { announcement, claims } = route.worker;
+  return (
+    announcement.kinds.includes(manifest.kind) &&
+    workloadKinds[manifest.kind] !== undefined &&
+    manifest.placement.teeTypes.includes(claims.teeType) &&
+    claims.tcbEvaluationDataNumber >= manifest.placement.minTcbEvaluationDataNumber
+  );
+}
+
+function shuffled<T>(items: readonly T[]): T[] {
+  const keyed = items.map((item) => ({ item, key: Math.random() }));
+  return keyed.sort((left, right) => left.key - right.key).map(({ item }) => item);
+}
+
+export class ClientError extends CloisterError<'CLIENT_NO_RPC' | 'CLIENT_OTHER_MANIFEST'> {
+  override readonly name = 'ClientError';
+  constructor(code: 'CLIENT_NO_RPC' | 'CLIENT_OTHER_MANIFEST', message: string) {
+    super({ code, message });
+  }
+}

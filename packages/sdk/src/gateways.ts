@@ -1,0 +1,137 @@
+import {
+  announcementFromJson,
+  type Bytes32,
+  CloisterError,
+  describeError,
+  fetchBlob,
+  maxAnnouncementBytes,
+  parseBoundedJson,
+  readBounded,
+  type WorkerAnnouncement,
+  withDeadline,
+} from '@cloister/core';
+import { sha256, toHex } from '@cloister/crypto';
+
+export type GatewaysInit = {
+  readonly urls: readonly string[];
+  readonly fetch?: typeof globalThis.fetch;
+  readonly timeoutMs?: number;
+};
+
+const maxDirectoryBytes = 64 * 1024 * 1024;
+
+/** The untrusted relays: what they say is a hint, what they store is checked by its hash, and any one of them will do. */
+export class Gateways {
+  readonly urls: readonly string[];
+  readonly #fetch: typeof globalThis.fetch;
+  readonly #timeoutMs: number;
+
+  constructor(init: GatewaysInit) {
+    this.urls = init.urls;
+    this.#fetch = init.fetch ?? globalThis.fetch.bind(globalThis);
+    this.#timeoutMs = init.timeoutMs ?? 10_000;
+  }
+
+  /** The announcements that a gateway serves, unverified; malformed ones are left out. */
+  async directory(url: string, signal?: AbortSignal): Promise<WorkerAnnouncement[]> {
+    const json = await this.#json(`${url}/v1/workers`, maxDirectoryBytes, signal);
+    if (!Array.isArray(json))
+      throw new GatewayError('GATEWAY_ANSWER_INVALID', `Gateway ${url} serves no directory`, false);
+    return json.flatMap((entry: unknown) => {
+      try {
+        return [announcementFromJson((entry as { announcement?: unknown } | null)?.announcement)];
+      } catch {
+        return [];
+      }
+    });
+  }
+
+  /** One worker's newest announcement, unverified. */
+  async announcement(url: string, workerId: Bytes32, signal?: AbortSignal): Promise<WorkerAnnouncement> {
+    return announcementFromJson(await this.#json(`${url}/v1/workers/${workerId}`, maxAnnouncementBytes, signal));
+  }
+
+  /** Stores bytes under their sha256 with every gateway; throws GATEWAY_STORE_FAILED if none took them. */
+  async putBlob(bytes: Uint8Array, signal?: AbortSignal): Promise<Bytes32> {
+    const id = toHex(sha256(bytes));
+    const results = await Promise.allSettled(
+      this.urls.map((url) =>
+        this.#request(
+          `${url}/v1/blobs/${id}`,
+          { method: 'PUT', body: new Blob([bytes as Uint8Array<ArrayBuffer>]) },
+          signal,
+          async (response) => {
+            await response.body?.cancel();
+          },
+        ),
+      ),
+    );
+    if (results.every((result) => result.status === 'rejected')) {
+      const [first] = results;
+      throw new GatewayError(
+        'GATEWAY_STORE_FAILED',
+        `No gateway stored "${id}": ${describeError(first?.status === 'rejected' ? first.reason : '')}`,
+        true,
+      );
+    }
+    return id;
+  }
+
+  /** Fetches bytes by their sha256 from the first gateway that has them; what does not match its hash is passed over. */
+  getBlob(id: Bytes32, maxBytes: number, signal?: AbortSignal): Promise<Uint8Array> {
+    return fetchBlob({ stores: this.urls, id, maxBytes, fetch: this.#fetch, signal });
+  }
+
+  async #json(url: string, maxBytes: number, signal: AbortSignal | undefined): Promise<unknown> {
+    return this.#request(url, {}, signal, async (response) =>
+      parseBoundedJson(await readBounded(response, maxBytes), maxBytes, 'gateway answer'),
+    );
+  }
+
+  #request<T>(
+    url: string,
+    init: RequestInit,
+    signal: AbortSignal | undefined,
+    read: (response: Response) => Promise<T>,
+  ): Promise<T> {
+    return withDeadline(
+      { timeoutMs: this.#timeoutMs, signal, what: `Gateway ${new URL(url).origin}` },
+      async (inner) => {
+        const response = await this.#fetch(url, { ...init, signal: inner, redirect: 'error' }).catch(
+          (cause: unknown) => {
+            throw new GatewayError(
+              'GATEWAY_UNREACHABLE',
+              `Gateway ${new URL(url).origin} does not answer`,
+              true,
+              cause,
+            );
+          },
+        );
+        if (!response.ok) {
+          const problem = new TextDecoder()
+            .decode(await readBounded(response, 4096).catch(() => new Uint8Array()))
+            .slice(0, 300);
+          throw new GatewayError(
+            'GATEWAY_REFUSED',
+            `Gateway ${new URL(url).origin} answered ${response.status}: ${problem}`,
+            response.status >= 500,
+          );
+        }
+        return read(response);
+      },
+    );
+  }
+}
+
+export type GatewayErrorCode =
+  | 'GATEWAY_UNREACHABLE'
+  | 'GATEWAY_REFUSED'
+  | 'GATEWAY_ANSWER_INVALID'
+  | 'GATEWAY_STORE_FAILED';
+
+export class GatewayError extends CloisterError<GatewayErrorCode> {
+  override readonly name = 'GatewayError';
+  constructor(code: GatewayErrorCode, message: string, retry: boolean, cause?: unknown) {
+    super({ code, message, retry, cause, ...(retry ? { hint: 'Try another gateway, or again later' } : {}) });
+  }
+}

@@ -1,0 +1,24 @@
+export {
+  type Address,
+  type Bytes32,
+  CloisterError,
+  contextHash,
+  describeError,
+  type Hex,
+  type Manifest,
+  type NetworkFile,
+  parseNetworkFile,
+  type Receipt,
+  type SignedReceipt,
+  subjectOf,
+} from '@cloister/core';
+export { AppFieldsError, type ServingApp } from './apps.ts';
+export { CallError, type CallErrorCode, type CallOptions, type CallRequest, type CallResult } from './call.ts';
+export { ClientError, type ClientOptions, CloisterClient, createClient, type ListedWorker } from './client.ts';
+export { appSalt, DeployAppError, type DeployedApp, type DeployOptions } from './deploy.ts';
+export { GatewayError, type GatewayErrorCode } from './gateways.ts';
+export { type LogLine, LogsError, type WorkerLogs } from './logs.ts';
+export { ProofError, type ProofFile, type VerifyProofOptions, type VerifyProofResult } from './proof.ts';
+export type { ProofStep } from './steps.ts';
+export { ReceiptRefusedError } from './verifyReceipt.ts';
+export { type VerifiedWorker, WorkerRefusedError, type WorkerRefusedErrorCode } from './verifyWorker.ts';

@@ -1,0 +1,40 @@
+import { type Bytes32, CloisterError, logRequestDigest, type NetworkFile } from '@cloister/core';
+import { randomBytes, toHex, utf8 } from '@cloister/crypto';
+import type { LocalAccount } from 'viem';
+import type { CallResult } from './call.ts';
+
+export type LogLine = { readonly timeMs: number; readonly level: string; readonly message: string };
+export type WorkerLogs = { readonly workerId: Bytes32; readonly lines: readonly LogLine[] };
+
+const lifetimeSeconds = 300n;
+
+/** The body of a log request: signed by the app's owner, for one worker, good once and for five minutes. */
+export async function signLogRequest(
+  network: NetworkFile,
+  account: LocalAccount,
+  app: Bytes32,
+  workerId: Bytes32,
+  now: bigint,
+): Promise<Uint8Array> {
+  if (account.sign === undefined) throw new LogsError('LOGS_ACCOUNT_CANT_SIGN', 'The account can not sign digests');
+  const notAfter = now + lifetimeSeconds;
+  const nonce = toHex(randomBytes(32));
+  const domain = { chainId: network.chainId, registry: network.contracts.workerRegistry };
+  const signature = await account.sign({ hash: logRequestDigest(domain, { app, workerId, notAfter, nonce }) });
+  return utf8(JSON.stringify({ notAfter: notAfter.toString(), nonce, signature }));
+}
+
+/** The lines in a worker's answer. Throws LOGS_REFUSED with its reason. */
+export function readLogs(workerId: Bytes32, result: CallResult): WorkerLogs {
+  const answer = JSON.parse(new TextDecoder().decode(result.body)) as { lines?: LogLine[]; error?: string };
+  if (!result.ok)
+    throw new LogsError('LOGS_REFUSED', `Worker "${workerId}" gives no logs: ${answer.error ?? result.outcome}`);
+  return { workerId, lines: answer.lines ?? [] };
+}
+
+export class LogsError extends CloisterError<'LOGS_REFUSED' | 'LOGS_ACCOUNT_CANT_SIGN'> {
+  override readonly name = 'LogsError';
+  constructor(code: LogsError['code'], message: string) {
+    super({ code, message });
+  }
+}

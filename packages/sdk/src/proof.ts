@@ -1,0 +1,216 @@
+import { ChainError, type RegistryReader } from '@cloister/chain';
+import {
+  announcementFromJson,
+  announcementToJson,
+  type Bytes32,
+  CloisterError,
+  commitBody,
+  isHexOf,
+  type Json,
+  jcsId,
+  maxManifestBytes,
+  type NetworkFile,
+  parseManifest,
+  receiptDigest,
+  receiptStatusName,
+  signedReceiptFromJson,
+  signedReceiptToJson,
+} from '@cloister/core';
+import { fromBase64Url, toBase64Url } from '@cloister/crypto';
+import type { CallResult } from './call.ts';
+import type { Gateways } from './gateways.ts';
+import { type ProofStep, StepList } from './steps.ts';
+import { signerOf, WorkerRefusedError, type WorkerVerifier } from './verifyWorker.ts';
+
+/** What a call leaves behind: enough for anyone to check who computed it, and the answer itself only where it is opened. */
+export type ProofFile = {
+  readonly format: 'cloister-proof-1';
+  readonly network: Bytes32;
+  readonly worker: Json;
+  readonly receipt: Json;
+  readonly opened: { readonly outputSalt: Bytes32; readonly answer: string } | null;
+};
+
+export function proofOf(network: Bytes32, result: CallResult, open: { readonly answer: boolean }): ProofFile {
+  return {
+    format: 'cloister-proof-1',
+    network,
+    worker: announcementToJson(result.worker.announcement),
+    receipt: signedReceiptToJson(result.receipt),
+    opened: open.answer ? { outputSalt: result.attempt.outputSalt, answer: toBase64Url(result.body) } : null,
+  };
+}
+
+export type VerifyProofOptions = {
+  /** The app that the receipt must be about. Default: whichever it names. */
+  readonly app?: Bytes32;
+  /** The context that it must carry. Default: whichever it carries. */
+  readonly context?: Bytes32;
+  readonly signal?: AbortSignal;
+};
+
+export type VerifyProofResult = {
+  /** Every step holds, and the receipt's status is "ok" or not: a proven failure is proven too. */
+  readonly ok: boolean;
+  readonly outcome: string;
+  readonly simulated: boolean;
+  readonly steps: readonly ProofStep[];
+};
+
+export type VerifyProofComponents = {
+  readonly network: NetworkFile;
+  readonly networkId: Bytes32;
+  readonly registry: RegistryReader;
+  readonly verifier: WorkerVerifier;
+  readonly gateways: Gateways;
+};
+
+/** Checks a proof in the order of trust and stops at the first step that does not hold. Throws PROOF_MALFORMED for what is none. */
+export async function verifyProof(
+  components: VerifyProofComponents,
+  json: unknown,
+  options: VerifyProofOptions,
+): Promise<VerifyProofResult> {
+  const proof = readProof(json);
+  const list = new StepList();
+  const signed = signedReceiptFromJson(proof.receipt);
+  const worker = announcementFromJson(proof.worker);
+  const { receipt } = signed;
+  const { network, registry, verifier } = components;
+  const stop = (step: ProofStep) => new ProofStop(step);
+  try {
+    list.check(
+      'network',
+      'The proof is about the network that you pinned',
+      proof.network === components.networkId,
+      `network ${proof.network}`,
+      stop,
+    );
+    const claims = await verifier.verifyEvidence(worker, list, Number(receipt.time), options.signal);
+    const domain = { chainId: network.chainId, registry: network.contracts.workerRegistry };
+    const signer = signerOf(receiptDigest(domain, receipt), signed.signature);
+    list.check(
+      'receipt-signature',
+      'The receipt is signed by the key that the quote is bound to',
+      signer === worker.receiptSigner,
+      `signed by ${signer ?? 'nobody'}`,
+      stop,
+    );
+    const registered = await registry.activeSigner(worker.receiptSigner, undefined, options.signal);
+    list.check(
+      'registered',
+      'The contract knows that key as this worker, and it was not evicted',
+      registered.workerId === worker.workerId && (await notEvicted(components, worker.workerId, options.signal)),
+      registered.active ? 'active now' : 'replaced or lapsed since',
+      stop,
+    );
+    list.check(
+      'app',
+      'The receipt is about the expected app',
+      options.app === undefined || receipt.app === options.app,
+      `app ${receipt.app}`,
+      stop,
+    );
+    list.check(
+      'context',
+      'The receipt carries the expected context',
+      options.context === undefined || receipt.context === options.context,
+      `context ${receipt.context}`,
+      stop,
+    );
+    const block = await registry.view.blockAt(receipt.blockNumber, options.signal).catch((error: unknown) => {
+      if (error instanceof ChainError && error.code === 'CHAIN_UNREACHABLE') throw error;
+      return undefined;
+    });
+    list.check(
+      'receipt-block',
+      'The receipt names a block of this chain',
+      block?.hash === receipt.blockHash,
+      `block ${receipt.blockNumber}`,
+      stop,
+    );
+    list.check(
+      'details',
+      'The details are the ones that the receipt hashes',
+      receipt.detailsHash === jcsId(signed.details),
+      `details ${receipt.detailsHash}`,
+      stop,
+    );
+    const code = await codeOf(components, receipt.manifest, options.signal);
+    list.pass('manifest', 'The code that ran is named by the manifest in the receipt', code);
+    if (proof.opened !== null) {
+      const answer = fromBase64Url(proof.opened.answer);
+      const commitment = commitBody(proof.opened.outputSalt, answer);
+      list.check(
+        'output',
+        'The answer in this file is the one that the receipt commits to',
+        commitment === receipt.outputCommitment,
+        `${answer.length} bytes`,
+        stop,
+      );
+    }
+    const outcome = receiptStatusName(receipt.status) ?? `status ${receipt.status}`;
+    list.pass('outcome', `The call ended with "${outcome}"`, `status ${receipt.status}`);
+    return { ok: true, outcome, simulated: claims.simulated, steps: list.steps };
+  } catch (error) {
+    if (!(error instanceof ProofStop) && !(error instanceof WorkerRefusedError)) throw error;
+    return { ok: false, outcome: 'unproven', simulated: network.simulated, steps: list.steps };
+  }
+}
+
+async function notEvicted(
+  components: VerifyProofComponents,
+  workerId: Bytes32,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  return (await components.registry.workerStatus(workerId, undefined, signal)).state !== 'evicted';
+}
+
+async function codeOf(
+  components: VerifyProofComponents,
+  manifest: Bytes32,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  try {
+    const { name, kind, code } = parseManifest(await components.gateways.getBlob(manifest, maxManifestBytes, signal));
+    return `${kind} "${name}", code sha256 ${code.sha256}`;
+  } catch {
+    return `manifest ${manifest} (no gateway has its text now)`;
+  }
+}
+
+function readProof(json: unknown): ProofFile {
+  const value = json as Partial<Record<keyof ProofFile, unknown>> | null;
+  const known = ['format', 'network', 'worker', 'receipt', 'opened'];
+  if (typeof value !== 'object' || value === null || value.format !== 'cloister-proof-1')
+    throw new ProofError('it is no cloister-proof-1');
+  const unknown = Object.keys(value).find((key) => !known.includes(key));
+  if (unknown !== undefined) throw new ProofError(`field "${unknown.slice(0, 64)}" is unknown`);
+  if (!isHexOf(value.network, 32)) throw new ProofError('field "network" is no id');
+  const opened = value.opened as { outputSalt?: unknown; answer?: unknown } | null;
+  if (
+    opened !== null &&
+    (typeof opened !== 'object' || !isHexOf(opened.outputSalt, 32) || typeof opened.answer !== 'string')
+  )
+    throw new ProofError('field "opened" is neither null nor a salt and an answer');
+  return value as ProofFile;
+}
+
+class ProofStop extends Error {
+  readonly step: ProofStep;
+  constructor(step: ProofStep) {
+    super(step.title);
+    this.step = step;
+  }
+}
+
+export class ProofError extends CloisterError<'PROOF_MALFORMED'> {
+  override readonly name = 'ProofError';
+  constructor(problem: string) {
+    super({
+      code: 'PROOF_MALFORMED',
+      message: `The file holds no proof: ${problem}`,
+      hint: 'Give the file that "cloister call --proof FILE" wrote',
+    });
+  }
+}

@@ -1,0 +1,44 @@
+import type { Call, CallRequest } from './call.ts';
+
+/** Headers that belong to one hop or would tell the app nothing true. */
+const hopHeaders = new Set(['connection', 'content-length', 'host', 'keep-alive', 'transfer-encoding', 'upgrade']);
+
+/**
+ * A `fetch` for existing HTTP clients: the request goes sealed to the app, the answer streams back, and the stream fails
+ * at its end unless the receipt verifies. The receipt itself is given to nobody here: use `call` where it is needed.
+ */
+export function createSealedFetch(newCall: (request: CallRequest) => Promise<Call>): typeof globalThis.fetch {
+  return async (input, init) => {
+    const request = new Request(input, init);
+    const url = new URL(request.url);
+    const call = await newCall({
+      method: request.method,
+      path: url.pathname + url.search,
+      headers: [...request.headers].filter(([name]) => !hopHeaders.has(name)),
+      body: new Uint8Array(await request.arrayBuffer()),
+    });
+    const events = call.streamed(request.signal);
+    const first = await events.next();
+    if (first.done || first.value.type !== 'head') throw new TypeError('The answer has no head');
+    const { status, headers } = first.value;
+    const body = new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        try {
+          const next = await events.next();
+          if (next.done || next.value.type === 'done') controller.close();
+          else if (next.value.type === 'body') controller.enqueue(next.value.bytes);
+        } catch (error) {
+          controller.error(error);
+        }
+      },
+      async cancel() {
+        await events.return(undefined);
+      },
+    });
+    const bodyless = status === 204 || status === 205 || status === 304;
+    return new Response(bodyless ? null : body, {
+      status,
+      headers: headers.map(([name, value]): [string, string] => [name, value]),
+    });
+  };
+}

@@ -1,0 +1,271 @@
+import {
+  AttestationError,
+  appraise,
+  EvidenceVerifier,
+  parseEvidence,
+  type TdxClaims,
+} from '@cloister/attestation/verify';
+import { ChainError, type RegistryReader } from '@cloister/chain';
+import {
+  type Address,
+  type Bytes32,
+  CloisterError,
+  describeError,
+  type Hex,
+  keyConfigDigest,
+  keyConfigStatement,
+  type NetworkFile,
+  networkFileId,
+  type RecordDomain,
+  type WorkerAnnouncement,
+  workerBindingHash,
+  zeroBytes32,
+} from '@cloister/core';
+import { fromHex, recoverAddress } from '@cloister/crypto';
+import { type ProofStep, StepList } from './steps.ts';
+
+export type WorkerVerifierComponents = { readonly network: NetworkFile; readonly registry: RegistryReader };
+
+/** A worker whose evidence was verified here, and one of its keys to seal to. */
+export type VerifiedWorker = {
+  readonly workerId: Bytes32;
+  readonly receiptSigner: Address;
+  readonly operator: Address;
+  readonly claims: TdxClaims;
+  /** RFC 9458 key configuration. */
+  readonly keyConfig: Uint8Array;
+  /** Unix seconds by the chain's clock. */
+  readonly keyNotAfter: bigint;
+  readonly leaseUntil: bigint;
+  readonly announcement: WorkerAnnouncement;
+  readonly steps: readonly ProofStep[];
+};
+
+/** The oldest that the chain's newest block may be by this machine's clock, in seconds. */
+const maxHeadAgeSeconds = 300n;
+
+/**
+ * Verifies what a worker says of itself, from the pinned network file and the chain alone. There is no way around it:
+ * only its result can be sealed to.
+ */
+export class WorkerVerifier {
+  readonly #network: NetworkFile;
+  readonly #networkId: Bytes32;
+  readonly #registry: RegistryReader;
+  readonly #domain: RecordDomain;
+  readonly #evidence: EvidenceVerifier;
+
+  constructor(components: WorkerVerifierComponents) {
+    this.#network = components.network;
+    this.#networkId = networkFileId(components.network);
+    this.#registry = components.registry;
+    this.#domain = { chainId: components.network.chainId, registry: components.network.contracts.workerRegistry };
+    const roots = components.network.trustRoots.map(({ spkiSha256, simulated, name }) => ({
+      spkiSha256,
+      simulated,
+      name,
+    }));
+    this.#evidence = new EvidenceVerifier({ roots });
+  }
+
+  /**
+   * Everything that must hold before a byte is sealed to this worker, in the order of trust. Throws WorkerRefusedError,
+   * which carries the steps up to the one that does not hold.
+   */
+  async verify(announcement: WorkerAnnouncement, signal?: AbortSignal): Promise<VerifiedWorker> {
+    const list = new StepList();
+    const head = await this.#registry.view.head(signal);
+    const now = BigInt(Math.floor(Date.now() / 1000));
+    list.check(
+      'chain-fresh',
+      'The chain that all RPCs agree on is up to date',
+      head.timestamp + maxHeadAgeSeconds >= now,
+      `block ${head.number}, ${now - head.timestamp} s old`,
+      refusal('WORKER_CHAIN_STALE'),
+    );
+    const claims = await this.verifyEvidence(announcement, list, Number(head.timestamp), signal);
+    const status = await this.#registry.workerStatus(announcement.workerId, head.number, signal);
+    list.check(
+      'registered',
+      'The contract registered this worker with this signer, and has not evicted it',
+      status.state === 'active' &&
+        status.receiptSigner === announcement.receiptSigner &&
+        status.operator === announcement.operator,
+      `state "${status.state}", signer ${status.receiptSigner}`,
+      refusal('WORKER_NOT_REGISTERED'),
+    );
+    list.check(
+      'lease',
+      'Its lease still runs',
+      status.leaseUntil > head.timestamp,
+      `until ${isoTime(status.leaseUntil)}`,
+      refusal('WORKER_LEASE_EXPIRED'),
+    );
+    const { keyConfig, keyNotAfter } = this.#pickKey(announcement, head.timestamp, status.leaseUntil, list);
+    return {
+      workerId: announcement.workerId,
+      receiptSigner: announcement.receiptSigner,
+      operator: announcement.operator,
+      claims,
+      keyConfig,
+      keyNotAfter,
+      leaseUntil: status.leaseUntil,
+      announcement,
+      steps: list.steps,
+    };
+  }
+
+  /** The part that does not change while a registration lasts: evidence, image, network file, binding, freshness. */
+  async verifyEvidence(
+    announcement: WorkerAnnouncement,
+    list: StepList,
+    atSeconds: number,
+    signal?: AbortSignal,
+  ): Promise<TdxClaims> {
+    const claims = await this.#claims(announcement, atSeconds, list);
+    const root = claims.simulated ? 'a root named DEV: SIMULATED, protects nothing' : "the vendor's root";
+    list.pass(
+      'evidence',
+      `The ${claims.teeType.toUpperCase()} quote and all its collateral verify up to ${root}`,
+      `TCB ${claims.tcbStatus}, platform ${claims.platformId}`,
+    );
+    const verdict = appraise(claims, { unsafeAllowSimulated: this.#network.simulated });
+    list.check(
+      'policy',
+      'It meets the policy: TCB level, no debug',
+      verdict.ok,
+      verdict.ok ? `TCB ${claims.tcbStatus}` : verdict.refusal.message,
+      refusal('WORKER_EVIDENCE_REFUSED'),
+    );
+    list.check(
+      'image',
+      'The measured worker image is one that the network allows',
+      await this.#registry.imageAllowed(claims.imageId, undefined, signal),
+      `image ${claims.imageId}`,
+      refusal('WORKER_IMAGE_NOT_ALLOWED'),
+    );
+    list.check(
+      'network-file',
+      'The worker runs with the same network file',
+      claims.mrConfigId.slice(0, 66) === this.#networkId && /^0*$/.test(claims.mrConfigId.slice(66)),
+      `network file ${this.#networkId}`,
+      refusal('WORKER_OTHER_NETWORK'),
+    );
+    const bindings = this.#bindings(announcement);
+    const bound = claims.reportData.slice(0, 66);
+    list.check(
+      'binding',
+      'The quote is bound to this chain, registry, operator and receipt signer',
+      bindings.includes(bound as Hex),
+      `receipt signer ${announcement.receiptSigner}`,
+      refusal('WORKER_BINDING_MISMATCH'),
+    );
+    const block = await this.#registry.view.blockAt(announcement.attestedBlock, signal).catch((error: unknown) => {
+      if (error instanceof ChainError && error.code !== 'CHAIN_SPLIT') throw error;
+      return undefined;
+    });
+    list.check(
+      'block',
+      'The quote names a block of this chain: it was not made before',
+      block !== undefined && `0x${claims.reportData.slice(66)}` === block.hash,
+      `block ${announcement.attestedBlock}`,
+      refusal('WORKER_BLOCK_MISMATCH'),
+    );
+    return claims;
+  }
+
+  async #claims(announcement: WorkerAnnouncement, now: number, list: StepList): Promise<TdxClaims> {
+    try {
+      const claims = await this.#evidence.verify(parseEvidence(announcement.evidence), now);
+      if (claims.teeType === 'tdx') return claims;
+      throw new AttestationError({
+        code: 'TEE_TYPE_REFUSED',
+        place: 'claims.teeType',
+        value: claims.teeType,
+        message: `Workers of this release have TDX evidence, got "${claims.teeType}"`,
+      });
+    } catch (cause) {
+      const step = { id: 'evidence', title: 'The evidence verifies', ok: false, detail: describeError(cause) };
+      list.steps.push(step);
+      throw new WorkerRefusedError('WORKER_EVIDENCE_REFUSED', step, list.steps, cause);
+    }
+  }
+
+  #bindings(announcement: WorkerAnnouncement): readonly Hex[] {
+    const { operator, receiptSigner } = announcement;
+    return [workerBindingHash({ ...this.#domain, operator, receiptSigner, networkKeysHash: zeroBytes32 })];
+  }
+
+  #pickKey(
+    announcement: WorkerAnnouncement,
+    now: bigint,
+    leaseUntil: bigint,
+    list: StepList,
+  ): { keyConfig: Uint8Array; keyNotAfter: bigint } {
+    for (const signed of announcement.keyConfigs) {
+      const keyConfig = fromHex(signed.config);
+      const digest = keyConfigDigest(this.#domain, keyConfigStatement(keyConfig, signed.notBefore, signed.notAfter));
+      const inTime = signed.notBefore <= now && now < signed.notAfter && signed.notAfter <= leaseUntil;
+      if (!inTime || signerOf(digest, signed.signature) !== announcement.receiptSigner) continue;
+      list.pass('key', 'The key to seal to is signed by that receipt signer', `until ${isoTime(signed.notAfter)}`);
+      return { keyConfig, keyNotAfter: signed.notAfter };
+    }
+    const step = {
+      id: 'key',
+      title: 'The key to seal to is signed by that receipt signer',
+      ok: false,
+      detail: 'no announced key is valid now',
+    };
+    list.steps.push(step);
+    throw new WorkerRefusedError('WORKER_KEY_INVALID', step, list.steps);
+  }
+}
+
+/** The address that signed a digest, or undefined where the signature is none. */
+export function signerOf(digest: Bytes32, signature: Hex): Address | undefined {
+  try {
+    return recoverAddress(fromHex(digest), fromHex(signature));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a registered kind bitmap offers a kind (bit 0 function, 1 wasm, 2 model, 3 container). */
+export function offersKind(kinds: number, kind: number): boolean {
+  return ((kinds >> kind) & 1) === 1;
+}
+
+function isoTime(unixSeconds: bigint): string {
+  return new Date(Number(unixSeconds) * 1000).toISOString();
+}
+
+function refusal(code: WorkerRefusedErrorCode) {
+  return (step: ProofStep, steps: readonly ProofStep[]) => new WorkerRefusedError(code, step, steps);
+}
+
+export type WorkerRefusedErrorCode =
+  | 'WORKER_CHAIN_STALE'
+  | 'WORKER_EVIDENCE_REFUSED'
+  | 'WORKER_IMAGE_NOT_ALLOWED'
+  | 'WORKER_OTHER_NETWORK'
+  | 'WORKER_BINDING_MISMATCH'
+  | 'WORKER_BLOCK_MISMATCH'
+  | 'WORKER_NOT_REGISTERED'
+  | 'WORKER_LEASE_EXPIRED'
+  | 'WORKER_KEY_INVALID';
+
+/** A worker was not sealed to, and why. `steps` holds all that was checked, the failed one last. */
+export class WorkerRefusedError extends CloisterError<WorkerRefusedErrorCode> {
+  override readonly name = 'WorkerRefusedError';
+  readonly steps: readonly ProofStep[];
+  constructor(code: WorkerRefusedErrorCode, step: ProofStep, steps: readonly ProofStep[], cause?: unknown) {
+    super({
+      code,
+      message: `The worker is refused: it does not hold that "${step.title}" (${step.detail})`,
+      hint: 'Nothing was sent to it; use another worker or gateway',
+      meta: { step: step.id },
+      cause,
+    });
+    this.steps = steps;
+  }
+}

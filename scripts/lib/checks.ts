@@ -1,0 +1,101 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { runContractsScript } from './contractsScript.ts';
+import { isInstalled } from './ensureInstalled.ts';
+import { inRoot } from './paths.ts';
+import { type RunResult, runNode } from './runProcess.ts';
+
+/** One thing that `npm run check` looks at. */
+export type Check = {
+  readonly name: string;
+  /** Undefined where the check does not apply on this machine; the text is what people see where it fails. */
+  readonly run: () => Promise<CheckResult>;
+};
+
+export type CheckResult = { readonly ok: boolean; readonly text: string; readonly notRun?: string };
+
+export type CheckOptions = {
+  /** Whether parts that are not installed are installed for their checks. */
+  readonly installAll: boolean;
+  /** Whether the structure tests are among the checks; `npm test` runs them with the other tests. */
+  readonly structure: boolean;
+};
+
+/** What must hold before any test is worth running, quickest first. */
+export function checks({ installAll, structure }: CheckOptions): readonly Check[] {
+  const withContracts = () => installAll || isInstalled(inRoot('contracts'));
+  const notInstalled: CheckResult = {
+    ok: true,
+    text: '',
+    notRun: 'contracts/ is not installed; "npm run contracts" installs it',
+  };
+  return [
+    {
+      name: 'format and lint',
+      run: () => program('node_modules/@biomejs/biome/bin/biome', ['check', '.', '--max-diagnostics=40']),
+    },
+    ...(structure
+      ? [
+          {
+            name: 'layers and package files',
+            run: () =>
+              program('node_modules/vitest/vitest.mjs', [
+                'run',
+                '--reporter=minimal',
+                'test/layers.test.ts',
+                'test/packages.test.ts',
+              ]),
+          },
+        ]
+      : []),
+    { name: 'vectors are current', run: vectorsAreCurrent },
+    {
+      name: 'types',
+      run: () => program('node_modules/typescript/lib/tsc.js', ['-p', 'tsconfig.json', '--pretty', 'false']),
+    },
+    {
+      name: 'generated files are current',
+      run: async () => (withContracts() ? resultOf(await runContractsScript('generate', ['--check'])) : notInstalled),
+    },
+    {
+      name: 'types of the contracts’ tests',
+      run: async () =>
+        withContracts()
+          ? program('contracts/node_modules/typescript/lib/tsc.js', [
+              '-p',
+              'contracts/tsconfig.json',
+              '--pretty',
+              'false',
+            ])
+          : notInstalled,
+    },
+  ];
+}
+
+async function program(file: string, args: readonly string[]): Promise<CheckResult> {
+  return resultOf(await runNode([inRoot(file), ...args]));
+}
+
+function resultOf({ code, timedOut, stdout, stderr }: RunResult): CheckResult {
+  return { ok: code === 0, text: `${timedOut ? 'out of time\n' : ''}${stdout}${stderr}` };
+}
+
+/** Makes the vectors again, beside the committed ones, and compares. */
+async function vectorsAreCurrent(): Promise<CheckResult> {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cloister-vectors-'));
+  try {
+    const made = path.join(folder, 'records.json');
+    const run = await runNode([inRoot('scripts/makeVectors.ts'), made]);
+    if (run.code !== 0) return resultOf(run);
+    const ok = fs.readFileSync(made, 'utf8') === fs.readFileSync(inRoot('vectors/records.json'), 'utf8');
+    return {
+      ok,
+      text: ok
+        ? ''
+        : 'vectors/records.json differs from what scripts/makeVectors.ts writes; run that where a form changed on purpose',
+    };
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,47 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { Outcome } from './outcome.ts';
+import { inRoot } from './paths.ts';
+import { runNode } from './runProcess.ts';
+
+export type VitestOptions = {
+  /** Paths or parts of paths; none means every file. */
+  readonly filters?: readonly string[];
+  readonly coverage?: boolean;
+  readonly env?: Readonly<Record<string, string>>;
+};
+
+/** Runs Vitest, shows failures as they come out, and answers its counts. No report is a failure, whatever it printed. */
+export async function runVitest({ filters = [], coverage = false, env = {} }: VitestOptions): Promise<Outcome> {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cloister-vitest-'));
+  const report = path.join(folder, 'outcome.json');
+  try {
+    const { code, timedOut } = await runNode(
+      [
+        inRoot('node_modules/vitest/vitest.mjs'),
+        'run',
+        '--reporter=minimal',
+        `--reporter=${inRoot('scripts/lib/vitestReporter.ts')}`,
+        ...(coverage ? ['--coverage'] : []),
+        ...filters,
+      ],
+      { output: 'inherit', env: { ...env, CLOISTER_TEST_REPORT: report } },
+    );
+    const outcome = readOutcome(report);
+    if (outcome === undefined)
+      return { passed: 0, failed: [`vitest (${timedOut ? 'out of time' : `exit ${code}`}, no report)`], skipped: [] };
+    return code !== 0 && outcome.failed.length === 0 ? { ...outcome, failed: [`vitest (exit ${code})`] } : outcome;
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The report of a runner in another process, or undefined where there is none. */
+export function readOutcome(file: string): Outcome | undefined {
+  try {
+    return JSON.parse(fs.readFileSync(file, 'utf8')) as Outcome;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,101 @@
+// Writes vectors/records.json: the records of packages/core over fixed inputs. The contract tests and the tests of
+// packages/core read the same file. Run it when a form changes on purpose, and say so in the commit. Another path may be
+// given as argument; `npm run check` compares that way.
+import { writeFileSync } from 'node:fs';
+import {
+  appId,
+  commitBody,
+  contextHash,
+  domainSeparator,
+  functionManifest,
+  gatewayHelloDigest,
+  keyConfigDigest,
+  manifestId,
+  networkFileId,
+  receiptDigest,
+  signedReceiptToJson,
+  subjectOf,
+  tdxImageId,
+  workerBindingHash,
+  workerId,
+} from '@cloister/core';
+import { addressOf, fromHex, SecretBytes, signDigest, toHex } from '@cloister/crypto';
+import { addr, b32, domain, network, receipt } from '../packages/core/test/helpers.ts';
+
+const secret = new SecretBytes(fromHex(b32(0x11)));
+const ids = {
+  chainId: 31337,
+  registry: domain.registry,
+  operator: addr(0x22),
+  index: '3',
+  owner: addr(0x33),
+  salt: b32(0x44),
+};
+const context = {
+  chainId: 31337,
+  consumer: addr(0x55),
+  subject: subjectOf(addr(0x66)),
+  purpose: b32(0x12),
+  nonce: '9',
+};
+const binding = {
+  chainId: 31337,
+  registry: domain.registry,
+  operator: addr(0x22),
+  receiptSigner: addressOf(secret),
+  networkKeysHash: b32(0),
+};
+const words48 = (byte: number) => toHex(new Uint8Array(48).fill(byte));
+const image = { mrtd: words48(1), rtmr0: words48(2), rtmr1: words48(3), rtmr2: words48(4) };
+const body = toHex(new TextEncoder().encode('private answer'));
+const digest = receiptDigest(domain, receipt);
+const signed = signedReceiptToJson({
+  format: 'cloister-receipt-1',
+  chainId: domain.chainId,
+  registry: domain.registry,
+  workerId: workerId(ids.chainId, ids.registry, ids.operator, 3n),
+  receipt,
+  signature: toHex(signDigest(secret, fromHex(digest))),
+  details: { kind: 'function' },
+});
+const statement = { configHash: b32(0x21), notBefore: '1790000000', notAfter: '1790021600' };
+const hello = { workerId: b32(0x31), gateway: 'http://127.0.0.1:8080', nonce: b32(0x32) };
+const manifest = functionManifest({ name: 'hello', code: { sha256: b32(1), bytes: 100 } });
+
+const vectors = {
+  comment: 'Record forms, version 1. Hashes are keccak256 over abi.encode unless said; tags are ABI strings.',
+  ids: {
+    input: ids,
+    workerId: workerId(ids.chainId, ids.registry, ids.operator, BigInt(ids.index)),
+    appId: appId(ids.owner, ids.salt),
+    context: { input: context, hash: contextHash({ ...context, nonce: BigInt(context.nonce) }) },
+  },
+  binding: { input: binding, hash: workerBindingHash(binding) },
+  image: {
+    input: image,
+    imageId: tdxImageId({
+      mrtd: fromHex(image.mrtd),
+      rtmr0: fromHex(image.rtmr0),
+      rtmr1: fromHex(image.rtmr1),
+      rtmr2: fromHex(image.rtmr2),
+    }),
+  },
+  commitment: { salt: b32(0x13), body, commitment: commitBody(b32(0x13), fromHex(body)) },
+  receipt: { signed, domainSeparator: domainSeparator(domain), digest, signer: addressOf(secret) },
+  keyConfig: {
+    domain,
+    statement,
+    digest: keyConfigDigest(domain, {
+      configHash: b32(0x21),
+      notBefore: BigInt(statement.notBefore),
+      notAfter: BigInt(statement.notAfter),
+    }),
+  },
+  gatewayHello: { domain, hello, digest: gatewayHelloDigest(domain, hello) },
+  manifest: { json: manifest, id: manifestId(manifest) },
+  networkFile: { json: network, id: networkFileId(network) },
+};
+writeFileSync(
+  process.argv[2] ?? new URL('../vectors/records.json', import.meta.url),
+  `${JSON.stringify(vectors, null, 2)}\n`,
+);
