@@ -18,7 +18,7 @@ const receipt = randomBytes(600);
 
 /** The worker's processor time for one call, without the receipt: opening, and sealing head, body and end. */
 export async function benchWorkerCpu(): Promise<BenchLine> {
-  const [rounds, warmUps, calls] = [30, 5, 60];
+  const [rounds, warmUps, calls] = [30, 20, 60];
   const ring = new KeyRing();
   const peer = await Peer.create();
   const { config } = await ring.rotate(now, leaseEnd);

@@ -34,7 +34,7 @@ export async function benchStart(): Promise<readonly BenchLine[]> {
 }
 
 type OnceResult = {
-  /** From the start of the process to its last report, the verified call. */
+  /** From the start of the process to its report that the network is ready and the first call verified. */
   readonly ms: number;
   /** The most that all its processes held at one moment. Pages that several share count for each. */
   readonly peakBytes: number;
@@ -53,7 +53,7 @@ async function startOnce(): Promise<OnceResult> {
   let output = '';
   const take = (chunk: string) => {
     output = (output + chunk).slice(-20_000);
-    if (chunk.split('\n').some((line) => parseStep(line) !== undefined)) ms = performance.now() - started;
+    if (chunk.split('\n').some((line) => parseStep(line)?.step === 'ready')) ms = performance.now() - started;
   };
   child.stdout.setEncoding('utf8').on('data', take);
   child.stderr.setEncoding('utf8').on('data', take);
@@ -66,7 +66,8 @@ async function startOnce(): Promise<OnceResult> {
       child.once('error', reject);
       child.once('close', resolve);
     });
-    if (code !== 0) throw new Error(`The start failed with exit code ${code}:\n${output.trim().slice(-2_000)}`);
+    if (code !== 0 || ms === 0)
+      throw new Error(`The start failed with exit code ${code}:\n${output.trim().slice(-2_000)}`);
     return { ms, peakBytes };
   } finally {
     clearInterval(sampler);

@@ -38,6 +38,7 @@ const scenarioEnding = '.e2e.ts';
 export async function runScenarios(options: RunScenariosOptions = {}): Promise<Outcome> {
   const { names = [], onResult = printResult, env = {}, start = startDevnet } = options;
   const chosen = chooseScenarios(await readScenarios(options.folder), names);
+  if (chosen.length === 0) return { passed: 0, failed: ['e2e > there are no scenarios'], skipped: [] };
   const interrupt = new AbortController();
   const stopEarly = () => interrupt.abort();
   process.once('SIGINT', stopEarly);

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { type RunningDevnet, startDevnet } from '../../e2e/devnet.ts';
 import { builtinsInBundle, bundleForBrowser } from './browserBundle.ts';
 import { ensureInstalled, parts } from './ensureInstalled.ts';
 import { runNpm } from './npmCli.ts';
@@ -11,11 +12,17 @@ import { failureText, resultLine } from './print.ts';
 import { type RunResult, runNode, runProcess } from './runProcess.ts';
 import { readPackageJson } from './workspaces.ts';
 
+/** A running network for the checks that need one. */
+export type PackTestNetwork = {
+  /** The path of its network file. */
+  readonly file: string;
+  /** A private key with funds. */
+  readonly key: string;
+};
+
 export type PackTestOptions = {
-  /** The network file of a running network; adds the checks that need one. */
-  readonly network?: string;
-  /** A private key of that network with funds. */
-  readonly key?: string;
+  /** `start` starts one; without any, the checks that need one are left out. */
+  readonly network?: PackTestNetwork | 'start';
 };
 
 /** A line that test/pack/consumer/sdk.mjs prints. */
@@ -27,25 +34,33 @@ type NodeRelease = { readonly label: string; readonly program: string };
 export async function runPackTest(options: PackTestOptions = {}): Promise<Outcome> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cloister-outside-'));
   const results = new Results();
+  let devnet: RunningDevnet | undefined;
   try {
+    const project = path.join(folder, 'project');
     const packed = await results.step('pack', async () => packPackages(path.join(folder, 'tarballs')));
     if (packed === undefined) return results.outcome();
-    const project = path.join(folder, 'project');
-    const installed = await results.step('install from tarballs', () =>
-      install(
-        project,
-        packed.map(({ name, tarball }) => [name, tarball]),
-      ),
-    );
-    if (installed === undefined) return results.outcome();
-    await ensureInstalled(parts.packNodes);
-    for (const release of nodeReleases()) await tryUnder(release, project, options, results);
+    const tarballs = packed.map(({ name, tarball }) => [name, tarball] as const);
+    if (!(await results.step('install from tarballs', () => install(project, tarballs)))) return results.outcome();
     await results.step('types, with every library’s declarations', () => checkTypes(project));
     await results.step('bundle for browsers, without Node.js', () => checkBundle(project));
+    await ensureInstalled(parts.packNodes);
+    if (options.network === 'start')
+      devnet = await results.step('a network to call', () => startDevnet({ signal: AbortSignal.timeout(120_000) }));
+    const network = options.network === 'start' ? networkOf(devnet) : options.network;
+    for (const release of nodeReleases()) await tryUnder(release, project, network, results);
     return results.outcome();
   } finally {
+    await devnet?.stop();
     fs.rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   }
+}
+
+/** The developer's account of a development network, whose keys lie open beside its network file. */
+function networkOf(devnet: RunningDevnet | undefined): PackTestNetwork | undefined {
+  if (devnet === undefined) return undefined;
+  const accounts: unknown = JSON.parse(fs.readFileSync(path.join(path.dirname(devnet.file), 'accounts.json'), 'utf8'));
+  const { developer } = accounts as { readonly developer: { readonly privateKey: string } };
+  return { file: devnet.file, key: developer.privateKey };
 }
 
 async function install(project: string, tarballs: readonly (readonly [string, string])[]): Promise<true> {
@@ -62,11 +77,11 @@ async function install(project: string, tarballs: readonly (readonly [string, st
 async function tryUnder(
   release: NodeRelease,
   project: string,
-  options: PackTestOptions,
+  network: PackTestNetwork | undefined,
   results: Results,
 ): Promise<void> {
-  const env = options.key === undefined ? {} : { CLOISTER_KEY: options.key };
-  const args = options.network === undefined ? ['sdk.mjs'] : ['sdk.mjs', options.network];
+  const env = network === undefined ? {} : { CLOISTER_KEY: network.key };
+  const args = network === undefined ? ['sdk.mjs'] : ['sdk.mjs', network.file];
   const { code, stdout, stderr, ms } = await runProcess(release.program, args, {
     cwd: project,
     env,
@@ -77,14 +92,32 @@ async function tryUnder(
   for (const check of checks) results.add(`${release.label}: ${check.name}`, check.ok, check.ms, check.error);
   if (code !== 0 || checks.length === 0)
     results.add(`${release.label}: runs the checks`, false, ms, `${stdout}${stderr}`);
+  const cloister = async (args: readonly string[]) => {
+    const program = fs.realpathSync(path.join(project, 'node_modules', '.bin', 'cloister'));
+    return succeeded(await runProcess(release.program, [program, ...args], { cwd: project, timeoutMs: 60_000 }));
+  };
   await results.step(`${release.label}: cloister --version`, async () => {
-    const program = path.join(project, 'node_modules', '.bin', 'cloister');
-    const said = succeeded(
-      await runProcess(release.program, [fs.realpathSync(program), '--version'], { cwd: project, timeoutMs: 60_000 }),
-    );
+    const said = (await cloister(['--version'])).trim();
     const { version } = readPackageJson(inRoot('apps/cli/package.json'));
-    if (said.trim() !== version) throw new Error(`Expected "${version}", got "${said.trim()}"`);
+    if (said !== version) throw new Error(`Expected "${version}", got "${said}"`);
   });
+  if (network !== undefined)
+    for (const step of readmeSteps(network.file, release.label))
+      await results.step(`${release.label}: cloister ${step.name}`, async () => {
+        const said = await cloister(step.args);
+        if (!step.says.test(said)) throw new Error(`Expected ${step.says}, got:\n${said}`);
+      });
+}
+
+/** The README's first app, outside the repository. */
+function readmeSteps(networkFile: string, label: string) {
+  const app = `hello-${label.replace(/\D/g, '')}`;
+  return [
+    { name: 'use', args: ['use', networkFile], says: /./ },
+    { name: 'deploy', args: ['deploy', 'hello.ts', '--name', app], says: /0x[0-9a-f]{64}/ },
+    { name: 'call', args: ['call', app, '/?name=Ada', '--proof', 'proof.json', '--open'], says: /Hello, Ada!/ },
+    { name: 'verify', args: ['verify', 'proof.json'], says: /Everything holds/ },
+  ];
 }
 
 /** The releases that users may have: this one, and the older ones of test/packNodes. */

@@ -45,7 +45,7 @@ export const testParts: readonly TestPart[] = [
     title: 'Scenarios on a running network',
     run: ({ long }) => runScenarios({ env: longEnvironment(long) }),
   },
-  { id: 'pack', title: 'Packed packages outside the repository', run: () => runPackTest() },
+  { id: 'pack', title: 'Packed packages outside the repository', run: () => runPackTest({ network: 'start' }) },
 ];
 
 async function gasIsCurrent(): Promise<Outcome> {

@@ -3,17 +3,27 @@ import os from 'node:os';
 import path from 'node:path';
 import type { Outcome } from './outcome.ts';
 import { inRoot } from './paths.ts';
-import { runNode } from './runProcess.ts';
+import { type RunOptions, runNode } from './runProcess.ts';
 
 export type VitestOptions = {
   /** Paths or parts of paths; none means every file. */
   readonly filters?: readonly string[];
   readonly coverage?: boolean;
   readonly env?: Readonly<Record<string, string>>;
+  /** Another folder than the repository, with tests of its own. */
+  readonly folder?: string;
+  /** `keep` shows nothing. Default `inherit`. */
+  readonly output?: RunOptions['output'];
 };
 
 /** Runs Vitest, shows failures as they come out, and answers its counts. No report is a failure, whatever it printed. */
-export async function runVitest({ filters = [], coverage = false, env = {} }: VitestOptions): Promise<Outcome> {
+export async function runVitest({
+  filters = [],
+  coverage = false,
+  env = {},
+  folder: tests,
+  output = 'inherit',
+}: VitestOptions): Promise<Outcome> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cloister-vitest-'));
   const report = path.join(folder, 'outcome.json');
   try {
@@ -21,12 +31,12 @@ export async function runVitest({ filters = [], coverage = false, env = {} }: Vi
       [
         inRoot('node_modules/vitest/vitest.mjs'),
         'run',
-        '--reporter=minimal',
         `--reporter=${inRoot('scripts/lib/vitestReporter.ts')}`,
+        ...(tests === undefined ? [] : ['--root', tests]),
         ...(coverage ? ['--coverage'] : []),
         ...filters,
       ],
-      { output: 'inherit', env: { ...env, CLOISTER_TEST_REPORT: report } },
+      { output, env: { ...env, CLOISTER_TEST_REPORT: report } },
     );
     const outcome = readOutcome(report);
     if (outcome === undefined)

@@ -1,39 +1,53 @@
 // Runs inside Vitest: tells how far it is, and writes what came out to the file that CLOISTER_TEST_REPORT names.
 import fs from 'node:fs';
-import type { Reporter, SerializedError, TestCase, TestModule, TestRunEndReason, TestSpecification } from 'vitest/node';
+import {
+  MinimalReporter,
+  type SerializedError,
+  type TestCase,
+  type TestModule,
+  type TestRunEndReason,
+  type TestSpecification,
+} from 'vitest/node';
 import type { Outcome } from './outcome.ts';
 import { relativeToRoot } from './paths.ts';
 
-export default class CloisterReporter implements Reporter {
+/** Failures as Vitest shows them, with a line of progress in place of its closing summary. */
+export default class CloisterReporter extends MinimalReporter {
   #files = 0;
   #done = 0;
   #tests = 0;
   #shownAt = 0;
 
-  onTestRunStart(specifications: readonly TestSpecification[]): void {
+  override onTestRunStart(specifications: readonly TestSpecification[]): void {
+    super.onTestRunStart(specifications);
     this.#files = specifications.length;
   }
 
-  onTestModuleEnd(module: TestModule): void {
+  override onTestModuleEnd(module: TestModule): void {
+    if (this.isTTY) process.stdout.write('\r\x1b[K');
+    super.onTestModuleEnd(module);
     this.#done += 1;
     for (const _ of module.children.allTests()) this.#tests += 1;
     const line = `  ${this.#done} of ${this.#files} files, ${this.#tests} tests`;
-    if (process.stdout.isTTY) process.stdout.write(`\r\x1b[K${line}`);
+    if (this.isTTY) process.stdout.write(line);
     else if (this.#done === this.#files || Date.now() - this.#shownAt > 15_000) {
       this.#shownAt = Date.now();
       process.stdout.write(`${line}\n`);
     }
   }
 
-  onTestRunEnd(
+  override onTestRunEnd(
     modules: readonly TestModule[],
     unhandledErrors: readonly SerializedError[],
     reason: TestRunEndReason,
   ): void {
-    if (process.stdout.isTTY) process.stdout.write('\r\x1b[K');
+    if (this.isTTY) process.stdout.write('\r\x1b[K');
     const report = process.env.CLOISTER_TEST_REPORT;
     if (report !== undefined) fs.writeFileSync(report, JSON.stringify(outcomeOf(modules, unhandledErrors, reason)));
+    super.onTestRunEnd(modules, unhandledErrors, reason);
   }
+
+  override reportTestSummary(): void {}
 }
 
 /** Counts every test once; a file or a suite that failed outside its tests is a failure of its own. */

@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { benchFiles, filesFor, isBenchLine } from '../../bench/src/benchFiles.ts';
+import { benches, benchesFor, isBenchLine } from '../../bench/src/benches.ts';
 import { benchLine, interleaved, median } from '../../bench/src/measure.ts';
 import { residentBytes } from '../../bench/src/residentBytes.ts';
 
@@ -40,19 +40,20 @@ describe('measuring', () => {
 });
 
 describe('ids', () => {
-  test('each id has one file, and an id chooses its file', () => {
-    const ids = Object.values(benchFiles).flat();
+  test('each id has one bench, and an id chooses it', () => {
+    const ids = benches.flatMap((bench) => bench.ids);
     expect(new Set(ids).size).toBe(ids.length);
-    expect(filesFor(['receipt-sign', 'function-warm'])).toEqual(['receipt.ts', 'function.ts']);
-    expect(filesFor([])).toEqual(Object.keys(benchFiles));
-    expect(() => filesFor(['gone'])).toThrow(/Nothing measures "gone"/);
+    expect(benchesFor(['receipt-sign', 'function-warm']).map(({ file }) => file)).toEqual([
+      'receipt.ts',
+      'function.ts',
+    ]);
+    expect(benchesFor([])).toEqual(benches);
+    expect(() => benchesFor(['gone'])).toThrow(/Nothing measures "gone"/);
   });
 
-  test('every file of the table is there', () => {
-    const missing = Object.keys(benchFiles).filter(
-      (file) => !fs.existsSync(new URL(`../../bench/src/${file}`, import.meta.url)),
-    );
-    expect(missing).toEqual([]);
+  test.each(benches)('$file exports $name', ({ file, name }) => {
+    const source = fs.readFileSync(new URL(`../../bench/src/${file}`, import.meta.url), 'utf8');
+    expect(source).toMatch(new RegExp(`export async function ${name}\\(`));
   });
 
   test('isBenchLine refuses what scripts could not read', () => {

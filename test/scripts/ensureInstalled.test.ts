@@ -47,6 +47,13 @@ describe('ensureInstalled', () => {
     expect(runs()).toBe(2);
   });
 
+  test('a lock file that names nothing needs nothing', async () => {
+    fs.writeFileSync(path.join(base, 'heavy', 'package-lock.json'), '{"packages":{"":{"name":"heavy"}}}');
+    const { components, runs } = installer();
+    expect(await ensureInstalled(part, components)).toBe(false);
+    expect(runs()).toBe(0);
+  });
+
   test('two at once install once', async () => {
     const { components, runs } = installer();
     await Promise.all([ensureInstalled(part, components), ensureInstalled(part, components)]);

@@ -20,13 +20,14 @@ export type ChildSpec = {
 export type ChildEvents = {
   /** It ended by itself and is being started again. */
   onRestart(name: string, reason: string): void;
-  /** It ended too often: the network can't go on. */
-  onGiveUp(name: string, reason: string): void;
+  /** It keeps ending: from now on it is tried only now and then. The rest of the network goes on. */
+  onDown(name: string, reason: string): void;
   onReady(name: string, ready: Record<string, unknown>, restarted: boolean): void;
 };
 
-const maxRestarts = 10;
-const restartWindowMs = 60_000;
+const maxQuickRestarts = 5;
+const restartWindowMs = 120_000;
+const slowRestartMs = 20_000;
 
 /**
  * One process of the network, started again when it ends by itself. It has a process group of its own, so that Ctrl-C
@@ -40,6 +41,8 @@ export class Child {
   #stopping = false;
   #log: WriteStream | undefined;
   #restarts: number[] = [];
+  #down = false;
+  #startedBefore = false;
   #exited: Promise<void> = Promise.resolve();
   #tail = '';
 
@@ -63,7 +66,7 @@ export class Child {
     this.#tail = '';
     const keep = (chunk: Buffer) => {
       this.#log?.write(chunk);
-      this.#tail = (this.#tail + chunk.toString()).slice(-4_000);
+      this.#tail = (this.#tail + chunk.toString()).slice(-32_000);
     };
     child.stdout?.on('data', keep);
     child.stderr?.on('data', keep);
@@ -84,7 +87,9 @@ export class Child {
     const ready = await withDeadline({ timeoutMs, signal, what: `Starting ${this.spec.name}` }, (inner) =>
       Promise.race([this.spec.ready(child, inner), failed]),
     );
-    this.#events.onReady(this.spec.name, ready, this.#restarts.length > 0);
+    this.#events.onReady(this.spec.name, ready, this.#startedBefore);
+    this.#startedBefore = true;
+    this.#down = false;
     child.once('exit', (code, signalName) => {
       if (!this.#stopping) void this.#again(signalName ?? `exit code ${code}`, signal);
     });
@@ -108,12 +113,13 @@ export class Child {
     for (let why = reason; !this.#stopping && !signal.aborted; ) {
       const now = Date.now();
       this.#restarts = [...this.#restarts.filter((at) => now - at < restartWindowMs), now];
-      if (this.#restarts.length > maxRestarts)
-        return this.#events.onGiveUp(this.spec.name, `${why}; ${this.#lastWords()}`);
+      const often = this.#restarts.length > maxQuickRestarts;
+      if (often && !this.#down) this.#events.onDown(this.spec.name, why);
+      this.#down = often;
       try {
-        await sleep(Math.min(5_000, 200 * 2 ** (this.#restarts.length - 1)), signal);
+        await sleep(often ? slowRestartMs : Math.min(5_000, 200 * 2 ** (this.#restarts.length - 1)), signal);
         if (this.#stopping) return;
-        this.#events.onRestart(this.spec.name, why);
+        if (!often) this.#events.onRestart(this.spec.name, why);
         await this.start(signal);
         return;
       } catch (error) {

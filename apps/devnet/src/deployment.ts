@@ -22,7 +22,8 @@ export const chainId = 31337;
 /** Play money for the chain's fees. */
 export async function fundAccounts(rpc: string, state: DevnetState): Promise<void> {
   const client = createTestClient({ mode: 'anvil', transport: http(rpc) });
-  for (const { address } of everyAccount(state.accounts)) await client.setBalance({ address, value: parseEther('1000') });
+  for (const { address } of everyAccount(state.accounts))
+    await client.setBalance({ address, value: parseEther('1000') });
 }
 
 /** Deploys the network's contracts where they don't stand yet. `rootKey`: the DEV root's P-256 key, x ‖ y. */
@@ -90,8 +91,10 @@ export async function setRules(
     functionName: 'verifierOf',
     args: [teeTypes.tdx],
   });
-  if (verifier === zeroAddress) calls.push(setVerifierCall(workerRegistry, teeTypes.tdx, deployed.unsafeSimulatedVerifier));
-  if (!(await registry.imageAllowed(images.now))) calls.push(allowImageCall(imageRegistry, images.now, 'devnet worker'));
+  if (verifier === zeroAddress)
+    calls.push(setVerifierCall(workerRegistry, teeTypes.tdx, deployed.unsafeSimulatedVerifier));
+  if (!(await registry.imageAllowed(images.now)))
+    calls.push(allowImageCall(imageRegistry, images.now, 'devnet worker'));
   if (images.before !== null && images.before !== images.now && (await registry.imageAllowed(images.before)))
     calls.push(revokeImageCall(imageRegistry, images.before));
   const configId = networkFileId(network);

@@ -47,7 +47,6 @@ export async function startDevnet(
   root: string,
   reporter: Reporter,
   signal: AbortSignal,
-  onGiveUp: (error: Error) => void,
 ): Promise<RunningDevnet> {
   const data = await openDataFolder(options.dataDir, { contractsHash, reset: options.reset });
   const children: Child[] = [];
@@ -59,8 +58,9 @@ export async function startDevnet(
     data.release();
   };
   const events: ChildEvents = {
-    onRestart: (name, reason) => reporter.event('restarting', `${name} ended (${reason}); starting it again`, { name, reason }),
-    onGiveUp: (name, reason) => onGiveUp(new Error(`${name} keeps ending: ${reason}`)),
+    onRestart: (name, reason) =>
+      reporter.event('restarting', `${name} ended (${reason}); starting it again`, { name, reason }),
+    onDown: (name, reason) => reporter.event('down', `${name} keeps ending (${reason}); trying again now and then`, { name, reason }),
     onReady: (name, ready, restarted) => {
       if (restarted) reporter.event('restarted', `${name} is back`, { name });
       if (name.startsWith('worker')) workers.set(name, ready);
@@ -82,7 +82,9 @@ export async function startDevnet(
     const { network, imageId } = await startChain(parts);
     const accountsFile = data.file('accounts.json');
     const warning = 'Keys of a simulated network: worthless, and not secret';
-    await writeFileAtomic(accountsFile, `${JSON.stringify({ warning, ...state.accounts }, null, 2)}\n`, { mode: 0o600 });
+    await writeFileAtomic(accountsFile, `${JSON.stringify({ warning, ...state.accounts }, null, 2)}\n`, {
+      mode: 0o600,
+    });
     const current: DevnetState = { ...state, imageId };
     await data.save(current);
     await startWorkers(parts);
@@ -150,7 +152,10 @@ async function startChain(parts: Parts): Promise<{ network: NetworkFile; imageId
 
 async function startWorkers(parts: Parts): Promise<void> {
   const { options, root, reporter, data, state } = parts;
-  const title = options.workers === 1 ? 'The worker is registered by its evidence' : `${options.workers} workers are registered by their evidence`;
+  const title =
+    options.workers === 1
+      ? 'The worker is registered by its evidence'
+      : `${options.workers} workers are registered by their evidence`;
   await mkdir(data.file('workers'), { recursive: true, mode: 0o700 });
   const start = async (index: number): Promise<Record<string, unknown>> => {
     const operatorKeyFile = data.file('workers', `operator-${index}.key`);
@@ -174,7 +179,12 @@ async function startWorkers(parts: Parts): Promise<void> {
 }
 
 /** One of our own programs, with its configuration in a file beside its log. */
-async function launchNode(parts: Parts, name: string, script: string, config: object): Promise<Record<string, unknown>> {
+async function launchNode(
+  parts: Parts,
+  name: string,
+  script: string,
+  config: object,
+): Promise<Record<string, unknown>> {
   const { data, root, launch } = parts;
   const configFile = data.file('logs', `${name}.json`);
   await writeFileAtomic(configFile, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });

@@ -40,10 +40,7 @@ try {
   }
   reporter = new Reporter(options.json);
   reporter.say(`Cloister: starting a network in ${options.dataDir}\n`);
-  devnet = await startDevnet(options, root, reporter, stopping.signal, (error) => {
-    reporter.fail(error);
-    void end(1);
-  });
+  devnet = await startDevnet(options, root, reporter, stopping.signal);
   const proven = options.demo ? await firstCall(devnet) : undefined;
   printSummary(reporter, devnet, proven);
   if (options.once) await end(proven === false ? 1 : 0);

@@ -1,11 +1,11 @@
-import type { IncomingMessage } from 'node:http';
-import { encodeCallOpen, type FrameStream, parseCallHead, StreamError } from '@cloister/channel/frame';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type CallHead, encodeCallOpen, type FrameStream, parseCallHead, StreamError } from '@cloister/channel/frame';
 import { type Bytes32, CloisterError } from '@cloister/core';
 import type { Counter, Histogram } from '@cloister/service';
 import type { Directory } from './directory.ts';
-import { begin, bodyOf, declaredLength, drained, type Exchange, rateLimited, tooLarge } from './exchange.ts';
+import { bodyOf, declaredLength, drained, type Exchange, rateLimited, tooLarge } from './exchange.ts';
 import type { GatewayLimits } from './limits.ts';
-import { type ProblemCode, ProblemError } from './problem.ts';
+import { corsHeaders, type ProblemCode, ProblemError } from './problem.ts';
 import { TokenBuckets } from './tokenBuckets.ts';
 
 export type CallRouteComponents = {
@@ -18,6 +18,12 @@ export type CallRouteComponents = {
 /** Bodies up to this size are taken in whole before the worker hears of them. */
 const smallBodyBytes = 65_536;
 const requestType = /^message\/[a-z0-9.+-]{1,64}$/;
+const answerHeaders = Object.entries({
+  ...corsHeaders,
+  'x-content-type-options': 'nosniff',
+  'cache-control': 'no-store',
+}).flat();
+const nothing = new Uint8Array();
 const answerType = /^(?:message\/[a-z0-9.+-]{1,64}|application\/problem\+json)$/;
 
 /**
@@ -73,7 +79,7 @@ export class CallRoute {
 
   async #relay(exchange: Exchange, openStream: () => FrameStream, small: Uint8Array | undefined): Promise<void> {
     const { request, response } = exchange;
-    const { limits, relayedBytes } = this.#components;
+    const { limits } = this.#components;
     if (response.destroyed) return;
     let stream: FrameStream | undefined;
     let uploadError: ProblemError | undefined;
@@ -92,18 +98,42 @@ export class CallRoute {
       const head = parseCallHead(await stream.head());
       if (!answerType.test(head.contentType))
         throw new ProblemError('worker-misbehaved', `The worker answered with "${head.contentType}"`);
-      begin(exchange, head.status, { 'content-type': head.contentType, 'cache-control': 'no-store' });
-      for await (const chunk of stream) {
-        relayedBytes.add(chunk.length);
-        if (!response.write(chunk) && !(await drained(response))) return;
-      }
-      response.end();
+      await this.#sendAnswer(response, head, stream);
     } catch (error) {
       stream?.reset('cancelled', 'The gateway gave up');
       throw uploadError ?? asProblem(error);
     } finally {
       response.off('close', onClose);
       if (!request.complete) stream?.reset('cancelled', 'The answer is complete');
+    }
+  }
+
+  /** The answer's bytes as they come. One that is here as a whole leaves in one piece. */
+  async #sendAnswer(response: ServerResponse, head: CallHead, stream: FrameStream): Promise<void> {
+    const headers = [...answerHeaders, 'content-type', head.contentType];
+    const chunks = stream[Symbol.asyncIterator]();
+    // Its head by itself only where nothing else is here yet.
+    const flush = setImmediate(() => {
+      response.writeHead(head.status, headers);
+      response.flushHeaders();
+    });
+    try {
+      for (let next = await chunks.next(); ; next = await chunks.next()) {
+        clearImmediate(flush);
+        const chunk = next.value ?? nothing;
+        this.#components.relayedBytes.add(chunk.length);
+        if (!response.headersSent) {
+          if (stream.drained) headers.push('content-length', String(chunk.length));
+          response.writeHead(head.status, headers);
+        }
+        if (stream.drained) {
+          response.end(chunk);
+          return;
+        }
+        if (!response.write(chunk) && !(await drained(response))) return;
+      }
+    } finally {
+      clearImmediate(flush);
     }
   }
 }

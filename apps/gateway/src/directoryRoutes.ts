@@ -9,10 +9,10 @@ const maxPageSize = 256;
  * `GET /v1/workers`: `[{ workerId, announcement }]`, ordered by id, announcements exactly as the workers pushed them.
  * `?limit=` (1 to 256, default 256) and `?after=` page through it; a next page is named in the Link header.
  */
-export async function sendDirectory(exchange: Exchange, directory: Directory): Promise<void> {
-  const { request, response, url } = exchange;
-  const limit = pageSize(url.searchParams.get('limit'));
-  const after = startAfter(url.searchParams.get('after'));
+export async function sendDirectory(exchange: Exchange, directory: Directory, query: URLSearchParams): Promise<void> {
+  const { request, response } = exchange;
+  const limit = pageSize(query.get('limit'));
+  const after = startAfter(query.get('after'));
   const { workers, more } = directory.page(limit, after);
   const last = workers.at(-1)?.workerId;
   const link = more && last !== undefined ? { link: `</v1/workers?limit=${limit}&after=${last}>; rel="next"` } : {};

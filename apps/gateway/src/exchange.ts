@@ -7,7 +7,6 @@ export type Exchange = {
   readonly response: ServerResponse;
   /** What limits count by. */
   readonly client: string;
-  readonly url: URL;
 };
 
 /** Begins an answer with the headers that every answer of the gateway has. */

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { type Address, asBytes32, type Bytes32, CloisterError, type RecordDomain } from '@cloister/core';
+import { type Address, type Bytes32, CloisterError, type RecordDomain } from '@cloister/core';
 import { type Counter, type Logger, type Metrics, metricsContentType } from '@cloister/service';
 import { BlobRoutes } from './blobRoutes.ts';
 import { BlobStore } from './blobStore.ts';
@@ -13,6 +13,7 @@ import { sendAnnouncement, sendDirectory } from './directoryRoutes.ts';
 import { begin, type Exchange, rateLimited, sendJson } from './exchange.ts';
 import type { GatewayLimits } from './limits.ts';
 import { corsHeaders, ProblemError, sendProblem } from './problem.ts';
+import { type Route, routeOf } from './routes.ts';
 import { TokenBuckets } from './tokenBuckets.ts';
 import { WorkerDoor } from './workerDoor.ts';
 
@@ -55,6 +56,7 @@ export class Gateway {
   readonly #blobRoutes: BlobRoutes;
   readonly #reads: TokenBuckets;
   readonly #requests: Counter;
+  readonly #counters = new Map<string, { add(): void }>();
   #url = '';
   #stopping = false;
 
@@ -146,74 +148,66 @@ export class Gateway {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    let route = 'other';
-    const client = clientOf(request, this.#init.trustedProxies ?? 0);
+    let name: Route['name'] | 'none' = 'none';
     // Broken connections show as 'close'; without a listener they would end the process.
-    response.on('error', () => {});
-    request.on('error', () => {});
+    response.on('error', ignore);
+    request.on('error', ignore);
     try {
-      const url = urlOf(request);
-      route = await this.#route({ request, response, client, url });
+      const route = routeOf(request);
+      name = route.name;
+      await this.#serve(route, { request, response, client: clientOf(request, this.#init.trustedProxies ?? 0) });
     } catch (thrown) {
-      const error =
-        thrown instanceof ProblemError
-          ? thrown
-          : new ProblemError('internal', 'The gateway failed to answer', { cause: thrown });
+      const known = thrown instanceof ProblemError;
+      const error = known ? thrown : new ProblemError('internal', 'The gateway failed to answer', { cause: thrown });
       if (error.code === 'internal') this.#components.log.error('gateway: request failed', { error: thrown });
       else this.#components.log.debug('gateway: request refused', { error });
       sendProblem(response, error);
     } finally {
       // What is left of a request that was answered early must be read, or the connection stands still.
       if (!request.complete) request.resume();
-      this.#requests.add(1, { route, status: String(response.statusCode) });
+      this.#count(name, response.statusCode);
     }
   }
 
-  async #route(exchange: Exchange): Promise<string> {
-    const { request, url, client } = exchange;
-    const [, version, kind = '', id, action, ...rest] = url.pathname.split('/');
-    const v1 = version === 'v1' && rest.length === 0;
-    if (request.method === 'OPTIONS') {
-      sendPreflight(exchange);
-      return 'options';
-    }
-    if (v1 && kind === 'workers' && id !== undefined && action === 'call') {
-      allow(request, 'POST');
+  async #serve(route: Route, exchange: Exchange): Promise<void> {
+    if (route.name === 'call') {
       if (this.#stopping) throw new ProblemError('stopping', 'This gateway stops and takes no new calls');
-      await this.#calls.handle(exchange, workerIdOf(id));
-      return 'call';
+      return this.#calls.handle(exchange, route.workerId);
     }
-    const waitMs = this.#reads.take(client);
+    const waitMs = this.#reads.take(exchange.client);
     if (waitMs > 0) throw rateLimited('requests', waitMs);
-    if (v1 && kind === 'workers' && action === undefined) {
-      allow(request, 'GET', 'HEAD');
-      if (id === undefined) await sendDirectory(exchange, this.#directory);
-      else sendAnnouncement(exchange, this.#directory, workerIdOf(id));
-      return 'workers';
+    switch (route.name) {
+      case 'directory':
+        return sendDirectory(exchange, this.#directory, route.query);
+      case 'announcement':
+        return sendAnnouncement(exchange, this.#directory, route.workerId);
+      case 'blob':
+        return exchange.request.method === 'PUT'
+          ? this.#blobRoutes.put(exchange, route.id)
+          : this.#blobRoutes.get(exchange, route.id);
+      case 'health':
+        return sendJson(
+          exchange,
+          this.#stopping ? 503 : 200,
+          JSON.stringify({ ok: !this.#stopping, workers: this.#directory.size }),
+        );
+      case 'metrics':
+        begin(exchange, 200, { 'content-type': metricsContentType, 'cache-control': 'no-store' });
+        exchange.response.end(this.#components.metrics.text());
+        return;
+      case 'preflight':
+        sendPreflight(exchange);
     }
-    if (v1 && kind === 'blobs' && id !== undefined && action === undefined) {
-      allow(request, 'GET', 'HEAD', 'PUT');
-      const blob = blobIdOf(id);
-      if (request.method === 'PUT') await this.#blobRoutes.put(exchange, blob);
-      else await this.#blobRoutes.get(exchange, blob);
-      return 'blobs';
+  }
+
+  #count(route: string, status: number): void {
+    const key = `${route} ${status}`;
+    let counter = this.#counters.get(key);
+    if (counter === undefined) {
+      counter = this.#requests.with({ route, status: String(status) });
+      this.#counters.set(key, counter);
     }
-    if (url.pathname === '/healthz') {
-      allow(request, 'GET', 'HEAD');
-      sendJson(
-        exchange,
-        this.#stopping ? 503 : 200,
-        JSON.stringify({ ok: !this.#stopping, workers: this.#directory.size }),
-      );
-      return 'health';
-    }
-    if (url.pathname === '/metrics') {
-      allow(request, 'GET');
-      begin(exchange, 200, { 'content-type': metricsContentType, 'cache-control': 'no-store' });
-      exchange.response.end(this.#components.metrics.text());
-      return 'metrics';
-    }
-    throw new ProblemError('not-found', `Nothing is served at "${url.pathname.slice(0, 200)}"`);
+    counter.add();
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -232,21 +226,6 @@ export class Gateway {
   }
 }
 
-function urlOf(request: IncomingMessage): URL {
-  const target = request.url ?? '/';
-  const url = target.startsWith('/') ? URL.parse(target, 'http://gateway.invalid') : null;
-  if (url === null || url.host !== 'gateway.invalid')
-    throw new ProblemError('bad-request', 'Expected a path beginning with "/"');
-  return url;
-}
-
-function allow(request: IncomingMessage, ...methods: readonly string[]): void {
-  if (methods.includes(request.method ?? '')) return;
-  throw new ProblemError('method-not-allowed', `Only ${methods.join(', ')} is served here`, {
-    headers: { allow: [...methods, 'OPTIONS'].join(', ') },
-  });
-}
-
 function sendPreflight({ response }: Exchange): void {
   response.writeHead(204, {
     ...corsHeaders,
@@ -257,24 +236,7 @@ function sendPreflight({ response }: Exchange): void {
   response.end();
 }
 
-function workerIdOf(segment: string): Bytes32 {
-  try {
-    return asBytes32(segment, 'the worker id');
-  } catch (error) {
-    throw new ProblemError('bad-request', error instanceof CloisterError ? error.message : 'Expected a worker id');
-  }
-}
-
-/** 64 hexadecimal digits, with 0x before them or without. */
-function blobIdOf(segment: string): string {
-  const [, digits] = /^(?:0x)?([0-9a-f]{64})$/.exec(segment) ?? [];
-  if (digits === undefined)
-    throw new ProblemError(
-      'bad-request',
-      `Expected a blob id of 64 lower-case hexadecimal digits, got "${segment.slice(0, 80)}"`,
-    );
-  return digits;
-}
+function ignore(): void {}
 
 export class GatewayError extends CloisterError<'GATEWAY_CANNOT_LISTEN'> {
   override readonly name = 'GatewayError';

@@ -141,7 +141,6 @@ describe('what the gateway refuses', () => {
       ['method-not-allowed', 405, fetch(url)],
       ['method-not-allowed', 405, fetch(`${net.url}/healthz`, { method: 'DELETE' })],
       ['bad-request', 400, fetch(`${net.url}/v1/workers/0x12/call`, { method: 'POST', body: 'x', headers })],
-      ['bad-request', 400, fetch(`${net.url}/v1/workers/../${workerId}x/call`, { method: 'POST', body: 'x', headers })],
       ['not-found', 404, fetch(`${net.url}/v1/workers/${workerId}/call/more`, { method: 'POST', body: 'x', headers })],
       ['not-found', 404, fetch(`${net.url}/v2/workers`)],
       ['not-found', 404, fetch(`${net.url}/`)],
@@ -380,8 +379,8 @@ describe('a client', () => {
     let received = 0;
     socket.on('data', (chunk) => {
       received += chunk.length;
-      if (received > offered) socket.end();
     });
+    socket.resume();
     await until(() => received > offered);
     expect(taken).toBe(offered);
     socket.destroy();

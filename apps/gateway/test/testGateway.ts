@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -106,15 +105,17 @@ export class TestGateway {
     webSocket.on('upgrade', (response) => {
       socket = response.socket;
     });
-    webSocket.on('error', () => {});
-    await once(webSocket, 'open');
-    if (socket === undefined) throw new Error('no socket');
-    const byteSocket = socket;
     const streams: FrameStream[] = [];
     const heard: ControlMessage[] = [];
-    const closed = once(webSocket, 'close');
+    const closed = new Promise((resolve) => webSocket.on('close', resolve));
     const mux = await new Promise<FrameMux>((resolve, reject) => {
-      const made: FrameMux = muxOverWebSocket(webSocket, byteSocket, {
+      // At once: the challenge may come with the same packet.
+      webSocket.on('open', () => begin(resolve, reject));
+      webSocket.on('error', reject);
+    });
+    function begin(resolve: (mux: FrameMux) => void, reject: (error: Error) => void): void {
+      if (socket === undefined) throw new Error('no socket');
+      const made: FrameMux = muxOverWebSocket(webSocket, socket, {
         role: 'worker',
         onControl(bytes) {
           const message = parseControl(bytes);
@@ -135,7 +136,7 @@ export class TestGateway {
         },
         onClose: () => reject(new Error('closed')),
       });
-    });
+    }
     return { workerId, mux, webSocket, streams, heard, closed };
   }
 

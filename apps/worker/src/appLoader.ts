@@ -116,7 +116,7 @@ export class AppLoader {
     try {
       return await this.#components.registry.currentApp(app, undefined, signal);
     } catch (cause) {
-      if (cause instanceof CloisterError && cause.code === 'CHAIN_READ_REVERTED')
+      if (cause instanceof CloisterError && cause.code === 'REGISTRY_APP_UNKNOWN')
         throw new AppRefusedError('APP_UNKNOWN', `The chain knows no app "${app}"`, cause);
       throw cause;
     }

@@ -166,10 +166,11 @@ describe('CreditLine.open', () => {
   it('records the limit once', async () => {
     const world = await load();
     await open(world);
-    await refused(open(world, { nonce: 2n, body: decisionBody(world.borrower.account.address, 1n, 9000n) }), 'CreditLineAlreadyOpen', [
-      world.borrower.account.address,
-      2500,
-    ]);
+    await refused(
+      open(world, { nonce: 2n, body: decisionBody(world.borrower.account.address, 1n, 9000n) }),
+      'CreditLineAlreadyOpen',
+      [world.borrower.account.address, 2500],
+    );
     assert.equal(await world.credit.read.limitOf([world.borrower.account.address]), 2500n);
   });
 

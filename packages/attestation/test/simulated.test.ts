@@ -120,6 +120,12 @@ describe('SimulatedTdxDevice', () => {
     expect(oracleOf(quoteOf(evidence), evidence.collateral, now, sharedRoot.root.certificate)).toBe('UpToDate');
   });
 
+  test('its evidence holds for who is a little behind its clock', async () => {
+    const evidence = await new SimulatedTdxDevice(memoryInit).quote(new Uint8Array(64), { signal });
+    const verifier = new EvidenceVerifier({ roots: [sharedRoot.trustRoot] });
+    expect(await verifier.verify(evidence, now - 3600)).toMatchObject({ tcbStatus: 'UpToDate' });
+  });
+
   test('keeps its collateral for half its lifetime', async () => {
     let time = now;
     const device = new SimulatedTdxDevice({ ...memoryInit, now: () => time, collateralLifetimeSeconds: 100 });

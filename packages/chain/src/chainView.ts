@@ -1,15 +1,20 @@
 import { type Address, CloisterError, type Hex, withDeadline } from '@cloister/core';
 import {
   type Abi,
+  BaseError,
+  BlockNotFoundError,
   type ContractFunctionArgs,
   type ContractFunctionName,
   type ContractFunctionReturnType,
   createPublicClient,
+  decodeErrorResult,
   decodeFunctionResult,
   encodeFunctionData,
   http,
+  isHex,
   type PublicClient,
 } from 'viem';
+import { contractErrorsAbi } from './generated/index.ts';
 
 /** A block that every RPC of the view knows. Timestamp in unix seconds. */
 export type Head = { readonly number: bigint; readonly hash: Hex; readonly timestamp: bigint };
@@ -23,7 +28,8 @@ export type ChainViewInit = {
 
 /**
  * The chain as several untrusted RPCs agree on it: each value is read from all of them at one block, and the view
- * refuses when one differs, answers for another chain, or goes back behind what was seen.
+ * refuses when one differs, answers for another chain, or goes back behind what was seen. A reorganisation that reaches
+ * the same height again is followed: what a caller binds to is a block's hash.
  */
 export class ChainView {
   readonly chainId: number;
@@ -44,15 +50,22 @@ export class ChainView {
     }));
   }
 
-  /** The newest block that all RPCs know. Throws CHAIN_UNREACHABLE, CHAIN_WRONG_ID, CHAIN_SPLIT. */
+  /** The newest block that all RPCs know. Throws CHAIN_UNREACHABLE, CHAIN_WRONG_ID, CHAIN_SPLIT, CHAIN_STALE. */
   async head(signal?: AbortSignal): Promise<Head> {
     await this.#checkChainId(signal);
+    // As of the question: reads that overlap may be answered in another order than they were asked.
+    const seen = this.#latest?.number ?? 0n;
     const heights = await this.#all('reading the latest block', signal, ({ client }) =>
       client.getBlockNumber({ cacheTime: 0 }),
     );
     const lowest = heights.reduce((left, right) => (left < right ? left : right));
     const head = await this.blockAt(lowest, signal);
-    this.#latest = head;
+    if (head.number < seen)
+      throw new ChainError('CHAIN_STALE', `The chain is at block "${head.number}" and was at "${seen}" before`, {
+        number: head.number,
+        seen,
+      });
+    if (head.number >= (this.#latest?.number ?? 0n)) this.#latest = head;
     return head;
   }
 
@@ -61,7 +74,7 @@ export class ChainView {
     return this.#latest;
   }
 
-  /** The block of a number, on which all RPCs must agree. */
+  /** The block of a number, on which all RPCs must agree. Throws CHAIN_BLOCK_UNKNOWN where one has none. */
   async blockAt(blockNumber: bigint, signal?: AbortSignal): Promise<Head> {
     const blocks = await this.#all('reading a block', signal, ({ client }) => client.getBlock({ blockNumber }));
     const [first] = blocks;
@@ -72,7 +85,7 @@ export class ChainView {
 
   /**
    * A contract read at one block (the newest common one, if not given), equal on all RPCs.
-   * Throws CHAIN_SPLIT where they differ, CHAIN_READ_REVERTED where the contract refuses.
+   * Throws CHAIN_SPLIT where they differ, CHAIN_READ_REVERTED where all of them say that the contract refuses.
    */
   async read<const abi extends Abi, name extends ContractFunctionName<abi, 'view' | 'pure'>>(
     query: {
@@ -88,17 +101,28 @@ export class ChainView {
     // viem's own signatures resolve these generics; the casts only say what the parameter types already fix.
     const data = encodeFunctionData({ abi, functionName, args } as unknown as Parameters<typeof encodeFunctionData>[0]);
     const blockNumber = query.block ?? (await this.head(signal)).number;
-    const answers = await this.#all(
-      `calling ${functionName}`,
-      signal,
-      async ({ client }) => (await client.call({ to: address, data, blockNumber })).data ?? '0x',
+    const answers = await this.#all(`calling ${functionName}`, signal, async ({ client }) =>
+      client.call({ to: address, data, blockNumber }).then(
+        (answer) => ({ data: answer.data ?? '0x', refusal: undefined }),
+        (cause: unknown) => ({ data: undefined, refusal: refusalOf(cause) }),
+      ),
     );
-    const [first] = answers;
-    if (first === undefined || answers.some((answer) => answer !== first))
+    const [answer] = answers;
+    if (answer === undefined || answers.some((other) => !sameAnswer(answer, other)))
       throw new ChainError('CHAIN_SPLIT', `The RPCs answer "${functionName}" differently at block "${blockNumber}"`, {
         functionName,
         blockNumber,
       });
+    if (answer.refusal !== undefined) {
+      const { errorName, args: errorArgs, cause } = answer.refusal;
+      throw new ChainError(
+        'CHAIN_READ_REVERTED',
+        `The contract refused while calling ${functionName}: ${errorName}(${errorArgs.join(', ')})`,
+        { errorName, args: errorArgs },
+        cause,
+      );
+    }
+    const first = answer.data;
     if (first === '0x')
       throw new ChainError('CHAIN_NO_CONTRACT', `No contract answers "${functionName}" at "${address}"`, {
         address,
@@ -154,10 +178,14 @@ export class ChainView {
           try {
             return await ask(rpc);
           } catch (cause) {
-            const short =
-              cause instanceof Error && 'shortMessage' in cause ? String(cause.shortMessage) : String(cause);
-            if (/revert/i.test(short))
-              throw new ChainError('CHAIN_READ_REVERTED', `The contract refused while ${what}: ${short}`, {}, cause);
+            if (cause instanceof BlockNotFoundError)
+              throw new ChainError(
+                'CHAIN_BLOCK_UNKNOWN',
+                `The RPC ${rpc.url} has no such block`,
+                { url: rpc.url },
+                cause,
+              );
+            const short = shortMessageOf(cause);
             throw new ChainError(
               'CHAIN_UNREACHABLE',
               `The RPC ${rpc.url} failed while ${what}: ${short.split('\n')[0]}`,
@@ -171,17 +199,55 @@ export class ChainView {
   }
 }
 
+type Refusal = { readonly errorName: string; readonly args: readonly string[]; readonly cause: unknown };
+type Answer = { readonly data: Hex | undefined; readonly refusal: Refusal | undefined };
+
+/** A refusal is an answer like any other: one RPC's word for it is not enough. */
+function sameAnswer(left: Answer, right: Answer): boolean {
+  if (left.refusal === undefined || right.refusal === undefined)
+    return left.refusal === right.refusal && left.data === right.data;
+  return left.refusal.errorName === right.refusal.errorName && `${left.refusal.args}` === `${right.refusal.args}`;
+}
+
+/** The contract's own error in a reverted read, by the ABIs of this network's contracts. Rethrows any other failure. */
+function refusalOf(cause: unknown): Refusal {
+  if (!/revert/i.test(shortMessageOf(cause))) throw cause;
+  const data = revertDataOf(cause);
+  if (data === undefined) return { errorName: 'without a reason', args: [], cause };
+  try {
+    const { errorName, args } = decodeErrorResult({ abi: contractErrorsAbi, data });
+    return { errorName, args: ((args ?? []) as readonly unknown[]).map(String), cause };
+  } catch {
+    return { errorName: data.slice(0, 10), args: [], cause };
+  }
+}
+
+function revertDataOf(cause: unknown): Hex | undefined {
+  if (!(cause instanceof BaseError)) return undefined;
+  const found = cause.walk((error) => isHex((error as { readonly data?: unknown } | null | undefined)?.data));
+  const data = (found as { readonly data?: unknown } | null)?.data;
+  return isHex(data) ? data : undefined;
+}
+
+function shortMessageOf(cause: unknown): string {
+  return cause instanceof BaseError ? cause.shortMessage : String(cause);
+}
+
 export type ChainErrorCode =
   | 'CHAIN_UNREACHABLE'
   | 'CHAIN_WRONG_ID'
   | 'CHAIN_SPLIT'
+  | 'CHAIN_BLOCK_UNKNOWN'
   | 'CHAIN_NO_CONTRACT'
   | 'CHAIN_READ_REVERTED'
   | 'CHAIN_STALE';
 
+/** What is over once the RPCs are back, or have caught up with each other. */
+const mayPass: ReadonlySet<ChainErrorCode> = new Set(['CHAIN_UNREACHABLE', 'CHAIN_SPLIT', 'CHAIN_STALE']);
+
 export class ChainError extends CloisterError<ChainErrorCode> {
   override readonly name = 'ChainError';
   constructor(code: ChainErrorCode, message: string, meta: Readonly<Record<string, unknown>>, cause?: unknown) {
-    super({ code, message, meta, cause, retry: code === 'CHAIN_UNREACHABLE' || code === 'CHAIN_SPLIT' });
+    super({ code, message, meta, cause, retry: mayPass.has(code) });
   }
 }

@@ -1,5 +1,12 @@
-import type { Address, Bytes32, EnforcedFields, Hex, NetworkFile } from '@cloister/core';
-import type { ChainView } from './chainView.ts';
+import {
+  type Address,
+  type Bytes32,
+  CloisterError,
+  type EnforcedFields,
+  type Hex,
+  type NetworkFile,
+} from '@cloister/core';
+import { ChainError, type ChainView } from './chainView.ts';
 import { appRegistryAbi, imageRegistryAbi, workerRegistryAbi } from './generated/index.ts';
 
 export const workerStates = ['unknown', 'enrolled', 'active', 'evicted', 'retired'] as const;
@@ -55,6 +62,11 @@ export class RegistryReader {
     return { active, workerId };
   }
 
+  /** The block in which this signer was evicted for cause, or zero. It outlives the worker's next registration. */
+  evictionBlockOf(signer: Address, block?: bigint, signal?: AbortSignal): Promise<bigint> {
+    return this.view.read({ ...this.#workers('evictionBlockOf'), args: [signer], ...at(block) }, signal);
+  }
+
   /** How many workers the operator has; their ids are {@link workerIdOf} of 0 to that number. */
   enrolledCount(operator: Address, signal?: AbortSignal): Promise<bigint> {
     return this.view.read({ ...this.#workers('enrolledCount'), args: [operator] }, signal);
@@ -90,10 +102,19 @@ export class RegistryReader {
     return this.view.read({ ...this.#images('isConfigAllowed'), args: [configId], ...at(block) }, signal);
   }
 
-  /** The serving version of an app. Throws CHAIN_READ_REVERTED (AppRegistryAppUnknown) for one that does not exist. */
+  /** The serving version of an app. Throws REGISTRY_APP_UNKNOWN for one that does not exist. */
   async currentApp(app: Bytes32, block?: bigint, signal?: AbortSignal): Promise<AppVersion> {
-    const [id, version, fields] = await this.view.read({ ...this.#apps('current'), args: [app], ...at(block) }, signal);
-    return { manifestId: id, version, fields: { ...fields, vetoer: lower(fields.vetoer) } };
+    try {
+      const [id, version, fields] = await this.view.read(
+        { ...this.#apps('current'), args: [app], ...at(block) },
+        signal,
+      );
+      return { manifestId: id, version, fields: { ...fields, vetoer: lower(fields.vetoer) } };
+    } catch (error) {
+      if (error instanceof ChainError && error.meta.errorName === 'AppRegistryAppUnknown')
+        throw new RegistryError(app, error);
+      throw error;
+    }
   }
 
   /** The app's owner; the zero address where there is no such app. */
@@ -129,4 +150,18 @@ function at(block: bigint | undefined): { block?: bigint } {
 
 function lower(address: Hex): Address {
   return address.toLowerCase() as Address;
+}
+
+/** The chain knows no such app. */
+export class RegistryError extends CloisterError<'REGISTRY_APP_UNKNOWN'> {
+  override readonly name = 'RegistryError';
+  constructor(app: Bytes32, cause: unknown) {
+    super({
+      code: 'REGISTRY_APP_UNKNOWN',
+      message: `The chain knows no app "${app}"`,
+      meta: { app },
+      hint: 'Check the id, and that it was deployed by this account on this network',
+      cause,
+    });
+  }
 }

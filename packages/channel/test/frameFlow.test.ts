@@ -8,7 +8,7 @@ const windowBytes = 262_144;
 
 function dataBytes(frames: readonly Uint8Array[], streamId?: number): number {
   return frames
-    .map(parseFrame)
+    .map((frame) => parseFrame(frame))
     .filter(
       ({ type, streamId: id }) => (type === 'data' || type === 'end') && (streamId === undefined || id === streamId),
     )
@@ -172,7 +172,7 @@ describe('the transport', () => {
     for (const stream of bulk) void stream.write(pattern(60_000)).catch(() => {});
     void small.write(utf8('token')).catch(() => {});
     for (let frame = 0; frame < 40; frame++) await take();
-    const order = gateway.sent.map(parseFrame).filter(({ type }) => type === 'data');
+    const order = gateway.sent.map((frame) => parseFrame(frame)).filter(({ type }) => type === 'data');
     expect(order.findIndex(({ streamId }) => streamId === small.id)).toBe(3);
     expect(order.slice(0, 3).map(({ payload }) => payload.length)).toEqual([16_384, 16_384, 16_384]);
     expect(order.slice(4, 10).map(({ streamId }) => streamId)).toEqual([1, 3, 5, 1, 3, 5]);
@@ -224,7 +224,7 @@ describe('memory', () => {
     const stream: FrameStream = gateway.mux.openStream(utf8(''));
     const socketRead = new Uint8Array(65_536);
     socketRead.set(rawFrame(1, 3, 'x'));
-    for (let frame = 0; frame < 20_000; frame++) gateway.mux.receive(socketRead.subarray(0, 6));
+    for (let frame = 0; frame < 20_000; frame++) gateway.mux.receive(socketRead.subarray(0, 9));
     gateway.mux.receive(rawFrame(1, 4));
     let chunks = 0;
     let held = 0;

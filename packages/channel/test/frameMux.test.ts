@@ -274,6 +274,20 @@ describe('the connection', () => {
     expect(gateway.closedWith).toMatchObject([{ code: 'CREDIT_OVERRUN' }]);
   });
 
+  test('a message may carry several frames; a bad one among them counts', async () => {
+    const { gateway, worker } = framePair({ hold: true });
+    const stream = gateway.mux.openStream(utf8('a'));
+    void stream.write(utf8('one'));
+    void stream.end(utf8('two'));
+    worker.mux.receive(Buffer.concat(gateway.sent));
+    expect(Buffer.from(await readAll(worker.streams[0] ?? expect.fail())).toString()).toBe('onetwo');
+    worker.mux.receive(Buffer.concat([encodeFrame('open', 3, utf8('')), rawFrame(0, 99)]));
+    expect([worker.streams.length, worker.closedWith[0]?.code]).toEqual([2, 'FRAME_UNKNOWN_TYPE']);
+    const cut = framePair({ hold: true });
+    cut.worker.mux.receive(Buffer.concat(gateway.sent).subarray(0, -1));
+    expect(cut.worker.closedWith).toMatchObject([{ code: 'FRAME_TOO_SHORT' }]);
+  });
+
   test('a handler that throws closes it and nothing escapes', () => {
     const closed: unknown[] = [];
     const mux = new FrameMux({

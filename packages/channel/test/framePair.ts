@@ -118,9 +118,10 @@ export function pattern(length: number, seed = 1): Uint8Array {
 /** A frame made by hand, unchecked. */
 export function rawFrame(streamId: number, type: number, payload: Uint8Array | string = new Uint8Array()): Uint8Array {
   const body = typeof payload === 'string' ? new TextEncoder().encode(payload) : payload;
-  const bytes = new Uint8Array(5 + body.length);
-  new DataView(bytes.buffer).setUint32(0, streamId);
-  bytes[4] = type;
-  bytes.set(body, 5);
+  const bytes = new Uint8Array(8 + body.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, body.length * 256 + type);
+  view.setUint32(4, streamId);
+  bytes.set(body, 8);
   return bytes;
 }

@@ -11,7 +11,17 @@ import { defaultMessageLimits } from '../src/shared/limits.ts';
 import { requestHeader, requestInfo } from '../src/shared/requestContext.ts';
 import { KeyRing } from '../src/worker/keyRing.ts';
 import { problemOf } from '../src/worker/problemOf.ts';
-import { flipBit, hostileBytes, leaseEnd, now, openSession, someCall, someRequest } from './sealedCall.ts';
+import {
+  flipBit,
+  hostileBytes,
+  leaseEnd,
+  now,
+  openSession,
+  readAll,
+  respond,
+  someCall,
+  someRequest,
+} from './sealedCall.ts';
 
 const seal = (keyConfig: Uint8Array) => sealRequest({ keyConfig, call: someCall(), request: someRequest() });
 
@@ -106,6 +116,42 @@ describe('a request', () => {
       ),
       { numRuns: 200 },
     );
+  });
+
+  test('that is refused after it was opened is not quoted in the error', async () => {
+    const { ring, keyConfig } = await openSession();
+    const marker = 'applicant-4711';
+    const fields = [
+      [marker, 'Ä'],
+      ['x-cloister-unknown', marker],
+    ] as const;
+    for (const path of [`/${marker}`, '/'])
+      for (const field of fields) {
+        const plaintext = encodeBinaryRequest(
+          { method: 'POST', path, fields: [field], body: randomBytes(9) },
+          defaultMessageLimits,
+        );
+        const error = await refusal(ring, await sealPlaintext(keyConfig, plaintext));
+        expect(error.code).toBe('CALL_HEADER_REFUSED');
+        expect(`${JSON.stringify(error)}${error.stack}${String(error.cause)}`).not.toContain(marker);
+      }
+    const bad = encodeBinaryRequest(
+      { method: 'POST', path: `/${marker}`, fields: [], body: randomBytes(9) },
+      defaultMessageLimits,
+    );
+    bad[14] = 0x23;
+    const error = await refusal(ring, await sealPlaintext(keyConfig, bad));
+    expect(error.code).toBe('REQUEST_MALFORMED');
+    expect(`${JSON.stringify(error)}${error.stack}`).not.toContain(marker.slice(3));
+  });
+
+  test('in a buffer that is reused afterwards is answered all the same', async () => {
+    const { ring, keyConfig } = await openSession();
+    const sealed = await seal(keyConfig);
+    const buffer = Buffer.from(sealed.encapsulated);
+    const opened = await ring.open(buffer, now);
+    buffer.fill(0);
+    expect((await readAll(sealed, await respond(opened))).at(-1)?.type).toBe('final');
   });
 
   test('with an encapsulated key of small order is refused', async () => {

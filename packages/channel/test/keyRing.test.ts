@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'vitest';
+import { engine } from '@cloister/crypto';
+import { describe, expect, test, vi } from 'vitest';
 import { sealRequest } from '../src/client/sealRequest.ts';
 import { parseKeyConfig } from '../src/shared/keyConfiguration.ts';
 import { KeyRing } from '../src/worker/keyRing.ts';
@@ -102,6 +103,30 @@ describe('KeyRing', () => {
     expect(ring.current(now)).toBeUndefined();
     for (const { config } of keys)
       await expect(ring.open(await seal(config), now)).rejects.toMatchObject({ code: 'KEY_UNKNOWN' });
+  });
+
+  test('overwrites the secret of a key that ends: by its time, by a full cache, by wipe', async () => {
+    const generate = vi.spyOn(engine, 'generateX25519');
+    try {
+      const ends: readonly ((ring: KeyRing, config: Uint8Array) => unknown)[] = [
+        (ring) => ring.current(now + sixHours + grace + 1),
+        async (ring, config) => ring.open(await seal(config), now),
+        (ring) => ring.wipe(),
+      ];
+      for (const end of ends) {
+        const ring = new KeyRing({ maxRequestsPerKey: 1 });
+        const { config } = await ring.rotate(now, leaseEnd);
+        const made = generate.mock.results.at(-1);
+        if (made?.type !== 'return') return expect.unreachable();
+        const { secretKey } = await made.value;
+        const bytes = secretKey.reveal();
+        await end(ring, config);
+        expect(bytes.every((byte) => byte === 0)).toBe(true);
+        expect(() => secretKey.reveal()).toThrow(expect.objectContaining({ code: 'SECRET_WIPED' }));
+      }
+    } finally {
+      generate.mockRestore();
+    }
   });
 
   test('holds at most 8 keys, however often it is rotated, with ids that go round', async () => {

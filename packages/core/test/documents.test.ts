@@ -19,7 +19,7 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 describe('canonical JSON (RFC 8785)', () => {
   test('sorts members by UTF-16 units and prints numbers as ECMAScript does (RFC 8785, 3.2.2 and 3.2.3)', () => {
     const sample = {
-      numbers: [JSON.parse("333333333.33333329"), 1e30, 4.5, 2e-3, 0.000000000000000000000000001],
+      numbers: [JSON.parse('333333333.33333329'), 1e30, 4.5, 2e-3, 0.000000000000000000000000001],
       string: '€$\u000f\nA\'B"\\\\"/',
       literals: [null, true, false],
     };

@@ -19,5 +19,5 @@ export function p256PublicKeyObject(publicKey: Uint8Array): KeyObject {
 }
 
 function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64');
+  return Buffer.from(bytes).toString('base64');
 }

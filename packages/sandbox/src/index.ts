@@ -4,6 +4,7 @@ export {
   type FunctionDriverOptions,
   runtimeOverheadBytes,
 } from './function/functionDriver.ts';
+export { findWorkerd } from './function/workerdPath.ts';
 export type { Dialler, DialTarget } from './gate/dialler.ts';
 export type { GateLimits, GateOptions } from './gate/egressGate.ts';
 export { type HostRule, parseHostRule } from './gate/hostRule.ts';

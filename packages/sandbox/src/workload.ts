@@ -80,7 +80,8 @@ export function requestHeaders({ method, path, headers, body }: InvocationReques
   }
   if (characters > maxHeaderCharacters) throw invalidRequest('headers', `${characters} characters`);
   if (!/^[0-9A-Za-z.\-[\]:]{1,255}$/.test(host)) throw invalidRequest('host', host);
-  return ['host', host, ...kept];
+  // Whoever calls, the way to this process was sealed: the handler sees https.
+  return ['host', host, 'cloister-proto', 'https', ...kept];
 }
 
 function invalidRequest(field: string, value: string): SandboxError {

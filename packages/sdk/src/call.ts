@@ -101,6 +101,7 @@ export class Call {
   readonly #options: CallOptions;
   readonly #attempts: SealedAttempt[] = [];
   readonly #headers: CallHeaders;
+  #keyRefusals = 0;
 
   readonly #manifests: readonly Bytes32[];
 
@@ -156,8 +157,9 @@ export class Call {
     });
   }
 
-  /** The answer as it arrives. Repairs only what breaks before the first part. */
-  async *streamed(signal: AbortSignal): AsyncGenerator<AnswerEvent> {
+  /** The answer as it arrives. Repairs only what breaks before the first part. Throws the signal's reason once it aborts. */
+  async *streamed(outer: AbortSignal): AsyncGenerator<AnswerEvent> {
+    const signal = AbortSignal.any([outer, AbortSignal.timeout(this.#timeoutMs)]);
     let tried: Route | undefined;
     for (let attempt = 1; ; attempt++) {
       const route = await this.#route(tried, attempt, signal);
@@ -169,7 +171,8 @@ export class Call {
         }
         return;
       } catch (error) {
-        if (begun || !isRepairable(error) || attempt >= maxAttempts || signal.aborted) throw error;
+        signal.throwIfAborted();
+        if (begun || !isRepairable(error) || attempt >= maxAttempts) throw error;
         tried = route;
       }
     }
@@ -247,7 +250,9 @@ export class Call {
     if (response.status === 200 && response.headers.get('content-type') === responseMediaType) return response;
     const body = await readBounded(response, 4096).catch(() => new Uint8Array());
     const problem = readProblem({ status: response.status, contentType: response.headers.get('content-type'), body });
-    if (problem?.isKeyProblem) throw new CallError('CALL_KEY_REFUSED', 'The worker no longer accepts this key', true);
+    // Anyone on the way can say so: one new key is worth a try, a second one is not.
+    if (problem?.isKeyProblem)
+      throw new CallError('CALL_KEY_REFUSED', 'The worker no longer accepts this key', this.#keyRefusals++ === 0);
     throw new CallError(
       'CALL_NOT_DELIVERED',
       `Gateway ${route.gateway} answered ${response.status} (${problem?.title ?? 'no problem document'}) instead of a sealed answer`,
@@ -280,9 +285,12 @@ export class Call {
     );
   }
 
+  get #timeoutMs(): number {
+    return this.#options.timeoutMs ?? this.#app.manifest.limits.wallMs + 20_000;
+  }
+
   #within<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const timeoutMs = this.#options.timeoutMs ?? this.#app.manifest.limits.wallMs + 20_000;
-    return withDeadline({ timeoutMs, signal: this.#options.signal, what: 'The call' }, work);
+    return withDeadline({ timeoutMs: this.#timeoutMs, signal: this.#options.signal, what: 'The call' }, work);
   }
 }
 

@@ -22,7 +22,7 @@ import { Gateways } from './gateways.ts';
 import { readLogs, signLogRequest, type WorkerLogs } from './logs.ts';
 import { type ProofFile, proofOf, type VerifyProofOptions, type VerifyProofResult, verifyProof } from './proof.ts';
 import { createSealedFetch } from './sealedFetch.ts';
-import { type VerifiedWorker, WorkerRefusedError, WorkerVerifier } from './verifyWorker.ts';
+import { offersKind, type VerifiedWorker, WorkerRefusedError, WorkerVerifier } from './verifyWorker.ts';
 
 export type ClientOptions = {
   /** The network to trust: a parsed or unparsed network file, chosen by you and never fetched from a gateway. */
@@ -245,13 +245,11 @@ function isFresh(route: Route, atMs: number): boolean {
   return Date.now() - atMs < maxVerificationAgeMs && Date.now() < keyEndsMs;
 }
 
-function suits(route: Route, manifest: Manifest): boolean {
-  const { announcement, claims } = route.worker;
+function suits({ worker: { kinds, claims } }: Route, { kind, placement }: Manifest): boolean {
   return (
-    announcement.kinds.includes(manifest.kind) &&
-    workloadKinds[manifest.kind] !== undefined &&
-    manifest.placement.teeTypes.includes(claims.teeType) &&
-    claims.tcbEvaluationDataNumber >= manifest.placement.minTcbEvaluationDataNumber
+    offersKind(kinds, workloadKinds[kind]) &&
+    placement.teeTypes.includes(claims.teeType) &&
+    claims.tcbEvaluationDataNumber >= placement.minTcbEvaluationDataNumber
   );
 }
 

@@ -12,15 +12,17 @@ import {
   type NetworkFile,
   parseManifest,
   receiptDigest,
+  receiptStatuses,
   receiptStatusName,
   signedReceiptFromJson,
   signedReceiptToJson,
+  zeroBytes32,
 } from '@cloister/core';
 import { fromBase64Url, toBase64Url } from '@cloister/crypto';
 import type { CallResult } from './call.ts';
 import type { Gateways } from './gateways.ts';
 import { type ProofStep, StepList } from './steps.ts';
-import { signerOf, WorkerRefusedError, type WorkerVerifier } from './verifyWorker.ts';
+import { disagreements, signerOf, WorkerRefusedError, type WorkerVerifier } from './verifyWorker.ts';
 
 /** What a call leaves behind: enough for anyone to check who computed it, and the answer itself only where it is opened. */
 export type ProofFile = {
@@ -92,16 +94,22 @@ export async function verifyProof(
     list.check(
       'receipt-signature',
       'The receipt is signed by the key that the quote is bound to',
-      signer === worker.receiptSigner,
+      signer === worker.receiptSigner &&
+        signed.workerId === worker.workerId &&
+        signed.chainId === domain.chainId &&
+        signed.registry === domain.registry,
       `signed by ${signer ?? 'nobody'}`,
       stop,
     );
-    const registered = await registry.activeSigner(worker.receiptSigner, undefined, options.signal);
+    const [registered, evictedIn] = await Promise.all([
+      registry.activeSigner(worker.receiptSigner, undefined, options.signal),
+      registry.evictionBlockOf(worker.receiptSigner, undefined, options.signal),
+    ]);
     list.check(
       'registered',
       'The contract knows that key as this worker, and it was not evicted',
-      registered.workerId === worker.workerId && (await notEvicted(components, worker.workerId, options.signal)),
-      registered.active ? 'active now' : 'replaced or lapsed since',
+      registered.workerId === worker.workerId && evictedIn === 0n,
+      evictedIn > 0n ? `evicted in block ${evictedIn}` : registered.active ? 'active now' : 'replaced or lapsed since',
       stop,
     );
     list.check(
@@ -119,8 +127,8 @@ export async function verifyProof(
       stop,
     );
     const block = await registry.view.blockAt(receipt.blockNumber, options.signal).catch((error: unknown) => {
-      if (error instanceof ChainError && error.code === 'CHAIN_UNREACHABLE') throw error;
-      return undefined;
+      if (error instanceof ChainError && disagreements.has(error.code)) return undefined;
+      throw error;
     });
     list.check(
       'receipt-block',
@@ -136,8 +144,16 @@ export async function verifyProof(
       `details ${receipt.detailsHash}`,
       stop,
     );
-    const code = await codeOf(components, receipt.manifest, options.signal);
-    list.pass('manifest', 'The code that ran is named by the manifest in the receipt', code);
+    const byWorker = receipt.manifest === zeroBytes32;
+    list.check(
+      'manifest',
+      byWorker
+        ? 'The worker itself answered, and says that no code of the app did'
+        : 'The code that ran is named by the manifest in the receipt',
+      !byWorker || receipt.status !== receiptStatuses.ok,
+      byWorker ? 'no manifest' : await codeOf(components, receipt.manifest, options.signal),
+      stop,
+    );
     if (proof.opened !== null) {
       const answer = fromBase64Url(proof.opened.answer);
       const commitment = commitBody(proof.opened.outputSalt, answer);
@@ -149,21 +165,14 @@ export async function verifyProof(
         stop,
       );
     }
-    const outcome = receiptStatusName(receipt.status) ?? `status ${receipt.status}`;
-    list.pass('outcome', `The call ended with "${outcome}"`, `status ${receipt.status}`);
+    const name = receiptStatusName(receipt.status);
+    const outcome = name ?? 'unknown';
+    list.check('outcome', `The call ended with "${outcome}"`, name !== undefined, `status ${receipt.status}`, stop);
     return { ok: true, outcome, simulated: claims.simulated, steps: list.steps };
   } catch (error) {
     if (!(error instanceof ProofStop) && !(error instanceof WorkerRefusedError)) throw error;
     return { ok: false, outcome: 'unproven', simulated: network.simulated, steps: list.steps };
   }
-}
-
-async function notEvicted(
-  components: VerifyProofComponents,
-  workerId: Bytes32,
-  signal: AbortSignal | undefined,
-): Promise<boolean> {
-  return (await components.registry.workerStatus(workerId, undefined, signal)).state !== 'evicted';
 }
 
 async function codeOf(
@@ -188,12 +197,19 @@ function readProof(json: unknown): ProofFile {
   if (unknown !== undefined) throw new ProofError(`field "${unknown.slice(0, 64)}" is unknown`);
   if (!isHexOf(value.network, 32)) throw new ProofError('field "network" is no id');
   const opened = value.opened as { outputSalt?: unknown; answer?: unknown } | null;
-  if (
-    opened !== null &&
-    (typeof opened !== 'object' || !isHexOf(opened.outputSalt, 32) || typeof opened.answer !== 'string')
-  )
+  if (opened !== null && (typeof opened !== 'object' || !isHexOf(opened.outputSalt, 32) || !isBase64Url(opened.answer)))
     throw new ProofError('field "opened" is neither null nor a salt and an answer');
   return value as ProofFile;
+}
+
+function isBase64Url(value: unknown): value is string {
+  if (typeof value !== 'string') return false;
+  try {
+    fromBase64Url(value);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 class ProofStop extends Error {

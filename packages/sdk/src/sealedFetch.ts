@@ -17,10 +17,14 @@ export function createSealedFetch(newCall: (request: CallRequest) => Promise<Cal
       headers: [...request.headers].filter(([name]) => !hopHeaders.has(name)),
       body: new Uint8Array(await request.arrayBuffer()),
     });
-    const events = call.streamed(request.signal);
+    const leaving = new AbortController();
+    const events = call.streamed(AbortSignal.any([request.signal, leaving.signal]));
     const first = await events.next();
     if (first.done || first.value.type !== 'head') throw new TypeError('The answer has no head');
     const { status, headers } = first.value;
+    const bodyless = status === 204 || status === 205 || status === 304;
+    // Without a body nobody would read on to the receipt: the answer waits for it here.
+    if (bodyless) for await (const _ of events);
     const body = new ReadableStream<Uint8Array>({
       async pull(controller) {
         try {
@@ -31,11 +35,11 @@ export function createSealedFetch(newCall: (request: CallRequest) => Promise<Cal
           controller.error(error);
         }
       },
-      async cancel() {
-        await events.return(undefined);
+      cancel() {
+        leaving.abort();
+        events.return(undefined).catch(() => {});
       },
     });
-    const bodyless = status === 204 || status === 205 || status === 304;
     return new Response(bodyless ? null : body, {
       status,
       headers: headers.map(([name, value]): [string, string] => [name, value]),

@@ -56,7 +56,10 @@ export function verifyReceipt(signed: SignedReceipt, expected: ExpectedReceipt):
   list.check(
     'receipt-signature',
     "The receipt carries the signature of the worker's receipt signer",
-    signer === expected.receiptSigner && signed.workerId === expected.workerId,
+    signer === expected.receiptSigner &&
+      signed.workerId === expected.workerId &&
+      signed.chainId === expected.chainId &&
+      signed.registry === expected.registry,
     `signed by ${signer ?? 'nobody'}`,
     refuse,
   );

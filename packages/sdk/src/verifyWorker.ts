@@ -5,7 +5,7 @@ import {
   parseEvidence,
   type TdxClaims,
 } from '@cloister/attestation/verify';
-import { ChainError, type RegistryReader } from '@cloister/chain';
+import { ChainError, type ChainErrorCode, type Head, type RegistryReader } from '@cloister/chain';
 import {
   type Address,
   type Bytes32,
@@ -37,6 +37,8 @@ export type VerifiedWorker = {
   /** Unix seconds by the chain's clock. */
   readonly keyNotAfter: bigint;
   readonly leaseUntil: bigint;
+  /** What the contract says it offers: bit 0 function, 1 wasm, 2 model, 3 container. */
+  readonly kinds: number;
   readonly announcement: WorkerAnnouncement;
   readonly steps: readonly ProofStep[];
 };
@@ -110,6 +112,7 @@ export class WorkerVerifier {
       keyConfig,
       keyNotAfter,
       leaseUntil: status.leaseUntil,
+      kinds: status.kinds,
       announcement,
       steps: list.steps,
     };
@@ -160,10 +163,7 @@ export class WorkerVerifier {
       `receipt signer ${announcement.receiptSigner}`,
       refusal('WORKER_BINDING_MISMATCH'),
     );
-    const block = await this.#registry.view.blockAt(announcement.attestedBlock, signal).catch((error: unknown) => {
-      if (error instanceof ChainError && error.code !== 'CHAIN_SPLIT') throw error;
-      return undefined;
-    });
+    const block = await this.#blockAt(announcement.attestedBlock, signal);
     list.check(
       'block',
       'The quote names a block of this chain: it was not made before',
@@ -172,6 +172,16 @@ export class WorkerVerifier {
       refusal('WORKER_BLOCK_MISMATCH'),
     );
     return claims;
+  }
+
+  /** The block of that number; undefined where the chain has none. The number is anyone's word. */
+  async #blockAt(blockNumber: bigint, signal: AbortSignal | undefined): Promise<Head | undefined> {
+    const { view } = this.#registry;
+    if (blockNumber > (view.latest ?? (await view.head(signal))).number) return undefined;
+    return view.blockAt(blockNumber, signal).catch((error: unknown) => {
+      if (error instanceof ChainError && disagreements.has(error.code)) return undefined;
+      throw error;
+    });
   }
 
   async #claims(announcement: WorkerAnnouncement, now: number, list: StepList): Promise<TdxClaims> {
@@ -220,6 +230,9 @@ export class WorkerVerifier {
     throw new WorkerRefusedError('WORKER_KEY_INVALID', step, list.steps);
   }
 }
+
+/** A block that not every RPC has, or that they name differently, proves nothing; an RPC that is away is another matter. */
+export const disagreements: ReadonlySet<ChainErrorCode> = new Set(['CHAIN_SPLIT', 'CHAIN_BLOCK_UNKNOWN']);
 
 /** The address that signed a digest, or undefined where the signature is none. */
 export function signerOf(digest: Bytes32, signature: Hex): Address | undefined {

@@ -6,7 +6,8 @@ describe('metrics', () => {
     const metrics = createMetrics();
     const calls = metrics.counter({ name: 'calls_total', help: 'Calls\nof "all"' });
     calls.add();
-    calls.add(2, { code: '200' });
+    calls.add(1, { code: '200' });
+    calls.with({ code: '200' }).add();
     calls.add(1, { code: 'a"b\\c\nd' });
     metrics.gauge({ name: 'streams', help: 'Streams' }).set(-1.5);
     metrics.gaugeOf({ name: 'size', help: 'Size' }, () => 42);

@@ -95,7 +95,7 @@ const checksOnNetwork = {
     );
     const { app } = await client.deploy({
       code,
-      name: `packed-${process.versions.node}`,
+      name: `packed-${process.versions.node.split('.')[0]}`,
       account: process.env.CLOISTER_KEY,
     });
     const result = await client.call(app, { method: 'POST', body: text.encode('from outside') });

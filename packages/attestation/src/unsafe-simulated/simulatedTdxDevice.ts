@@ -22,6 +22,8 @@ export type SimulatedTdxDeviceInit = {
 };
 
 const defaultLifetimeSeconds = 30 * 86_400;
+/** Collateral is dated back, as Intel's is hours old when it is fetched: whoever verifies by a chain's clock is a little behind. */
+const backdateSeconds = 43_200;
 
 /**
  * A TDX device that is none: quotes and collateral have the real form and lead to a root named DEV. It guards nothing from
@@ -74,7 +76,10 @@ export class SimulatedTdxDevice implements AttestationDevice {
     const now = this.#now();
     const held = this.#collateral;
     if (held !== undefined && now >= held.issuedAt && now < held.issuedAt + this.#lifetime / 2) return held.value;
-    const value = mintCollateral(this.#init.platform.root, { issuedAt: now, lifetimeSeconds: this.#lifetime });
+    const value = mintCollateral(this.#init.platform.root, {
+      issuedAt: now - backdateSeconds,
+      lifetimeSeconds: this.#lifetime + backdateSeconds,
+    });
     this.#collateral = { value, issuedAt: now };
     return value;
   }

@@ -1,5 +1,5 @@
-import { CloisterError, parseBoundedJson } from '@cloister/core';
-import { utf8 } from '@cloister/crypto';
+import { CloisterError } from '@cloister/core';
+import { fromUtf8, utf8 } from '@cloister/crypto';
 import { maxHeaderBytes } from './limits.ts';
 
 /** The header of a stream that carries a call: gateway → worker. The sealed request follows as data. */
@@ -61,7 +61,8 @@ function checkHead(value: object): CallHead {
 function parseObject(bytes: Uint8Array, what: string): object {
   let value: unknown;
   try {
-    value = parseBoundedJson(bytes, maxHeaderBytes, what);
+    if (bytes.length > maxHeaderBytes) throw new RangeError('too long');
+    value = JSON.parse(fromUtf8(bytes));
   } catch (cause) {
     throw new CallMessageError(what, 'JSON in UTF-8', cause);
   }

@@ -9,7 +9,8 @@ import {
 } from './limits.ts';
 
 /**
- * One frame of the relay: `streamId u32 | type u8 | payload`, one frame per transport message.
+ * One frame of the relay: `payload length u24 | type u8 | stream id u32 | payload`, integers big endian. A message of
+ * the transport carries one or more whole frames.
  *
  * - `open` begins a stream; payload: the opener's header. `head`: the acceptor's header, at most once, before its data.
  * - `data` 1 to 64 kB, within the credit that the other side gave. `end`: half-close, with 0 to 64 kB of last data.
@@ -40,30 +41,43 @@ const rules: Record<FrameType, PayloadRule> = {
 export function encodeFrame(type: FrameType, streamId: number, payload: Uint8Array): Uint8Array {
   checkRule(type, streamId, payload.length);
   const bytes = new Uint8Array(frameHeaderBytes + payload.length);
-  bytes[0] = streamId >>> 24;
-  bytes[1] = streamId >>> 16;
-  bytes[2] = streamId >>> 8;
-  bytes[3] = streamId;
-  bytes[4] = rules[type].code;
+  bytes[0] = payload.length >>> 16;
+  bytes[1] = payload.length >>> 8;
+  bytes[2] = payload.length;
+  bytes[3] = rules[type].code;
+  bytes[4] = streamId >>> 24;
+  bytes[5] = streamId >>> 16;
+  bytes[6] = streamId >>> 8;
+  bytes[7] = streamId;
   bytes.set(payload, frameHeaderBytes);
   return bytes;
 }
 
-/** Reads one frame; the payload is a view of `bytes`. Throws FrameError for anything that {@link encodeFrame} can't have made. */
-export function parseFrame(bytes: Uint8Array): Frame {
-  if (bytes.length < frameHeaderBytes)
+/**
+ * Reads the frame that begins at `offset`; it takes `frameHeaderBytes` and its payload, which is a view of `bytes`.
+ * Throws FrameError for anything that {@link encodeFrame} can't have made.
+ */
+export function parseFrame(bytes: Uint8Array, offset = 0): Frame {
+  const payloadAt = offset + frameHeaderBytes;
+  const missing = payloadAt - bytes.length;
+  if (missing > 0)
     throw new FrameError(
       'FRAME_TOO_SHORT',
-      `Expected a frame of at least ${frameHeaderBytes} bytes, got "${bytes.length}"`,
+      `Expected the ${frameHeaderBytes} bytes of a frame's header, got "${frameHeaderBytes - missing}"`,
     );
-  const [a = 0, b = 0, c = 0, d = 0, code = 0] = bytes;
-  const type = frameTypes[code - 1];
+  const byte = (index: number): number => bytes[offset + index] as number;
+  const length = (byte(0) << 16) | (byte(1) << 8) | byte(2);
+  const type = frameTypes[byte(3) - 1];
   if (type === undefined)
-    throw new FrameError('FRAME_UNKNOWN_TYPE', `Expected a known frame type, got "${code}"`, { type: code });
-  const streamId = ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
-  const payload = bytes.subarray(frameHeaderBytes);
-  checkRule(type, streamId, payload.length);
-  return { type, streamId, payload };
+    throw new FrameError('FRAME_UNKNOWN_TYPE', `Expected a known frame type, got "${byte(3)}"`, { type: byte(3) });
+  const streamId = ((byte(4) << 24) | (byte(5) << 16) | (byte(6) << 8) | byte(7)) >>> 0;
+  checkRule(type, streamId, length);
+  if (payloadAt + length > bytes.length)
+    throw new FrameError('FRAME_TOO_SHORT', `Expected "${length}" bytes of payload, got ${bytes.length - payloadAt}`, {
+      type,
+      length,
+    });
+  return { type, streamId, payload: bytes.subarray(payloadAt, payloadAt + length) };
 }
 
 /** Payload of a `credit` frame. */

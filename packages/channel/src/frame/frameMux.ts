@@ -4,6 +4,7 @@ import {
   defaultFrameLimits,
   type FrameLimits,
   type FrameTimers,
+  frameHeaderBytes,
   initialCreditBytes,
   maxChunkBytes,
   maxControlBytes,
@@ -13,7 +14,7 @@ import { StreamError } from './streamError.ts';
 
 export type FrameMuxOptions = {
   /**
-   * Hands one frame to the transport, in order. A returned promise says "enough for now": no more data is given until
+   * Hands one frame to the transport, in order; it may put several into one message. A returned promise says "enough for now": no more data is given until
    * it resolves; a rejection closes the connection. The mux never holds frames of its own accord except unsent writes.
    */
   readonly send: (frame: Uint8Array) => void | Promise<void>;
@@ -135,12 +136,17 @@ export class FrameMux {
     this.#send('control', 0, message);
   }
 
-  /** Takes one message of the transport. Never throws: a bad one closes the connection. */
+  /** Takes one message of the transport: one or more frames. Never throws: a bad one closes the connection. */
   receive(bytes: Uint8Array): void {
     if (this.#closed) return;
     this.#heardAt = this.#timers.now();
     try {
-      this.#dispatch(parseFrame(bytes));
+      let offset = 0;
+      do {
+        const frame = parseFrame(bytes, offset);
+        offset += frameHeaderBytes + frame.payload.length;
+        this.#dispatch(frame);
+      } while (offset < bytes.length && !this.#closed);
     } catch (thrown) {
       this.#fail(
         thrown instanceof FrameError

@@ -11,6 +11,8 @@ export type FrameStream = {
   readonly header: Uint8Array;
   /** Aborts when the stream is reset by either side or the connection is lost: nobody wants what you would send. */
   readonly signal: AbortSignal;
+  /** Whether the other side has ended and the last chunk has been handed out. */
+  readonly drained: boolean;
   /** The acceptor's header, for the opener. Throws StreamError: STREAM_NO_HEAD if data or the end came without one. */
   head(): Promise<Uint8Array>;
   /** The acceptor's header, at most 4 kB, once and before any data. Throws StreamError. */
@@ -97,6 +99,10 @@ export class MuxStream implements FrameStream {
       if (this.#outbound.error !== undefined) this.#abort.abort(this.#outbound.error);
     }
     return this.#abort.signal;
+  }
+
+  get drained(): boolean {
+    return this.#inbound.drained;
   }
 
   head(): Promise<Uint8Array> {

@@ -1,5 +1,5 @@
-/** Bytes before a frame's payload: stream id (u32, big endian) and type (u8). */
-export const frameHeaderBytes = 5;
+/** Bytes before a frame's payload: its length (u24, big endian), type (u8) and stream id (u32, big endian). */
+export const frameHeaderBytes = 8;
 /** The most payload that one `data` or `end` frame carries. */
 export const maxChunkBytes = 65_536;
 /** What each side of a new stream may send before any `credit` frame. Part of the protocol, not a choice. */

@@ -1,3 +1,4 @@
+import { concatBytes } from '@cloister/crypto';
 import type { FrameError } from './frame.ts';
 import { FrameMux, type FrameMuxOptions } from './frameMux.ts';
 import { systemTimers } from './limits.ts';
@@ -16,17 +17,16 @@ export type MessageSocket = {
 export type ByteSocket = {
   readonly writableLength: number;
   setNoDelay(noDelay: boolean): unknown;
-  cork(): void;
-  uncork(): void;
   once(event: 'drain', listener: () => void): unknown;
 };
 
 const highWaterBytes = 131_072;
+const packBytes = 32_768;
 const closeWithinMs = 2_000;
 
 /**
- * A mux over a WebSocket: one frame a message; frames of one turn leave in one packet; when the socket holds more than
- * 128 kB, data waits until it is drained. Closing either closes both.
+ * A mux over a WebSocket. Small frames of one turn leave as one message; when more than 128 kB wait in the socket, data
+ * waits until it is drained. Closing either closes both.
  */
 export function muxOverWebSocket(
   webSocket: MessageSocket,
@@ -34,24 +34,26 @@ export function muxOverWebSocket(
   options: Omit<FrameMuxOptions, 'send'>,
 ): FrameMux {
   const timers = options.timers ?? systemTimers;
-  let corked = false;
+  let turn: Uint8Array[] = [];
+  let turnBytes = 0;
   let draining: Promise<void> | undefined;
   let closing: unknown;
   socket.setNoDelay(true);
 
-  const uncork = (): void => {
-    corked = false;
-    socket.uncork();
+  const flush = (): void => {
+    const [first] = turn;
+    if (first === undefined) return;
+    webSocket.send(turn.length === 1 ? first : concatBytes(...turn));
+    turn = [];
+    turnBytes = 0;
   };
   const mux = new FrameMux({
     ...options,
     send(frame) {
-      if (!corked) {
-        corked = true;
-        socket.cork();
-        queueMicrotask(uncork);
-      }
-      webSocket.send(frame);
+      if (turnBytes + frame.length > packBytes) flush();
+      if (turn.push(frame) === 1) queueMicrotask(flush);
+      turnBytes += frame.length;
+      if (turnBytes > packBytes) flush();
       if (socket.writableLength < highWaterBytes) return undefined;
       draining ??= new Promise((resolve) =>
         socket.once('drain', () => {
@@ -62,6 +64,7 @@ export function muxOverWebSocket(
       return draining;
     },
     onClose(error) {
+      flush();
       const broken = error !== undefined && lostCodes.has(error.code);
       if (broken) webSocket.terminate();
       else {

@@ -27,12 +27,10 @@ export class ByteReader {
   }
 
   uint8(): number {
-    return this.take(1)[0] as number;
-  }
-
-  uint16(): number {
-    const high = this.uint8();
-    return (high << 8) | this.uint8();
+    const byte = this.#bytes[this.#at];
+    if (byte === undefined) throw this.malformed('ends too early');
+    this.#at++;
+    return byte;
   }
 
   /**

@@ -21,14 +21,14 @@ export function encodeChunkPlaintext(data: Uint8Array): Uint8Array {
       meta: { length: data.length },
     });
   const plaintext = new Uint8Array(paddedChunkLength(dataHeaderLength + data.length));
-  new DataView(plaintext.buffer).setUint32(0, data.length);
+  writeUint32(plaintext, data.length);
   plaintext.set(data, dataHeaderLength);
   return plaintext;
 }
 
 /** The data of an opened chunk, as a view. Throws CHUNK_MALFORMED for another length or padding than the one allowed. */
 export function decodeChunkPlaintext(plaintext: Uint8Array): Uint8Array {
-  const length = readUint32(plaintext, 0);
+  const length = readUint32(plaintext);
   const end = dataHeaderLength + length;
   if (plaintext.length !== paddedChunkLength(end) || !isZeroFrom(plaintext, end))
     throw new ChannelError({
@@ -41,15 +41,24 @@ export function decodeChunkPlaintext(plaintext: Uint8Array): Uint8Array {
 
 export function encodeChunkHeader(sealedLength: number, final: boolean): Uint8Array {
   const header = new Uint8Array(chunkHeaderLength);
-  new DataView(header.buffer).setUint32(0, sealedLength + (final ? 0x8000_0000 : 0));
+  writeUint32(header, sealedLength + (final ? 0x8000_0000 : 0));
   return header;
 }
 
 export function decodeChunkHeader(header: Uint8Array): { readonly sealedLength: number; readonly final: boolean } {
-  const value = readUint32(header, 0);
+  const value = readUint32(header);
   return { sealedLength: value & 0x7fff_ffff, final: value >= 0x8000_0000 };
 }
 
-function readUint32(bytes: Uint8Array, at: number): number {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getUint32(at);
+// By hand: a DataView would first move a small array's memory out of the heap.
+function writeUint32(bytes: Uint8Array, value: number): void {
+  bytes[0] = value >>> 24;
+  bytes[1] = value >>> 16;
+  bytes[2] = value >>> 8;
+  bytes[3] = value;
+}
+
+function readUint32(bytes: Uint8Array): number {
+  const byte = (at: number): number => bytes[at] ?? 0;
+  return ((byte(0) << 24) | (byte(1) << 16) | (byte(2) << 8) | byte(3)) >>> 0;
 }

@@ -68,8 +68,8 @@ export async function setupRecipient(
 }
 
 /** Context.Export of 32 bytes (RFC 9180 §5.3). */
-export async function hpkeExport(context: HpkeContext, label: Uint8Array): Promise<Uint8Array> {
-  return await expand(context.exporterSecret, labels.export, label);
+export function hpkeExport(context: HpkeContext, label: Uint8Array): Awaitable<Uint8Array> {
+  return expand(context.exporterSecret, labels.export, label);
 }
 
 async function keySchedule(

@@ -42,7 +42,7 @@ export function parseKeyConfig(bytes: Uint8Array): KeyConfiguration {
   for (let at = suitesAt; at < bytes.length; at += 4)
     offered ||= uint16(bytes, at) === kdfHkdfSha256 && uint16(bytes, at + 2) === aeadAes256Gcm;
   if (!offered) throw unsupported('no HKDF-SHA256 with AES-256-GCM');
-  return { keyId: bytes[0] as number, publicKey: bytes.slice(3, 3 + publicKeyLength) };
+  return { keyId: bytes[0] as number, publicKey: new Uint8Array(bytes.subarray(3, 3 + publicKeyLength)) };
 }
 
 function uint16(bytes: Uint8Array, at: number): number {

@@ -127,7 +127,7 @@ export class KeyRing {
   /**
    * Opens an encapsulated request. Throws ChannelError: REQUEST_TOO_LARGE, REQUEST_MALFORMED, KEY_UNKNOWN,
    * REQUEST_NOT_OPENED, REQUEST_REPLAYED, PADDING_WRONG, HEADER_REFUSED, CALL_HEADER_REFUSED; `problemOf` says what to
-   * response to each.
+   * answer to each. The bytes must not change before it has settled.
    */
   async open(encapsulated: Uint8Array, nowSeconds: number): Promise<OpenedRequest> {
     this.#sweep(nowSeconds);

@@ -45,7 +45,8 @@ export async function openRequest(
   limits: MessageLimits,
 ): Promise<OpenedRequest> {
   const sealedAt = requestHeaderLength + encapsulatedKeyLength;
-  const encapsulatedKey = encapsulated.slice(requestHeaderLength, sealedAt);
+  // A copy also where the bytes are a Buffer, whose slice() is a view.
+  const encapsulatedKey = new Uint8Array(encapsulated.subarray(requestHeaderLength, sealedAt));
   // Cheaper than a key agreement, so a replayed flood costs little.
   if (key.replays.has(encapsulatedKey)) throw replayed();
   const { context, plaintext } = await open(encapsulated.subarray(sealedAt), encapsulatedKey, key);
@@ -55,17 +56,31 @@ export async function openRequest(
   if (place === 'known') throw replayed();
   if (place === 'closed') throw retired();
 
-  const { method, path, fields, body } = parseBinaryRequest(plaintext, limits);
-  const { call, headers } = splitCallHeaders(fields);
+  const { call, request } = parseContents(plaintext, limits);
   const { responseSecret, inputSalt, outputSalt } = await exportRequestSecrets(context);
   return {
     call,
-    request: { method, path, headers, body },
+    request,
     requestHash: toHex(keccak256(encapsulated)),
     inputSalt: toHex(inputSalt),
     outputSalt: toHex(outputSalt),
     response: new ResponseSealer({ responseSecret, encapsulatedKey }),
   };
+}
+
+function parseContents(plaintext: Uint8Array, limits: MessageLimits): Pick<OpenedRequest, 'call' | 'request'> {
+  try {
+    const { method, path, fields, body } = parseBinaryRequest(plaintext, limits);
+    const { call, headers } = splitCallHeaders(fields);
+    return { call, request: { method, path, headers, body } };
+  } catch (error) {
+    if (!(error instanceof ChannelError)) throw error;
+    // Without the message, which quotes what was sealed: an error ends in logs, and the host reads those.
+    throw new ChannelError({
+      code: error.code,
+      message: 'The request opened, but its contents are not of the agreed form',
+    });
+  }
 }
 
 async function open(

@@ -37,9 +37,9 @@ export class ResponseSealer {
     const plaintext = encodeChunkPlaintext(encodeResponseHead(status, headers));
     this.#state = 'open';
     this.#keys = deriveResponseKeys(this.#secrets.responseSecret, this.#secrets.encapsulatedKey, this.#nonce);
-    const sealed = await this.#seal(plaintext, false);
+    const sealed = await this.#seal(plaintext, false, this.#nonce);
     this.#secrets.responseSecret.fill(0);
-    return concatBytes(this.#nonce, sealed);
+    return sealed;
   }
 
   /** A part of the body, in as many chunks as it needs. No bytes give one chunk of cover, which the reader drops. */
@@ -65,7 +65,7 @@ export class ResponseSealer {
     return sealed;
   }
 
-  async #seal(plaintext: Uint8Array, final: boolean): Promise<Uint8Array> {
+  async #seal(plaintext: Uint8Array, final: boolean, prefix: Uint8Array = noBytes): Promise<Uint8Array> {
     // The place is taken before anything is awaited: calls that overlap never share a nonce.
     const counter = this.#counter++;
     if (counter >= maxChunks || this.#keys === undefined) throw this.#misused('too many chunks');
@@ -77,7 +77,7 @@ export class ResponseSealer {
         final ? finalAad : noBytes,
         plaintext,
       );
-      return concatBytes(encodeChunkHeader(sealed.length, final), sealed);
+      return concatBytes(prefix, encodeChunkHeader(sealed.length, final), sealed);
     } catch (error) {
       this.#state = 'ended';
       throw error;

@@ -14,8 +14,8 @@ export interface CgroupParent {
   readonly version: 1 | 2;
   readonly controllers: CgroupControllers;
   create(name: string, limits: CgroupLimits): Cgroup;
-  /** Removes what is left of the groups made here. */
-  remove(): void;
+  /** Removes what is left of the groups made here, when their processes have ended. */
+  remove(): Promise<void>;
 }
 
 /** A group for the processes of one tenant. */

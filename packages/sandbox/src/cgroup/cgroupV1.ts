@@ -2,14 +2,12 @@ import { join } from 'node:path';
 import type { Cgroup, CgroupLimits, CgroupParent } from './cgroup.ts';
 import {
   CounterFile,
-  childDirectories,
   ownedGroupName,
   readKeyed,
   readLines,
   removeGroups,
   removeStaleGroups,
   tryMakeDirectory,
-  tryRemoveDirectory,
   tryWrite,
 } from './groupFiles.ts';
 
@@ -34,12 +32,7 @@ export function openCgroupV1(own: V1Directories): CgroupParent | undefined {
     version: 1,
     controllers: { memory: bases.has('memory'), pids: bases.has('pids'), cpu: bases.has('cpu') },
     create: (child, limits) => createGroup(bases, child, limits),
-    remove() {
-      for (const base of new Set(bases.values())) {
-        for (const child of childDirectories(base)) tryRemoveDirectory(join(base, child));
-        tryRemoveDirectory(base);
-      }
-    },
+    remove: () => removeGroups([...new Set(bases.values())]),
   };
 }
 

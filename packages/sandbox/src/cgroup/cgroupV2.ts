@@ -3,7 +3,6 @@ import { dirname, join } from 'node:path';
 import type { Cgroup, CgroupControllers, CgroupLimits, CgroupParent } from './cgroup.ts';
 import {
   CounterFile,
-  childDirectories,
   ownedGroupName,
   readKeyed,
   readLines,
@@ -56,10 +55,7 @@ function parentAt(base: string, controllers: CgroupControllers): CgroupParent {
     version: 2,
     controllers,
     create: (name, limits) => createGroup(join(base, name), limits),
-    remove() {
-      for (const child of childDirectories(base)) tryRemoveDirectory(join(base, child));
-      tryRemoveDirectory(base);
-    },
+    remove: () => removeGroups([base]),
   };
 }
 

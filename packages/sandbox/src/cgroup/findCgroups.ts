@@ -57,6 +57,7 @@ function parseCgroupMount(line: string): CgroupMount[] {
 
 /** A container may see only a part of the tree, mounted at `root`; its own path is given from the top. */
 function relativeTo(root: string, path: string): string {
+  if (path === '/') return '';
   if (root === '/' || !(path === root || path.startsWith(`${root}/`))) return path;
-  return path.slice(root.length) || '/';
+  return path.slice(root.length);
 }

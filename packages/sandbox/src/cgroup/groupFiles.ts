@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -81,19 +82,20 @@ export function tryRemoveDirectory(path: string): boolean {
   }
 }
 
-/** Removes groups whose processes have just been killed: the kernel reports them empty a little later. */
+/** Removes groups, and those in them, whose processes have just been killed: the kernel reports them empty a little later. */
 export async function removeGroups(paths: readonly string[]): Promise<void> {
-  for (let attempt = 0; attempt < 50; attempt += 1) {
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    for (const path of paths) for (const child of childDirectories(path)) tryRemoveDirectory(join(path, child));
     if (paths.map(tryRemoveDirectory).every(Boolean)) return;
     await delay(10);
   }
 }
 
-const ownedGroup = /^cloister\.(\d+)\.(\d+)$/;
+const ownedGroup = /^cloister\.(\d+)\.(\d+)\.[0-9a-f]+$/;
 
-/** A name that tells a later start whether its owner still lives. */
+/** A name that nobody else has, and that tells a later start whether its owner still lives. */
 export function ownedGroupName(): string {
-  return `cloister.${process.pid}.${processStartTime(process.pid) ?? 0}`;
+  return `cloister.${process.pid}.${processStartTime(process.pid) ?? 0}.${randomBytes(4).toString('hex')}`;
 }
 
 /** Removes the groups below `directory` that a process left behind when it was killed. */
@@ -113,7 +115,7 @@ export function removeStaleGroups(directory: string): void {
   }
 }
 
-export function childDirectories(path: string): string[] {
+function childDirectories(path: string): string[] {
   try {
     return readdirSync(path, { withFileTypes: true })
       .filter((entry) => entry.isDirectory())

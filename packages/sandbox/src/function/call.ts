@@ -1,10 +1,10 @@
-import type { IncomingMessage } from 'node:http';
-import { Readable } from 'node:stream';
+import { BodyQueue } from '../http/bodyQueue.ts';
+import type { ResponseHead } from '../http/responseParser.ts';
+import type { Exchange } from '../http/unixClient.ts';
 import type { ProcessExit } from '../process/confinedProcess.ts';
 import type { CpuShare } from '../process/cpuLedger.ts';
 import type { Invocation, InvocationRequest, LimitName, Outcome } from '../sandbox.ts';
 import { abortedError, SandboxError } from '../sandboxError.ts';
-import { exchange } from './exchange.ts';
 import type { WorkerdProcess } from './workerdProcess.ts';
 
 /** Why a call was ended from outside. */
@@ -21,6 +21,8 @@ export type CallOptions = {
   readonly over: (clean: boolean) => void;
 };
 
+type Ending = Pick<Outcome, 'status' | 'limit' | 'message'>;
+
 /** How much of an answer is taken from the process before the caller asks for it. */
 const readAheadBytes = 1024 * 1024;
 const maxReportBytes = 16 * 1024;
@@ -33,131 +35,119 @@ export class Call {
   waitsForCaller = false;
   readonly #options: CallOptions;
   readonly #startedMs = performance.now();
-  readonly #connection = new AbortController();
+  readonly #invocation = Promise.withResolvers<Invocation>();
+  readonly #finished = Promise.withResolvers<Outcome>();
   readonly #onAbort: () => void;
+  #exchange: Exchange | undefined;
+  /** Exists from the head of the handler's own answer on. */
+  #body: BodyQueue | undefined;
+  /** The loader's report of an exception, as far as it has come. */
+  #report: string | undefined;
   #outputBytes = 0;
   #over = false;
-  #end: CallEnd | undefined;
-  #infrastructureError: SandboxError | undefined;
+  #settling = false;
 
   constructor(options: CallOptions) {
     this.#options = options;
     this.cpu = options.cpu;
     this.#onAbort = () => this.fail(abortedError(options.signal));
     options.signal.addEventListener('abort', this.#onAbort, { once: true });
+    // Whoever reads the body or waits for the head gets the error there.
+    this.#finished.promise.catch(() => {});
+  }
+
+  run(request: InvocationRequest, headers: readonly string[]): Promise<Invocation> {
+    // The exchange may not have begun when the caller gives up.
+    if (!this.#settling) {
+      this.#exchange = this.#options.process.data.send(
+        { ...request, headers },
+        {
+          head: (head) => this.#takeHead(head),
+          data: (chunk) => this.#takeData(chunk),
+          end: () => this.#takeEnd(),
+          failed: (error, sent) => void this.#brokenOff(error, sent),
+        },
+      );
+    }
+    return this.#invocation.promise;
   }
 
   /** Ends the call from outside; the first reason counts. */
-  end(reason: CallEnd): void {
-    this.#end ??= reason;
-    this.#connection.abort();
+  end({ limit, message }: CallEnd): void {
+    if (this.#settling) return;
+    this.#exchange?.abort();
+    this.#finish(false);
+    this.#settle(limit === undefined ? { status: 'app-error', message } : { status: 'limit', limit, message });
   }
 
   /** Ends the call with an error for the caller. */
   fail(error: SandboxError): void {
-    this.#infrastructureError ??= error;
-    this.#connection.abort();
+    if (this.#settling) return;
+    this.#settling = true;
+    this.#exchange?.abort();
+    this.#finish(false);
+    this.#invocation.reject(error);
+    this.#finished.reject(error);
+    this.#body?.close(error);
   }
 
-  async run(request: InvocationRequest, headers: readonly string[]): Promise<Invocation> {
-    const { process } = this.#options;
-    let answer: IncomingMessage;
-    let report: string | undefined;
-    try {
-      answer = await exchange({
-        agent: process.agent,
-        socketPath: process.dataSocket,
-        method: request.method,
-        path: request.path,
-        headers,
-        body: request.body,
-        signal: this.#connection.signal,
-      });
-      if (answer.headers['cloister-failure'] === process.failureMark) report = await readReport(answer);
-    } catch (error) {
-      return failure(await this.#brokenOff(error, false));
+  #takeHead({ status, headers }: ResponseHead): void {
+    if (headers.some(([name, value]) => name === 'cloister-failure' && value === this.#options.process.failureMark)) {
+      this.#report = '';
+      return;
     }
-    if (report !== undefined) {
-      this.#finish(true);
-      // What an allocation says that the memory limit has refused, where it is refused rather than punished.
-      if (report === 'Array buffer allocation failed')
-        return failure(this.#outcome({ status: 'limit', limit: 'memory', message: report }));
-      return failure(this.#outcome({ status: this.refusedHosts.size > 0 ? 'refused' : 'app-error', message: report }));
-    }
-    const body = new Readable({ highWaterMark: readAheadBytes, read() {} });
-    // What goes wrong comes to the reader of the body, if there is one, and to `finished`.
-    body.on('error', () => {});
-    const finished = this.#pass(answer, body);
-    finished.catch(() => {});
-    return { status: answer.statusCode ?? 500, headers: headerPairs(answer.rawHeaders), body, finished };
-  }
-
-  /** Passes the answer's bytes on, at the caller's speed beyond the read-ahead. */
-  async #pass(answer: IncomingMessage, body: Readable): Promise<Outcome> {
-    body.once('close', () => {
-      if (!body.readableEnded) this.fail(new SandboxError({ code: 'ABORTED', message: 'The caller stopped reading' }));
+    this.#body = new BodyQueue({
+      highWaterBytes: readAheadBytes,
+      drained: () => {
+        this.waitsForCaller = false;
+        this.#exchange?.resume();
+      },
+      abandoned: () => this.fail(new SandboxError({ code: 'ABORTED', message: 'The caller stopped reading' })),
     });
-    try {
-      for await (const chunk of answer as AsyncIterable<Buffer>) {
-        this.#outputBytes += chunk.length;
-        const excess = this.#outputBytes - this.#options.outputBytes;
-        if (excess > 0) {
-          if (chunk.length > excess) body.push(chunk.subarray(0, chunk.length - excess));
-          this.#outputBytes = this.#options.outputBytes;
-          this.#options.tooLong();
-          throw new Error('The answer is too long');
-        }
-        if (!body.push(chunk)) await this.#demand(body);
-      }
-      this.#finish(true);
-      const outcome = this.#outcome({ status: 'ok' });
-      body.push(null);
-      return outcome;
-    } catch (error) {
-      answer.destroy();
-      try {
-        const outcome = await this.#brokenOff(error, true);
-        body.push(null);
-        return outcome;
-      } catch (thrown) {
-        body.destroy(thrown instanceof Error ? thrown : undefined);
-        throw thrown;
-      }
+    this.#invocation.resolve({
+      status,
+      headers: headers.filter(([name]) => !connectionHeaders.has(name)),
+      body: this.#body,
+      finished: this.#finished.promise,
+    });
+  }
+
+  #takeData(chunk: Uint8Array): void {
+    if (this.#report !== undefined) {
+      if (this.#report.length < maxReportBytes) this.#report += Buffer.from(chunk).toString('utf8');
+      return;
     }
-  }
-
-  /** Waits until the caller has read most of what is there. */
-  async #demand(body: Readable): Promise<void> {
-    this.waitsForCaller = true;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    body._read = () => resolve();
-    this.#connection.signal.addEventListener('abort', () => resolve(), { once: true });
-    await promise;
-    this.waitsForCaller = false;
-    this.#connection.signal.throwIfAborted();
-  }
-
-  /** The connection broke: says why. Throws where it was not the code's doing. */
-  async #brokenOff(error: unknown, hadBegun: boolean): Promise<Outcome> {
-    try {
-      const exit = this.#endedFromOutside() ? undefined : await this.#howProcessEnded();
-      if (this.#infrastructureError !== undefined) throw this.#infrastructureError;
-      this.#finish(false);
-      if (this.#end?.limit !== undefined) return this.#outcome({ status: 'limit', ...this.#end });
-      if (this.#end !== undefined) return this.#outcome({ status: 'app-error', ...this.#end });
-      // The process ended between two calls.
-      if (!hadBegun && isUnreachable(error)) throw lostConnectionError(error, false);
-      if (exit !== undefined) return this.#outcome(this.#describeExit(exit));
-      if (hadBegun || !isConnectionLoss(error))
-        return this.#outcome({ status: 'app-error', message: 'The answer broke off or was not valid HTTP' });
-      throw lostConnectionError(error);
-    } finally {
-      this.#finish(false);
+    const room = this.#options.outputBytes - this.#outputBytes;
+    const kept = chunk.length <= room ? chunk : chunk.subarray(0, room);
+    this.#outputBytes += kept.length;
+    if (kept.length > 0 && this.#body?.push(kept) === false) {
+      this.waitsForCaller = true;
+      this.#exchange?.pause();
     }
+    if (chunk.length > room) this.#options.tooLong();
   }
 
-  #endedFromOutside(): boolean {
-    return this.#end !== undefined || this.#infrastructureError !== undefined;
+  #takeEnd(): void {
+    this.#finish(true);
+    this.#settle(this.#report === undefined ? { status: 'ok' } : this.#describeReport(messageOf(this.#report)));
+  }
+
+  #describeReport(message: string): Ending {
+    if (refusedAllocation.test(message)) return { status: 'limit', limit: 'memory', message };
+    return { status: this.refusedHosts.size > 0 ? 'refused' : 'app-error', message };
+  }
+
+  /** The connection broke by itself: finds out why. */
+  async #brokenOff(error: Error, sent: boolean): Promise<void> {
+    const exit = await this.#howProcessEnded();
+    if (this.#settling) return;
+    this.#finish(false);
+    const isLoss = 'code' in error && ['ECONNRESET', 'EPIPE'].includes(String(error.code));
+    // The process had ended before it got the request.
+    if (!sent) this.fail(lostConnectionError(error, false));
+    else if (exit !== undefined) this.#settle(this.#describeExit(exit));
+    else if (isLoss && this.#body === undefined) this.fail(lostConnectionError(error, true));
+    else this.#settle({ status: 'app-error', message: 'The answer broke off or was not valid HTTP' });
   }
 
   /** How the process ended, or undefined where it goes on. Its connections are seen to end before it does. */
@@ -168,11 +158,23 @@ export class Call {
     return Promise.race([exited, alive]);
   }
 
-  #describeExit(exit: ProcessExit): Pick<Outcome, 'status' | 'limit' | 'message'> {
-    if (this.#options.process.memoryExhausted || exit.outOfMemory)
+  #describeExit({ signal, code, outOfMemory, outOfPids }: ProcessExit): Ending {
+    if (this.#options.process.memoryExhausted || outOfMemory)
       return { status: 'limit', limit: 'memory', message: 'The app passed its memory limit' };
-    if (exit.outOfPids) return { status: 'limit', limit: 'pids', message: 'The app passed its limit of processes' };
-    return { status: 'app-error', message: `The app's process ended during the call (${exit.signal ?? exit.code})` };
+    if (outOfPids) return { status: 'limit', limit: 'pids', message: 'The app passed its limit of processes' };
+    return { status: 'app-error', message: `The app's process ended during the call (${signal ?? code})` };
+  }
+
+  #settle(ending: Ending): void {
+    if (this.#settling) return;
+    this.#settling = true;
+    const outcome = this.#outcome(ending);
+    this.#finished.resolve(outcome);
+    if (this.#body === undefined) {
+      const body = new BodyQueue({ highWaterBytes: 0, drained() {}, abandoned() {} });
+      body.close();
+      this.#invocation.resolve({ status: 500, headers: [], body, finished: this.#finished.promise });
+    } else this.#body.close();
   }
 
   #finish(clean: boolean): void {
@@ -182,7 +184,7 @@ export class Call {
     this.#options.over(clean);
   }
 
-  #outcome({ status, limit, message }: Pick<Outcome, 'status' | 'limit' | 'message'>): Outcome {
+  #outcome({ status, limit, message }: Ending): Outcome {
     return {
       status,
       ...(limit === undefined ? {} : { limit }),
@@ -198,44 +200,19 @@ export class Call {
   }
 }
 
-function failure(outcome: Outcome): Invocation {
-  return { status: 500, headers: [], body: Readable.from([]), finished: Promise.resolve(outcome) };
-}
+/** What an allocation says that the memory limit has refused, where it is refused rather than punished. */
+const refusedAllocation = /^(?:Array buffer allocation failed|Failed to allocate memory for \w+)$/;
 
-/** The loader's report of an exception. */
-async function readReport(answer: IncomingMessage): Promise<string> {
-  let text = '';
-  for await (const chunk of answer as AsyncIterable<Buffer>) {
-    if (text.length < maxReportBytes) text += chunk.toString('utf8');
-  }
+const connectionHeaders = new Set(['connection', 'keep-alive', 'transfer-encoding', 'content-length', 'upgrade']);
+
+function messageOf(report: string): string {
   try {
-    const report: unknown = JSON.parse(text);
-    if (typeof report === 'object' && report !== null && 'message' in report) return String(report.message);
+    const value: unknown = JSON.parse(report);
+    if (typeof value === 'object' && value !== null && 'message' in value) return String(value.message);
   } catch {
     // Falls through: a report that was cut.
   }
   return 'The handler failed';
-}
-
-/** Headers of the answer, without those of the connection. */
-function headerPairs(rawHeaders: readonly string[]): [string, string][] {
-  const pairs: [string, string][] = [];
-  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
-    const name = (rawHeaders[index] ?? '').toLowerCase();
-    if (!connectionHeaders.has(name)) pairs.push([name, rawHeaders[index + 1] ?? '']);
-  }
-  return pairs;
-}
-
-const connectionHeaders = new Set(['connection', 'keep-alive', 'transfer-encoding', 'content-length', 'upgrade']);
-
-function isConnectionLoss(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && ['ECONNRESET', 'EPIPE'].includes(String(error.code));
-}
-
-/** No connection could be made, so the request was never sent. */
-function isUnreachable(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && ['ECONNREFUSED', 'ENOENT'].includes(String(error.code));
 }
 
 /** Whether the error says that the call has not run at all. */
@@ -243,7 +220,7 @@ export function hasNotRun(error: unknown): boolean {
   return error instanceof SandboxError && error.code === 'PROCESS_FAILED' && error.meta.sent === false;
 }
 
-function lostConnectionError(cause: unknown, sent = true): SandboxError {
+function lostConnectionError(cause: unknown, sent: boolean): SandboxError {
   return new SandboxError({
     code: 'PROCESS_FAILED',
     message: 'The connection to the runtime was lost',

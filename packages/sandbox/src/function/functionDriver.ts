@@ -122,8 +122,7 @@ export class FunctionDriver implements SandboxDriver {
     const error = new SandboxError({ code: 'STOPPED', message: 'The sandbox was stopped' });
     await Promise.all([...this.#tenants].map((tenant) => tenant.closeWith(error)));
     await this.#started?.pool.stop();
-    // Groups are removed as their processes end; this one waits for the last of them.
-    this.#started?.surroundings.cgroups?.remove();
+    await this.#started?.surroundings.cgroups?.remove();
     await this.#started?.runDirectory.release();
   }
 
@@ -219,6 +218,7 @@ async function measureBase(process: WorkerdProcess, signal: AbortSignal): Promis
     return pid === undefined ? 0 : dataBytes(pid);
   } finally {
     process.confined.kill();
+    await process.confined.removed;
   }
 }
 

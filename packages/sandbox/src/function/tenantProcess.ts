@@ -24,7 +24,7 @@ export class TenantProcess {
   readonly #ledger: CpuLedger;
   readonly #calls = new Set<Call>();
   #watch: NodeJS.Timeout | undefined;
-  #idle: NodeJS.Timeout | undefined;
+  #lastCallMs = 0;
 
   constructor(options: TenantProcessOptions) {
     this.#options = options;
@@ -40,7 +40,6 @@ export class TenantProcess {
   /** A new call, under the wall-clock limit from now on. `released` follows when its place can be given to another. */
   begin(signal: AbortSignal, released: () => void): Call {
     const { limits } = this.#options;
-    clearTimeout(this.#idle);
     this.process.confined.resume();
     const cpu = this.#ledger.begin();
     const deadlineMs = performance.now() + limits.wallMs;
@@ -59,7 +58,7 @@ export class TenantProcess {
     });
     const timer = setTimeout(() => this.#wallPassed(call), limits.wallMs);
     this.#calls.add(call);
-    this.#watch ??= setInterval(() => this.#look(), watchIntervalMs);
+    this.#watch ??= setInterval(() => this.#look(), watchIntervalMs).unref();
     return call;
   }
 
@@ -82,15 +81,11 @@ export class TenantProcess {
     const { confined } = this.process;
     if (patienceMs > 0 && !this.ended && !(await this.process.answers(patienceMs))) confined.kill();
     this.#calls.delete(call);
-    if (this.#calls.size > 0) return;
-    this.#rest();
-    if (this.ended) return;
-    this.#idle = setTimeout(() => confined.pause(), idleGraceMs).unref();
+    this.#lastCallMs = performance.now();
   }
 
   #rest(): void {
     clearInterval(this.#watch);
-    clearTimeout(this.#idle);
     this.#watch = undefined;
   }
 
@@ -101,8 +96,13 @@ export class TenantProcess {
     else this.#end(call, 'wall', message);
   }
 
-  /** Checks the limits that nothing else holds. */
+  /** Checks the limits that nothing else holds, and sends a process without calls to rest. */
   #look(): void {
+    if (this.#calls.size === 0 && performance.now() - this.#lastCallMs > idleGraceMs) {
+      this.#rest();
+      if (!this.ended) this.process.confined.pause();
+      return;
+    }
     this.#ledger.update();
     const { limits, watchedMemoryBytes } = this.#options;
     const { cpuMs } = limits;

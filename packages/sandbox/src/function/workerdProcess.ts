@@ -1,14 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, link } from 'node:fs/promises';
-import { Agent } from 'node:http';
 import { join } from 'node:path';
 import { EgressGate, type GateOptions } from '../gate/egressGate.ts';
 import { parseHostRule } from '../gate/hostRule.ts';
+import { UnixHttpClient } from '../http/unixClient.ts';
 import { ConfinedProcess, type Surroundings } from '../process/confinedProcess.ts';
 import type { Workload } from '../sandbox.ts';
 import { abortedError, SandboxError, throwIfAborted } from '../sandboxError.ts';
 import { TenantLog } from '../tenantLog.ts';
-import { exchange } from './exchange.ts';
 import { captureOutput } from './runtimeOutput.ts';
 
 export type WorkerdOptions = {
@@ -32,9 +31,9 @@ const controlDeadlineMs = 10_000;
 /** One process of the runtime, with its gate: first without a tenant, then, once and for ever, with one. */
 export class WorkerdProcess {
   readonly confined: ConfinedProcess;
-  readonly agent: Agent;
-  readonly dataSocket: string;
-  readonly #controlSocket: string;
+  /** Where the tenant's handler is called. */
+  readonly data: UnixHttpClient;
+  readonly #control: UnixHttpClient;
   readonly #gate: EgressGate;
   /** Tells the loader's own reports from what the tenant answers. */
   readonly failureMark = randomBytes(16).toString('hex');
@@ -46,10 +45,8 @@ export class WorkerdProcess {
   private constructor(confined: ConfinedProcess, gate: EgressGate, socketDir: string) {
     this.confined = confined;
     this.#gate = gate;
-    this.dataSocket = join(socketDir, 'data.sock');
-    this.#controlSocket = join(socketDir, 'control.sock');
-    // The runtime closes a connection after 5 s without a request; ours must be gone before.
-    this.agent = new Agent({ keepAlive: true, timeout: 3000 });
+    this.data = new UnixHttpClient(join(socketDir, 'data.sock'));
+    this.#control = new UnixHttpClient(join(socketDir, 'control.sock'));
     captureOutput(confined, {
       add: (level, message) => this.#log.add(level, message),
       // Of use where the runtime doesn't start; an app's developer can do nothing with the allocator's tables.
@@ -61,7 +58,8 @@ export class WorkerdProcess {
       },
     });
     void confined.exited.then(() => {
-      this.agent.destroy();
+      this.data.close();
+      this.#control.close();
       void gate.close();
     });
   }
@@ -116,7 +114,7 @@ export class WorkerdProcess {
 
   /** Runs the loader and one isolate once, so that the first tenant doesn't pay for it. */
   async warm(signal: AbortSignal): Promise<void> {
-    await this.#control('/warm', undefined, controlDeadlineMs, signal);
+    await this.#tell('/warm', '', controlDeadlineMs, signal);
   }
 
   /** Gives the process its tenant. Nothing of the tenant's runs before the first request. */
@@ -136,38 +134,48 @@ export class WorkerdProcess {
       compatibilityDate: workload.compatibilityDate ?? defaultCompatibilityDate,
       failureMark: this.failureMark,
     });
-    await this.#control('/load', body, controlDeadlineMs, signal);
+    await this.#tell('/load', body, controlDeadlineMs, signal);
   }
 
   /** Whether the process answers within the time: code that never pauses lets nothing else run. */
   async answers(deadlineMs: number): Promise<boolean> {
     try {
-      await this.#control('/ping', undefined, deadlineMs, new AbortController().signal);
+      await this.#tell('/ping', '', deadlineMs, new AbortController().signal);
       return true;
     } catch {
       return false;
     }
   }
 
-  async #control(path: string, body: string | undefined, deadlineMs: number, signal: AbortSignal): Promise<void> {
-    const limited = AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]);
-    try {
-      const answer = await exchange({
-        agent: this.agent,
-        socketPath: this.#controlSocket,
-        method: 'POST',
-        path,
-        headers: ['host', 'control.invalid'],
-        body: Buffer.from(body ?? ''),
-        signal: limited,
-      });
-      answer.resume();
-      if ((answer.statusCode ?? 500) < 300) return;
-      throw new Error(`the loader answered ${answer.statusCode}`);
-    } catch (error) {
-      if (signal.aborted) throw abortedError(signal);
-      throw processFailed(`The runtime did not take "${path.slice(1)}"`, error);
-    }
+  /** One request to the loader. Throws PROCESS_FAILED and ABORTED. */
+  async #tell(path: string, body: string, deadlineMs: number, signal: AbortSignal): Promise<void> {
+    throwIfAborted(signal);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    let status = 0;
+    const exchange = this.#control.send(
+      { method: 'POST', path, headers: ['host', 'control.invalid'], body: Buffer.from(body) },
+      {
+        head: (head) => {
+          status = head.status;
+        },
+        data: () => {},
+        end: () => (status < 300 ? resolve() : reject(processFailed(`The runtime answered "${status}" to "${path}"`))),
+        failed: (error) => reject(processFailed(`The runtime did not take "${path}"`, error)),
+      },
+    );
+    const timer = setTimeout(() => {
+      exchange.abort();
+      reject(processFailed(`The runtime did not take "${path}" in ${deadlineMs} ms`));
+    }, deadlineMs);
+    const onAbort = (): void => {
+      exchange.abort();
+      reject(abortedError(signal));
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    await promise.finally(() => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    });
   }
 
   async #listening(signal: AbortSignal): Promise<void> {

@@ -1,4 +1,4 @@
-import { Agent, type IncomingMessage, request as openRequest, type ServerResponse } from 'node:http';
+import { type IncomingMessage, request as openRequest, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -18,11 +18,9 @@ export type Forwarding = {
 
 /** Sends the tenant's request to the origin and the origin's answer back, both bounded. */
 export async function forward({ request, response, socket, url, limits, signal }: Forwarding): Promise<void> {
-  // One connection for one request: nothing of one request can reach the next.
-  const agent = new Agent({ keepAlive: false });
   try {
+    // Without an agent, which would ignore the connection given and make its own. One connection is for one request.
     const outgoing = openRequest({
-      agent,
       createConnection: () => socket,
       method: request.method ?? 'GET',
       path: `${url.pathname}${url.search}`,
@@ -47,7 +45,6 @@ export async function forward({ request, response, socket, url, limits, signal }
     await pipeline(answer, bounded(limits.responseBytes), response, { signal });
   } finally {
     socket.destroy();
-    agent.destroy();
   }
 }
 

@@ -49,6 +49,8 @@ export class ConfinedProcess {
   readonly control: Readable;
   /** Settles when the process and everything in its jail is gone. Never rejects. */
   readonly exited: Promise<ProcessExit>;
+  /** Settles when, after that, its directory and its control group are removed. Never rejects. */
+  readonly removed: Promise<void>;
   /** The directory where the program makes its sockets, on the host. */
   readonly runDir: string;
   readonly #child: ChildProcess;
@@ -92,11 +94,11 @@ export class ConfinedProcess {
           clearTimeout(late);
           resolve(exit);
         });
-        void cleanUp(cgroup, directory);
       };
       child.once('exit', finish);
       child.once('error', () => finish(null, null));
     });
+    this.removed = this.exited.then(() => cleanUp(cgroup, directory));
   }
 
   static async start(surroundings: Surroundings, options: ConfinedProcessOptions): Promise<ConfinedProcess> {

@@ -1,0 +1,82 @@
+import { ChainAccount, type GovernedCall, governAtOnce, workerRegistryAbi } from '@cloister/chain';
+import type { Bytes32, Hex } from '@cloister/core';
+import type { CloisterClient } from '@cloister/sdk';
+import type { ContractFunctionArgs } from 'viem';
+import type { RunningDevnet } from '../devnet.ts';
+import { type Account, accountsOf } from './accounts.ts';
+import { clientOf } from './apps.ts';
+
+type WorkerRecord = ContractFunctionArgs<typeof workerRegistryAbi, 'nonpayable', 'evict'>[1];
+
+/** What only a development chain lets anyone do, and what its deployer may do by the timelock. */
+export class ChainControl {
+  readonly rpcUrl: string;
+  readonly #network: RunningDevnet;
+
+  constructor(network: RunningDevnet) {
+    this.#network = network;
+    this.rpcUrl = network.network.rpcs[0] ?? '';
+  }
+
+  account({ privateKey }: Pick<Account, 'privateKey'>): ChainAccount {
+    return new ChainAccount({ chainId: this.#network.network.chainId, rpc: this.rpcUrl, account: privateKey });
+  }
+
+  /** Makes the calls by the timelock, in one batch. */
+  async govern(...calls: readonly GovernedCall[]): Promise<void> {
+    const deployer = this.account(accountsOf(this.#network).deployer);
+    await governAtOnce(deployer, this.rpcUrl, this.#network.network.contracts.timelock, calls);
+  }
+
+  /** Evicts a worker, as anyone may who shows its last registration. */
+  async evict(workerId: Bytes32, by: Account): Promise<void> {
+    const { contracts } = this.#network.network;
+    const record = await this.#lastRecord(clientOf(this.#network), workerId);
+    await this.account(by).write({
+      address: contracts.workerRegistry,
+      abi: workerRegistryAbi,
+      functionName: 'evict',
+      args: [workerId, record],
+    });
+  }
+
+  /** A method of the chain's own RPC. */
+  async rpc<T = unknown>(method: string, ...params: readonly unknown[]): Promise<T> {
+    const response = await fetch(this.rpcUrl, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
+      signal: AbortSignal.timeout(10_000),
+    });
+    const { result, error } = (await response.json()) as { result?: T; error?: { message: string } };
+    if (error !== undefined) throw new Error(`${method}: ${error.message}`);
+    return result as T;
+  }
+
+  async blockNumber(): Promise<bigint> {
+    return BigInt(await this.rpc<Hex>('eth_blockNumber'));
+  }
+
+  /** Mines blocks, each a second after the other by its timestamp. */
+  async mine(blocks: number): Promise<void> {
+    await this.rpc('anvil_mine', `0x${blocks.toString(16)}`);
+  }
+
+  /** Moves the chain's clock ahead, and mines a block that shows it. */
+  async passSeconds(seconds: number): Promise<void> {
+    await this.rpc('evm_increaseTime', seconds);
+    await this.mine(1);
+  }
+
+  async #lastRecord(client: CloisterClient, workerId: Bytes32): Promise<WorkerRecord> {
+    const events = await client.registry.view.events({
+      address: client.network.contracts.workerRegistry,
+      abi: workerRegistryAbi,
+      eventName: 'WorkerRegistered',
+      args: { workerId },
+    });
+    const last = events.at(-1);
+    if (last === undefined || !('record' in last)) throw new Error(`Worker ${workerId} never registered`);
+    return last.record as WorkerRecord;
+  }
+}

@@ -1,0 +1,168 @@
+import path from 'node:path';
+import {
+  createSimulatedPlatform,
+  loadSimulatedRoot,
+  makeSimulatedRoot,
+  type SimulatedRoot,
+  SimulatedTdxDevice,
+} from '@cloister/attestation/unsafe-simulated';
+import { workerRegistryAbi } from '@cloister/chain';
+import {
+  type Address,
+  type Bytes32,
+  type Hex,
+  keyConfigDigest,
+  keyConfigStatement,
+  networkFileId,
+  teeTypes,
+  type WorkerAnnouncement,
+  workerReportData,
+  zeroBytes32,
+} from '@cloister/core';
+import { addressOf, engine, fromHex, generateSecp256k1, type SecretBytes, signDigest, toHex } from '@cloister/crypto';
+import type { VerifiedWorker } from '@cloister/sdk';
+import { encodeAbiParameters } from 'viem';
+import type { RunningDevnet } from '../devnet.ts';
+import { spareOperator } from './accounts.ts';
+import { clientOf } from './apps.ts';
+import { ChainControl } from './chainControl.ts';
+
+export type Image = { readonly mrtd: Hex; readonly rtmr0: Hex; readonly rtmr1: Hex; readonly rtmr2: Hex };
+
+export type ForgedEvidence = {
+  readonly operator: Address;
+  readonly receiptSigner: Address;
+  readonly image?: Image;
+  /** Id of the network file that the quote names. */
+  readonly configId?: Bytes32;
+  readonly chainId?: number;
+  /** Hash in place of the attested block's. */
+  readonly blockHash?: Hex;
+  /** Another made-up manufacturer. */
+  readonly root?: SimulatedRoot;
+};
+
+type Evidence = WorkerAnnouncement['evidence'];
+
+/**
+ * Makes evidence as whoever holds the keys of a network's DEV root can: they lie open in its data folder, which is why
+ * simulated evidence proves nothing. For showing that everything else about a worker is checked all the same.
+ */
+export class UnsafeForge {
+  readonly #network: RunningDevnet;
+  readonly #root: SimulatedRoot;
+  readonly #image: Image;
+
+  private constructor(network: RunningDevnet, root: SimulatedRoot, image: Image) {
+    this.#network = network;
+    this.#root = root;
+    this.#image = image;
+  }
+
+  /** With the network's own root, and the image of a worker that it has. */
+  static async open(network: RunningDevnet, genuine: VerifiedWorker): Promise<UnsafeForge> {
+    const { mrtd, rtmr0, rtmr1, rtmr2 } = genuine.claims;
+    const root = await loadSimulatedRoot(path.join(network.data, 'unsafe-dev-tee'));
+    return new UnsafeForge(network, root, { mrtd, rtmr0, rtmr1, rtmr2 });
+  }
+
+  /** A root named DEV that no network trusts. */
+  static foreignRoot(): SimulatedRoot {
+    return makeSimulatedRoot(Math.floor(Date.now() / 1000));
+  }
+
+  /** Evidence of genuine form that says what it is told to say, and the block that it names. */
+  async evidence(forged: ForgedEvidence): Promise<{ readonly evidence: Evidence; readonly attestedBlock: bigint }> {
+    const { attestedBlock, document } = await this.#quote(forged);
+    return { evidence: { ...document, collateral: { ...document.collateral } }, attestedBlock };
+  }
+
+  /** A key configuration of this forge's own, signed by a receipt signer. Times in unix seconds. */
+  async keyConfig(
+    signer: SecretBytes,
+    notBefore: bigint,
+    notAfter: bigint,
+  ): Promise<WorkerAnnouncement['keyConfigs'][number]> {
+    const { publicKey } = await engine.generateX25519();
+    const config = Uint8Array.of(7, 0, 0x20, ...publicKey, 0, 4, 0, 1, 0, 2);
+    const { chainId, contracts } = this.#network.network;
+    const domain = { chainId, registry: contracts.workerRegistry };
+    const signature = signDigest(
+      signer,
+      fromHex(keyConfigDigest(domain, keyConfigStatement(config, notBefore, notAfter))),
+    );
+    return { config: toHex(config), notBefore, notAfter, signature: toHex(signature) };
+  }
+
+  /**
+   * Registers a worker that does not run, under an operator of its own: its receipt signer is in our hands. What a broken
+   * TEE could do.
+   */
+  async registerOwnWorker(): Promise<{ readonly announcement: WorkerAnnouncement; readonly signer: SecretBytes }> {
+    const operator = spareOperator(this.#network);
+    const client = clientOf(this.#network);
+    const { chainId, contracts } = this.#network.network;
+    const account = new ChainControl(this.#network).account(operator);
+    const registry = { address: contracts.workerRegistry, abi: workerRegistryAbi } as const;
+    const index = await client.registry.enrolledCount(operator.address);
+    await account.write({ ...registry, functionName: 'enroll', args: [] });
+    const workerId = await client.registry.workerIdOf(operator.address, index);
+    const signer = generateSecp256k1();
+    const receiptSigner = addressOf(signer);
+    const { device, document, attestedBlock } = await this.#quote({ operator: operator.address, receiptSigner });
+    const { signedPart, platformId, validUntil, r, s } = await device.endorseForChain(document, chainId);
+    const evidence = encodeAbiParameters(
+      [{ type: 'bytes' }, { type: 'bytes16' }, { type: 'uint64' }, { type: 'uint256' }, { type: 'uint256' }],
+      [signedPart, platformId, validUntil, BigInt(r), BigInt(s)],
+    );
+    await account.write({
+      ...registry,
+      functionName: 'register',
+      args: [workerId, receiptSigner, 1, attestedBlock, teeTypes.tdx, evidence],
+    });
+    const { leaseUntil } = await client.registry.workerStatus(workerId);
+    const now = (await client.registry.view.head()).timestamp;
+    return {
+      signer,
+      announcement: {
+        format: 'cloister-worker-1',
+        workerId,
+        operator: operator.address,
+        receiptSigner,
+        attestedBlock,
+        kinds: ['function'],
+        evidence: { ...document, collateral: { ...document.collateral } },
+        keyConfigs: [await this.keyConfig(signer, now - 1n, leaseUntil)],
+      },
+    };
+  }
+
+  async #quote(forged: ForgedEvidence) {
+    const { network } = this.#network;
+    const { view } = clientOf(this.#network).registry;
+    const head = await view.head();
+    const attestedBlock = head.number - 1n;
+    const block = await view.blockAt(attestedBlock);
+    const root = forged.root ?? this.#root;
+    const image = forged.image ?? this.#image;
+    const device = new SimulatedTdxDevice({
+      platform: createSimulatedPlatform(root, { now: Math.floor(Date.now() / 1000) }),
+      image: {
+        mrtd: fromHex(image.mrtd),
+        rtmr0: fromHex(image.rtmr0),
+        rtmr1: fromHex(image.rtmr1),
+        rtmr2: fromHex(image.rtmr2),
+      },
+      configId: forged.configId ?? networkFileId(network),
+    });
+    const binding = {
+      chainId: forged.chainId ?? network.chainId,
+      registry: network.contracts.workerRegistry,
+      operator: forged.operator,
+      receiptSigner: forged.receiptSigner,
+      networkKeysHash: zeroBytes32,
+    };
+    const reportData = workerReportData(binding, forged.blockHash ?? block.hash);
+    return { device, attestedBlock, document: await device.quote(reportData, { signal: AbortSignal.timeout(10_000) }) };
+  }
+}

@@ -1,0 +1,103 @@
+import { ChainView, RegistryReader } from '@cloister/chain';
+import { type EnforcedFields, zeroAddress, zeroBytes32 } from '@cloister/core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { StubRegistries } from './stubRegistries.ts';
+import { StubRpc } from './stubRpc.ts';
+
+const address = (byte: string) => `0x${byte.repeat(20)}` as const;
+const contracts = {
+  timelock: address('01'),
+  phaToken: address('02'),
+  imageRegistry: address('03'),
+  workerRegistry: address('04'),
+  appRegistry: address('05'),
+};
+// Letters, so that a checksummed address differs from the lower-case one.
+const operator = address('ab');
+const signer = address('cd');
+const app = `0x${'aa'.repeat(32)}` as const;
+const manifestId = `0x${'bb'.repeat(32)}` as const;
+const fields: EnforcedFields = {
+  upgradeNoticeSeconds: 60,
+  keyVersion: 3,
+  minKeyVersion: 2,
+  kind: 0,
+  imagePolicy: 0,
+  replicas: 2,
+  stateful: false,
+  vetoer: address('ef'),
+};
+
+let rpc: StubRpc;
+let registries: StubRegistries;
+let reader: RegistryReader;
+
+beforeAll(async () => {
+  rpc = await new StubRpc().start();
+  registries = new StubRegistries(31337, contracts);
+  rpc.contracts = registries.answer;
+  reader = new RegistryReader(new ChainView({ chainId: 31337, rpcs: [rpc.url] }), contracts);
+});
+afterAll(() => rpc.stop());
+
+describe('RegistryReader', () => {
+  test('reads a worker, addresses in lower case and the state by name', async () => {
+    const id = registries.activate(operator, 0n, signer, 2_000_000_000n);
+    expect(await reader.workerStatus(id)).toEqual({
+      operator,
+      receiptSigner: signer,
+      leaseUntil: 2_000_000_000n,
+      state: 'active',
+      kinds: 1,
+      teeType: 2,
+      simulated: true,
+    });
+    expect(await reader.workerStatus(zeroBytes32)).toMatchObject({ state: 'unknown', operator: zeroAddress });
+    expect(await reader.activeSigner(signer)).toEqual({ active: true, workerId: id });
+    expect(await reader.activeSigner(operator)).toEqual({ active: false, workerId: zeroBytes32 });
+    expect(await reader.workerIdOf(operator, 0n)).toBe(id);
+    expect(await reader.enrolledCount(operator)).toBe(0n);
+  });
+
+  test('reads for how long an eviction is remembered: for ever', async () => {
+    expect(await reader.evictionBlockOf(signer)).toBe(0n);
+    registries.evictionBlocks.set(signer, 12n);
+    expect(await reader.evictionBlockOf(signer)).toBe(12n);
+  });
+
+  test('reads an app, and names one that does not exist', async () => {
+    registries.apps.set(app, { owner: operator, versions: [{ manifestId, fields, effectiveAt: 0n }] });
+    expect(await reader.currentApp(app)).toEqual({ manifestId, version: 1, fields });
+    expect(await reader.appOwner(app)).toBe(operator);
+    expect(await reader.appOwner(manifestId)).toBe(zeroAddress);
+    await expect(reader.currentApp(manifestId)).rejects.toMatchObject({
+      code: 'REGISTRY_APP_UNKNOWN',
+      meta: { app: manifestId },
+    });
+  });
+
+  test('reads images, network files, keys and the clock', async () => {
+    registries.images.add(app);
+    registries.configs.add(manifestId);
+    expect(await reader.imageAllowed(app)).toBe(true);
+    expect(await reader.imageAllowed(manifestId)).toBe(false);
+    expect(await reader.configAllowed(manifestId)).toBe(true);
+    expect(await reader.configAllowed(app)).toBe(false);
+    expect(await reader.networkKeysHash()).toBe(zeroBytes32);
+    expect(await reader.simulatedAllowed()).toBe(true);
+    expect(await reader.clock()).toEqual({ genesis: 1_700_000_000n, epochLength: 60n, roundLength: 30n });
+  });
+
+  test('a read can be pinned to a block', async () => {
+    const asked: string[] = [];
+    rpc.contracts = (call) => {
+      asked.push(call.at);
+      return registries.answer(call);
+    };
+    rpc.mine();
+    await reader.workerStatus(app, 0n);
+    await reader.activeSigner(signer, 1n);
+    await reader.imageAllowed(app);
+    expect(asked).toEqual(['0x0', '0x1', `0x${rpc.head.number.toString(16)}`]);
+  });
+});
