@@ -1,6 +1,7 @@
 // `npm run contracts [-- COMMAND]` and `npm run gas`: builds, tests and measures the contracts, and writes what
 // packages/chain knows of them. Installs contracts/ when it is first needed.
 import { runContractsScript } from './lib/contractsScript.ts';
+import { gasLine } from './lib/gasLine.ts';
 import { runHardhatTests } from './lib/hardhatPart.ts';
 import { summaryLine } from './lib/outcome.ts';
 import { say } from './lib/print.ts';
@@ -36,5 +37,18 @@ await runMain(async () => {
       message: `Unknown command "${name}"`,
       hint: `use one of:\n${help}`,
     });
+  if (name === 'gas') return gas(given);
   return (await runContractsScript(name, given, { output: 'inherit' })).code;
 });
+
+/** The measured table: aligned for people, one line of JSON for each id with --json. */
+async function gas(args: readonly string[]): Promise<number> {
+  const json = args.includes('--json');
+  const { code, stderr } = await runContractsScript(
+    'gas',
+    args.filter((arg) => arg !== '--json'),
+    { onLine: (line) => say(json ? line : gasLine(line)) },
+  );
+  process.stderr.write(stderr);
+  return code;
+}

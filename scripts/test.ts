@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import { parseArgs } from 'node:util';
+import { endInOrder, isInterrupted } from './lib/interruption.ts';
 import { replaceMarked } from './lib/markedText.ts';
 import {
   emptyOutcome,
@@ -39,13 +40,15 @@ await runMain(async () => {
     say(help);
     return 0;
   }
+  endInOrder();
   const options: TestOptions = { long: values.long, coverage: values.coverage, filters: positionals };
   const results = await runParts(chosenParts(values.part, positionals), options, values.bail);
   const outcome = joinOutcomes(results.map((result) => result.outcome));
   report(results);
-  if (values.long && values.part.length === 0 && positionals.length === 0) recordLongRun(results);
+  if (values.long && !isInterrupted() && values.part.length === 0 && positionals.length === 0) recordLongRun(results);
+  if (isInterrupted()) say('\nInterrupted: this is not the whole result');
   say(`\n${summaryLine(outcome)}`);
-  return outcome.failed.length === 0 && outcome.passed > 0 ? 0 : 1;
+  return outcome.failed.length === 0 && outcome.passed > 0 && !isInterrupted() ? 0 : 1;
 });
 
 function chosenParts(names: readonly string[], filters: readonly string[]): readonly TestPart[] {
@@ -68,6 +71,7 @@ async function runParts(
   const allowed = parseAllowedSkips(JSON.parse(fs.readFileSync(inRoot('test/allowedSkips.json'), 'utf8')));
   const results: PartResult[] = [];
   for (const { id, title, run } of parts) {
+    if (isInterrupted()) break;
     heading(title);
     const started = performance.now();
     const outcome = judgeSkips(await run(options).catch((thrown: unknown) => brokenRunner(id, thrown)), allowed);

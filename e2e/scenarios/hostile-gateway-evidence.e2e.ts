@@ -7,6 +7,7 @@ import { clientOf, counterSource, deployFunction } from '../support/apps.ts';
 import { type Answered, HostileGateway, jsonAnswer, type Relayed } from '../support/hostileGateway.ts';
 import { verifiedWorker } from '../support/rawCalls.ts';
 import { refusedWith } from '../support/refusals.ts';
+import { flipped } from '../support/sealedAnswer.ts';
 import { UnsafeForge } from '../support/unsafeForge.ts';
 
 type Case = {
@@ -218,10 +219,6 @@ function withQuote(genuine: WorkerAnnouncement, change: (quote: Uint8Array) => U
     ...genuine,
     evidence: { ...genuine.evidence, quote: Buffer.from(change(quote)).toString('base64') },
   };
-}
-
-function flipped(bytes: Uint8Array, at: number): Uint8Array {
-  return bytes.with(at, (bytes[at] ?? 0) ^ 1);
 }
 
 /** A gateway that offers this worker alone, and is otherwise faithful. */

@@ -44,6 +44,7 @@ export class HostileGateway {
   readonly #sockets = new Set<Duplex>();
   #exchanges: Exchange[] = [];
   #tamper: Tamper = {};
+  #only: string | undefined;
   #url = '';
 
   private constructor(target: string) {
@@ -78,6 +79,11 @@ export class HostileGateway {
 
   forget(): void {
     this.#exchanges = [];
+  }
+
+  /** Lists no worker but this one, from now on. A gateway may do that, and it makes scenarios repeatable. */
+  offerOnly(workerId: string): void {
+    this.#only = workerId;
   }
 
   /** Does that for as long as the work lasts, with nothing remembered from before. */
@@ -120,18 +126,24 @@ export class HostileGateway {
       const request: Relayed = {
         method: incoming.method ?? 'GET',
         path: incoming.url ?? '/',
-        headers: withoutHost(plainHeaders(incoming)),
+        headers: endToEnd(plainHeaders(incoming)),
         body: await bytesOf(incoming),
       };
       const { request: changeRequest, answer: changeAnswer } = this.#tamper;
       const next = (await changeRequest?.(request)) ?? request;
-      const real = 'status' in next ? next : await this.send(next);
+      const real = 'status' in next ? next : this.#filtered(next, await this.send(next));
       const answer = (await changeAnswer?.(real, request)) ?? real;
       this.#exchanges.push({ request, answer });
       deliver(response, answer);
     } catch {
       response.destroy();
     }
+  }
+
+  #filtered({ path }: Relayed, answer: Answered): Answered {
+    if (this.#only === undefined || path.split('?')[0] !== '/v1/workers' || answer.status !== 200) return answer;
+    const listed = JSON.parse(Buffer.from(answer.body).toString('utf8')) as { readonly workerId: string }[];
+    return jsonAnswer(listed.filter(({ workerId }) => workerId === this.#only));
   }
 
   /** Workers that dial in are passed on as they are. */
@@ -166,9 +178,8 @@ export function jsonAnswer(value: unknown): Answered {
 }
 
 function deliver(response: ServerResponse, answer: Answered): void {
-  const { 'content-length': _, 'transfer-encoding': __, connection: ___, ...headers } = answer.headers;
-  // The length that an untouched answer would have: a cut shows as a cut.
-  response.writeHead(answer.status, { ...headers, 'content-length': answer.body.length });
+  // With the length that the uncut answer would have: a cut shows as a cut.
+  response.writeHead(answer.status, { ...endToEnd(answer.headers), 'content-length': answer.body.length });
   if (answer.cutAfter === undefined) response.end(answer.body);
   else response.write(answer.body.subarray(0, answer.cutAfter), () => response.destroy());
 }
@@ -183,6 +194,8 @@ function plainHeaders(message: IncomingMessage): Record<string, string> {
   return Object.fromEntries(Object.entries(message.headers).map(([name, value]) => [name, String(value)]));
 }
 
-function withoutHost({ host: _, connection: __, 'transfer-encoding': ___, ...headers }: Record<string, string>) {
-  return headers;
+/** Without what belongs to one hop, and without the length, which is that of the body in the end. */
+function endToEnd(headers: Record<string, string>): Record<string, string> {
+  const own = new Set(['host', 'connection', 'transfer-encoding', 'content-length']);
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !own.has(name)));
 }

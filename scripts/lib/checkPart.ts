@@ -1,4 +1,5 @@
 import type { Check } from './checks.ts';
+import { isInterrupted } from './interruption.ts';
 import type { Outcome } from './outcome.ts';
 import { failureText, resultLine, say } from './print.ts';
 
@@ -7,6 +8,7 @@ export async function runChecks(list: readonly Check[]): Promise<Outcome> {
   const failed: string[] = [];
   let passed = 0;
   for (const { name, run } of list) {
+    if (isInterrupted()) break;
     const started = performance.now();
     const { ok, text, notRun } = await run();
     if (notRun !== undefined) {

@@ -25,6 +25,7 @@ export const dependencyReasons: Readonly<Record<string, string>> = {
   'node20-linux-x64': 'An older Node.js to try the packed packages under.',
   'node22-linux-arm64': 'An older Node.js to try the packed packages under.',
   'node22-linux-x64': 'An older Node.js to try the packed packages under.',
+  'node-gyp-build': 'Finds the native part of secp256k1; a test takes it away and expects a refusal.',
   pino: 'Logs of processes: JSON lines with redaction.',
   secp256k1: 'libsecp256k1 for workers: constant-time signatures, several times as fast.',
   solc: 'The Solidity compiler as WebAssembly, so that nothing is downloaded while building.',

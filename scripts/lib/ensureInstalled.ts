@@ -55,7 +55,7 @@ export async function ensureInstalled(part: InstallablePart, components: Install
       if (code !== 0)
         throw new ScriptError({
           code: 'SCRIPT_INSTALL_FAILED',
-          message: `Installing "${part.folder}" failed with exit code ${code}: ${(stderr || stdout).trim().slice(-2000)}`,
+          message: `Installing "${part.folder}" failed with exit code ${code}: ${firstLines(stderr || stdout)}`,
           hint: 'the same command starts it again',
         });
       fs.writeFileSync(stampOf(folder), wantedStamp(folder));
@@ -74,6 +74,15 @@ export function isInstalled(folder: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** npm names the cause first and then explains itself at length. */
+function firstLines(text: string): string {
+  const lines = text
+    .trim()
+    .split('\n')
+    .filter((line) => !/^npm (warn|error)\s*$/.test(line));
+  return `${lines.slice(0, 12).join('\n')}${lines.length > 12 ? '\n…' : ''}`;
 }
 
 /** A lock file whose only entry is its own project. */

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { type RunningDevnet, startDevnet } from '../../e2e/devnet.ts';
 import { builtinsInBundle, bundleForBrowser } from './browserBundle.ts';
 import { ensureInstalled, parts } from './ensureInstalled.ts';
+import { isInterrupted } from './interruption.ts';
 import { runNpm } from './npmCli.ts';
 import type { Outcome } from './outcome.ts';
 import { packPackages } from './packPackages.ts';
@@ -47,7 +48,7 @@ export async function runPackTest(options: PackTestOptions = {}): Promise<Outcom
     if (options.network === 'start')
       devnet = await results.step('a network to call', () => startDevnet({ signal: AbortSignal.timeout(120_000) }));
     const network = options.network === 'start' ? networkOf(devnet) : options.network;
-    for (const release of nodeReleases()) await tryUnder(release, project, network, results);
+    for (const release of nodeReleases()) if (!isInterrupted()) await tryUnder(release, project, network, results);
     return results.outcome();
   } finally {
     await devnet?.stop();
@@ -177,6 +178,7 @@ class Results {
 
   /** One check that fails by throwing; undefined where it did. */
   async step<T>(name: string, work: () => Promise<T>): Promise<T | undefined> {
+    if (isInterrupted()) return undefined;
     const started = performance.now();
     try {
       const value = await work();

@@ -29,6 +29,11 @@ export class ScriptError extends Error {
 
 /** Runs a script's main function; what it throws becomes one line on stderr and exit code 1. */
 export async function runMain(main: () => Promise<number>): Promise<void> {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // Whoever reads us has seen enough: `npm run gas | head`.
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
   try {
     process.exitCode = await main();
   } catch (thrown) {

@@ -36,7 +36,7 @@ export async function runVitest({
         ...(coverage ? ['--coverage'] : []),
         ...filters,
       ],
-      { output, env: { ...env, CLOISTER_TEST_REPORT: report } },
+      { output, env: { ...plainOutput(), ...env, CLOISTER_TEST_REPORT: report } },
     );
     const outcome = readOutcome(report);
     if (outcome === undefined)
@@ -45,6 +45,11 @@ export async function runVitest({
   } finally {
     fs.rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Vitest colours whatever runs under CI; a log file is better without. */
+function plainOutput(): Readonly<Record<string, string>> {
+  return process.stdout.isTTY || process.env.FORCE_COLOR !== undefined ? {} : { NO_COLOR: '1' };
 }
 
 /** The report of a runner in another process, or undefined where there is none. */

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { gasLine } from '../../scripts/lib/gasLine.ts';
 import { replaceMarked } from '../../scripts/lib/markedText.ts';
 import { joinOutcomes, judgeSkips, matches, parseAllowedSkips, summaryLine } from '../../scripts/lib/outcome.ts';
 import { inRoot } from '../../scripts/lib/paths.ts';
@@ -55,4 +56,9 @@ test('replaceMarked changes what is between the markers and nothing else', () =>
   const text = 'a\n<!-- x:start -->\nold\n<!-- x:end -->\nb';
   expect(replaceMarked(text, 'x', '| new |\n')).toBe('a\n<!-- x:start -->\n| new |\n<!-- x:end -->\nb');
   expect(() => replaceMarked(text, 'y', '')).toThrow(RangeError);
+});
+
+test('gasLine aligns what is a measurement and leaves the rest', () => {
+  expect(gasLine('{"id":"renew-lease","gas":87654}')).toMatch(/^renew-lease +87,654$/);
+  for (const line of ['', 'Compiled 3 files', '{"id":1,"gas":2}', 'null']) expect(gasLine(line)).toBe(line);
 });

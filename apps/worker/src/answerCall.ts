@@ -104,7 +104,7 @@ async function run(
   let app: LoadedApp;
   let invocation: Invocation;
   try {
-    app = await components.apps.load(call.app, signal);
+    app = await components.apps.load(call.app, signal, call.manifest);
     if (call.manifest !== app.manifestId)
       throw new AppRefusedError(
         'APP_OTHER_MANIFEST',

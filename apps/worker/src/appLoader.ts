@@ -46,20 +46,27 @@ export class AppLoader {
     this.#init = init;
   }
 
-  /** The app's serving version. Throws AppRefusedError for what can't be run, with the reason for the receipt. */
-  async load(app: Bytes32, signal: AbortSignal): Promise<LoadedApp> {
+  /**
+   * The app's serving version. Throws AppRefusedError for what can't be run, with the reason for the receipt.
+   * `expected`: the manifest that the caller saw on the chain, perhaps later than we did.
+   */
+  async load(app: Bytes32, signal: AbortSignal, expected?: Bytes32): Promise<LoadedApp> {
     const known = this.#entries.get(app);
     if (known !== undefined) {
       known.usedAtMs = Date.now();
       const loaded = await known.loading;
-      if (Date.now() - known.checkedAtMs < this.#init.recheckMs) return loaded;
+      const asExpected = expected === undefined || expected === loaded.manifestId;
+      if (asExpected && Date.now() - known.checkedAtMs < this.#init.recheckMs) return loaded;
       const serving = await this.#serving(app, signal);
       if (serving.manifestId === loaded.manifestId) {
         known.checkedAtMs = Date.now();
         return loaded;
       }
-      this.#entries.delete(app);
-      void loaded.tenant.close();
+      // Of several calls that find this out, one makes room for the new version.
+      if (this.#entries.get(app) === known) {
+        this.#entries.delete(app);
+        void loaded.tenant.close();
+      }
     }
     const again = this.#entries.get(app);
     if (again !== undefined) return again.loading;

@@ -108,7 +108,8 @@ export class StubRpc {
     this.asked.push({ method, params });
     let body: object;
     try {
-      const result = (await this.intercept(method, params)) ?? (await this.#run(method, params));
+      const own = await this.intercept(method, params);
+      const result = own === undefined ? await this.#run(method, params) : own;
       body = { jsonrpc: '2.0', id, result };
     } catch (error) {
       const code = error instanceof StubRevert ? 3 : error instanceof StubRpcError ? error.code : -32_603;

@@ -6,8 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { CgroupParent } from '../src/cgroup/cgroup.ts';
 import { findCgroups } from '../src/cgroup/findCgroups.ts';
 import { ConfinedProcess, type ProcessExit, type Surroundings } from '../src/process/confinedProcess.ts';
+import { SeatPool } from '../src/process/seatPool.ts';
 import { chooseJail } from '../src/walls/chooseJail.ts';
 import { IdentityPool } from '../src/walls/identity.ts';
 import { createLauncher } from '../src/walls/launcher.ts';
@@ -33,14 +35,14 @@ const reach = (options) => new Promise((resolve) => {
   setTimeout(() => resolve('timeout'), 2000).unref();
 });
 (async () => {
-  const port = Number(process.argv[1]);
+  const port = Number(process.argv[2]);
   const report = {
     uid: process.getuid(), gid: process.getgid(), groups: process.getgroups(),
     environment: Object.keys(process.env),
     root: attempt(() => fs.readdirSync('/')),
     passwd: attempt(() => fs.readFileSync('/etc/passwd', 'utf8')),
     proc: attempt(() => fs.readdirSync('/proc')),
-    outside: attempt(() => fs.readFileSync(process.argv[2], 'utf8')),
+    outside: attempt(() => fs.readFileSync(process.argv[3], 'utf8')),
     writes: ['/x', '/tmp/x', '/program', '/dev/x', '/lib/x', '/config'].map((path) => attempt(() => fs.writeFileSync(path, 'x') ?? 'written')),
     runFile: attempt(() => fs.writeFileSync('/run/x', 'x'.repeat(100)) ?? 'written'),
     loopback: await reach({ host: '127.0.0.1', port }),
@@ -49,7 +51,7 @@ const reach = (options) => new Promise((resolve) => {
     internet: await reach({ host: '1.1.1.1', port: 443 }),
     interfaces: Object.keys(attempt(() => os.networkInterfaces())),
     killParent: attempt(() => process.kill(process.ppid || 1, 'SIGKILL') && 'killed'),
-    killOutside: attempt(() => process.kill(Number(process.argv[3]), 'SIGKILL') && 'killed'),
+    killOutside: attempt(() => process.kill(Number(process.argv[4]), 'SIGKILL') && 'killed'),
     setuid: attempt(() => process.setuid(0) ?? 'became root'),
     hostname: os.hostname(),
     priority: attempt(() => os.setPriority(0, -10) ?? 'raised'),
@@ -75,19 +77,22 @@ for (const { name, jail: choice, cgroups: withGroups } of wallSets) {
   describe(`code that has broken out, ${name}`, () => {
     const scratchDir = mkdtempSync(join(tmpdir(), 'cloister-escape-'));
     let surroundings: Surroundings;
+    let groups: CgroupParent | undefined;
     let usable = false;
     beforeAll(async () => {
       const tools = findTools();
-      const launch = await createLauncher(tools, never);
+      const launcher = await createLauncher(tools, never);
       const plan = { executable: process.execPath, fileNames: ['config'], scratchDir };
       const probe = { args: ['--version'], expected: /^v\d/m };
-      const jail = await chooseJail(choice, plan, probe, tools, launch, never);
+      const jail = await chooseJail(choice, plan, probe, tools, launcher, never);
       const cgroups = withGroups ? findCgroups() : undefined;
-      surroundings = { jail, launch, cgroups, identities: new IdentityPool() };
+      surroundings = { jail, tools, seats: new SeatPool(launcher, cgroups), identities: new IdentityPool() };
+      groups = cgroups;
       usable = jail.name !== 'none' && (cgroups !== undefined) === withGroups;
     });
     afterAll(async () => {
-      await surroundings.cgroups?.remove();
+      await surroundings.seats.stop();
+      await groups?.remove();
       rmSync(scratchDir, { recursive: true, force: true });
     });
 
@@ -98,12 +103,12 @@ for (const { name, jail: choice, cgroups: withGroups } of wallSets) {
       memoryMiB = 512,
     ): Promise<{ output: string; exit: ProcessExit; process: ConfinedProcess }> => {
       const config = join(scratchDir, 'config.txt');
-      writeFileSync(config, 'public');
+      writeFileSync(config, script);
       count += 1;
       const process = await ConfinedProcess.start(surroundings, {
         directory: join(scratchDir, `${name.replaceAll(' ', '-')}-${count}`),
         files: { config },
-        args: () => ['--jitless', '-e', script, ...args],
+        args: (inside) => ['--jitless', inside.file('config'), ...args],
         limits: {
           memoryBytes: memoryMiB * MiB,
           pids: 24,

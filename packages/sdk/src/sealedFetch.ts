@@ -22,7 +22,7 @@ export function createSealedFetch(newCall: (request: CallRequest) => Promise<Cal
     const first = await events.next();
     if (first.done || first.value.type !== 'head') throw new TypeError('The answer has no head');
     const { status, headers } = first.value;
-    const bodyless = status === 204 || status === 205 || status === 304;
+    const bodyless = request.method === 'HEAD' || status === 204 || status === 205 || status === 304;
     // Without a body nobody would read on to the receipt: the answer waits for it here.
     if (bodyless) for await (const _ of events);
     const body = new ReadableStream<Uint8Array>({

@@ -13,7 +13,7 @@ export type CgroupControllers = { readonly memory: boolean; readonly pids: boole
 export interface CgroupParent {
   readonly version: 1 | 2;
   readonly controllers: CgroupControllers;
-  create(name: string, limits: CgroupLimits): Cgroup;
+  create(name: string): Cgroup;
   /** Removes what is left of the groups made here, when their processes have ended. */
   remove(): Promise<void>;
 }
@@ -22,6 +22,7 @@ export interface CgroupParent {
 export interface Cgroup {
   /** A process joins by writing its id to each of these files. */
   readonly joinFiles: readonly string[];
+  limit(limits: CgroupLimits): void;
   /** Processor time used so far. */
   cpuNanoseconds(): number;
   /** The most memory held so far. */

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Cgroup, CgroupLimits, CgroupParent } from './cgroup.ts';
+import type { Cgroup, CgroupParent } from './cgroup.ts';
 import {
   CounterFile,
   ownedGroupName,
@@ -31,29 +31,30 @@ export function openCgroupV1(own: V1Directories): CgroupParent | undefined {
   return {
     version: 1,
     controllers: { memory: bases.has('memory'), pids: bases.has('pids'), cpu: bases.has('cpu') },
-    create: (child, limits) => createGroup(bases, child, limits),
+    create: (child) => createGroup(bases, child),
     remove: () => removeGroups([...new Set(bases.values())]),
   };
 }
 
-function createGroup(bases: ReadonlyMap<string, string>, name: string, limits: CgroupLimits): Cgroup {
+function createGroup(bases: ReadonlyMap<string, string>, name: string): Cgroup {
   const groups = new Map([...bases].map(([controller, base]) => [controller, join(base, name)] as const));
   const directories = [...new Set(groups.values())];
   for (const directory of directories) tryMakeDirectory(directory);
   const inGroup = (controller: string, file: string): string => join(groups.get(controller) ?? '/nonexistent', file);
 
-  tryWrite(inGroup('memory', 'memory.limit_in_bytes'), String(limits.memoryBytes));
-  // Counts memory and swap together; there is no such file where swap isn't accounted.
-  tryWrite(inGroup('memory', 'memory.memsw.limit_in_bytes'), String(limits.memoryBytes));
-  tryWrite(inGroup('memory', 'memory.swappiness'), '0');
-  tryWrite(inGroup('pids', 'pids.max'), String(limits.pids));
-  tryWrite(inGroup('cpu', 'cpu.cfs_period_us'), String(cpuPeriodMicroseconds));
-  tryWrite(inGroup('cpu', 'cpu.cfs_quota_us'), String(Math.ceil(limits.cpus * cpuPeriodMicroseconds)));
-
   const cpu = new CounterFile(inGroup('cpuacct', 'cpuacct.usage'));
   const peak = new CounterFile(inGroup('memory', 'memory.max_usage_in_bytes'));
   return {
     joinFiles: directories.map((directory) => join(directory, 'cgroup.procs')),
+    limit(limits) {
+      tryWrite(inGroup('memory', 'memory.limit_in_bytes'), String(limits.memoryBytes));
+      // Counts memory and swap together; there is no such file where swap isn't accounted.
+      tryWrite(inGroup('memory', 'memory.memsw.limit_in_bytes'), String(limits.memoryBytes));
+      tryWrite(inGroup('memory', 'memory.swappiness'), '0');
+      tryWrite(inGroup('pids', 'pids.max'), String(limits.pids));
+      tryWrite(inGroup('cpu', 'cpu.cfs_period_us'), String(cpuPeriodMicroseconds));
+      tryWrite(inGroup('cpu', 'cpu.cfs_quota_us'), String(Math.ceil(limits.cpus * cpuPeriodMicroseconds)));
+    },
     cpuNanoseconds: () => cpu.read(),
     peakMemoryBytes: () => peak.read(),
     memoryKills: () => readKeyed(inGroup('memory', 'memory.oom_control'), 'oom_kill'),

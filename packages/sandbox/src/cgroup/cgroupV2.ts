@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Cgroup, CgroupControllers, CgroupLimits, CgroupParent } from './cgroup.ts';
+import type { Cgroup, CgroupControllers, CgroupParent } from './cgroup.ts';
 import {
   CounterFile,
   ownedGroupName,
@@ -22,7 +22,9 @@ const wanted = ['memory', 'pids', 'cpu'] as const;
  * Undefined where neither is allowed.
  */
 export function openCgroupV2(ownDirectory: string, mountPoint: string): CgroupParent | undefined {
-  const places = ownDirectory === mountPoint ? [ownDirectory] : [ownDirectory, dirname(ownDirectory)];
+  const isTop = ownDirectory === mountPoint;
+  if (isTop) makeRoomAtTop(ownDirectory);
+  const places = isTop ? [ownDirectory] : [ownDirectory, dirname(ownDirectory)];
   for (const place of places) {
     removeStaleGroups(place);
     const base = join(place, ownedGroupName());
@@ -32,6 +34,23 @@ export function openCgroupV2(ownDirectory: string, mountPoint: string): CgroupPa
     tryRemoveDirectory(base);
   }
   return undefined;
+}
+
+/**
+ * In a container the top of the tree that it sees is its own group, and all its processes are in it. They are moved one
+ * level down, as an init system would do: there they are under the same limits as before, and the top can hand controllers
+ * on. The top of the whole machine has no "cgroup.type", and needs none of this.
+ */
+function makeRoomAtTop(top: string): void {
+  if (!existsSync(join(top, 'cgroup.type'))) return;
+  const room = join(top, 'cloister-init');
+  tryMakeDirectory(room);
+  // Processes may be started meanwhile.
+  for (let attempt = 0; attempt < 5; attempt += 1) {
+    const processes = readLines(join(top, 'cgroup.procs'));
+    if (processes.length === 0) return;
+    for (const id of processes) tryWrite(join(room, 'cgroup.procs'), id);
+  }
 }
 
 function handControllersDown(place: string, base: string): CgroupControllers {
@@ -54,23 +73,24 @@ function parentAt(base: string, controllers: CgroupControllers): CgroupParent {
   return {
     version: 2,
     controllers,
-    create: (name, limits) => createGroup(join(base, name), limits),
+    create: (name) => createGroup(join(base, name)),
     remove: () => removeGroups([base]),
   };
 }
 
-function createGroup(directory: string, limits: CgroupLimits): Cgroup {
+function createGroup(directory: string): Cgroup {
   tryMakeDirectory(directory);
   const file = (name: string): string => join(directory, name);
-  tryWrite(file('memory.max'), String(limits.memoryBytes));
-  tryWrite(file('memory.swap.max'), '0');
-  tryWrite(file('memory.oom.group'), '1');
-  tryWrite(file('pids.max'), String(limits.pids));
-  tryWrite(file('cpu.max'), `${Math.ceil(limits.cpus * cpuPeriodMicroseconds)} ${cpuPeriodMicroseconds}`);
-
   const peak = new CounterFile(file('memory.peak'));
   return {
     joinFiles: [file('cgroup.procs')],
+    limit(limits) {
+      tryWrite(file('memory.max'), String(limits.memoryBytes));
+      tryWrite(file('memory.swap.max'), '0');
+      tryWrite(file('memory.oom.group'), '1');
+      tryWrite(file('pids.max'), String(limits.pids));
+      tryWrite(file('cpu.max'), `${Math.ceil(limits.cpus * cpuPeriodMicroseconds)} ${cpuPeriodMicroseconds}`);
+    },
     cpuNanoseconds: () => readKeyed(file('cpu.stat'), 'usage_usec') * 1000,
     peakMemoryBytes: () => peak.read(),
     memoryKills: () => readKeyed(file('memory.events'), 'oom_kill'),

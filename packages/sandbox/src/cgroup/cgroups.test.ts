@@ -67,7 +67,8 @@ describe('what is written', () => {
     for (const directory of Object.values(directories)) mkdirSync(directory, { recursive: true });
     const parent = openCgroupV1(directories);
     expect(parent?.controllers).toEqual({ memory: true, pids: true, cpu: false });
-    const group = parent?.create('tenant', limits);
+    const group = parent?.create('tenant');
+    group?.limit(limits);
     expect(group?.joinFiles.map((file) => existsSync(join(file, '..')))).toEqual([true, true]);
     expect(group?.cpuNanoseconds()).toBe(0);
     expect(group?.memoryKills()).toBe(0);

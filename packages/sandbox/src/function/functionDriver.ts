@@ -1,7 +1,8 @@
+import type { CgroupParent } from '../cgroup/cgroup.ts';
 import { findCgroups } from '../cgroup/findCgroups.ts';
 import type { GateOptions } from '../gate/egressGate.ts';
-import type { Surroundings } from '../process/confinedProcess.ts';
 import { dataBytes } from '../process/procFs.ts';
+import { SeatPool } from '../process/seatPool.ts';
 import type { SandboxDriver, Tenant, WallReport, Workload } from '../sandbox.ts';
 import { abortedError, SandboxError, throwIfAborted } from '../sandboxError.ts';
 import { chooseJail, type JailChoice } from '../walls/chooseJail.ts';
@@ -44,7 +45,8 @@ const maxOpenFiles = 512;
 
 type Started = {
   readonly runDirectory: RunDirectory;
-  readonly surroundings: Surroundings;
+  readonly seats: SeatPool;
+  readonly cgroups: CgroupParent | undefined;
   readonly walls: WallReport;
   readonly pool: ProcessPool;
   readonly start: (memoryBytes: number, signal: AbortSignal) => Promise<WorkerdProcess>;
@@ -122,19 +124,20 @@ export class FunctionDriver implements SandboxDriver {
     const error = new SandboxError({ code: 'STOPPED', message: 'The sandbox was stopped' });
     await Promise.all([...this.#tenants].map((tenant) => tenant.closeWith(error)));
     await this.#started?.pool.stop();
-    await this.#started?.surroundings.cgroups?.remove();
+    await this.#started?.seats.stop();
+    await this.#started?.cgroups?.remove();
     await this.#started?.runDirectory.release();
   }
 
   async #prepare(runDirectory: RunDirectory, signal: AbortSignal): Promise<Started> {
     const workerd = findWorkerd();
     const tools = findTools();
-    const launch = await createLauncher(tools, signal);
+    const launcher = await createLauncher(tools, signal);
     const plan = { executable: workerd, fileNames: ['config', 'gate'], scratchDir: runDirectory.path };
     const probe = { args: ['--version'], expected: /^workerd \d/m };
-    const jail = await chooseJail(this.#options.jail ?? 'auto', plan, probe, tools, launch, signal);
+    const jail = await chooseJail(this.#options.jail ?? 'auto', plan, probe, tools, launcher, signal);
     const cgroups = this.#options.cgroups === false ? undefined : findCgroups();
-    const surroundings = { jail, launch, cgroups, identities: new IdentityPool() };
+    const surroundings = { jail, tools, seats: new SeatPool(launcher, cgroups), identities: new IdentityPool() };
     const configs = new Map<number, Promise<string>>();
 
     const start = async (memoryBytes: number, given: AbortSignal, baseDataBytes = 0): Promise<WorkerdProcess> => {
@@ -186,7 +189,8 @@ export class FunctionDriver implements SandboxDriver {
     });
     return {
       runDirectory,
-      surroundings,
+      seats: surroundings.seats,
+      cgroups,
       walls: wallReport(jail, cgroups?.controllers, {
         dataLimit: baseDataBytes > 0,
         prlimit: tools.prlimit !== undefined,

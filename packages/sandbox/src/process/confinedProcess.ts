@@ -2,18 +2,20 @@ import type { ChildProcess } from 'node:child_process';
 import { chown, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import type { Cgroup, CgroupParent } from '../cgroup/cgroup.ts';
+import type { Cgroup } from '../cgroup/cgroup.ts';
 import { SandboxError } from '../sandboxError.ts';
 import type { IdentityPool } from '../walls/identity.ts';
 import type { InsidePaths, Jail } from '../walls/jail.ts';
-import type { Launcher } from '../walls/launcher.ts';
+import { limitCommand } from '../walls/launcher.ts';
+import type { Tools } from '../walls/tools.ts';
 import { cpuNanoseconds, processTree, residentBytes } from './procFs.ts';
+import type { SeatPool } from './seatPool.ts';
 
 /** What the processes of a driver have in common. */
 export type Surroundings = {
   readonly jail: Jail;
-  readonly launch: Launcher;
-  readonly cgroups: CgroupParent | undefined;
+  readonly tools: Tools;
+  readonly seats: SeatPool;
   readonly identities: IdentityPool;
 };
 
@@ -102,22 +104,21 @@ export class ConfinedProcess {
   }
 
   static async start(surroundings: Surroundings, options: ConfinedProcessOptions): Promise<ConfinedProcess> {
-    const { jail, launch, cgroups, identities } = surroundings;
+    const { jail, tools, seats, identities } = surroundings;
     const { directory, limits } = options;
     const runDir = join(directory, 'run');
     await mkdir(runDir, { recursive: true, mode: 0o700 });
     const identity = jail.separatesUsers ? identities.take() : undefined;
     if (identity !== undefined) await chown(runDir, identity.uid, identity.gid);
-    const cgroup = cgroups?.create(directory.slice(directory.lastIndexOf('/') + 1), limits);
     const command = await jail.command({ directory, files: options.files, runDir, identity, args: options.args });
-    const child = launch(command, {
-      joinFiles: cgroup?.joinFiles ?? [],
-      limits: {
-        openFiles: limits.openFiles,
-        ...(identity === undefined ? {} : { processes: limits.pids }),
-        ...(limits.dataBytes === undefined ? {} : { dataBytes: limits.dataBytes }),
-      },
-    });
+    const resources = {
+      openFiles: limits.openFiles,
+      ...(identity === undefined ? {} : { processes: limits.pids }),
+      ...(limits.dataBytes === undefined ? {} : { dataBytes: limits.dataBytes }),
+    };
+    const { seat, cgroup } = seats.take();
+    cgroup?.limit(limits);
+    const child = seat.run([...limitCommand(tools, resources), ...command]);
     return new ConfinedProcess(child, cgroup, directory);
   }
 

@@ -5,7 +5,7 @@ import { bareJail } from './bare.ts';
 import { bubblewrapJail } from './bubblewrap.ts';
 import { IdentityPool } from './identity.ts';
 import type { Jail, JailPlan } from './jail.ts';
-import type { Launcher } from './launcher.ts';
+import { type Launcher, limitCommand } from './launcher.ts';
 import { namespacesJail } from './namespaces.ts';
 import type { Tools } from './tools.ts';
 
@@ -20,7 +20,7 @@ export async function chooseJail(
   plan: JailPlan,
   probe: JailProbe,
   tools: Tools,
-  launch: Launcher,
+  launcher: Launcher,
   signal: AbortSignal,
 ): Promise<Jail> {
   const asRoot = process.getuid?.() === 0;
@@ -30,7 +30,7 @@ export async function chooseJail(
   for (const [name, make] of Object.entries(makers)) {
     if (choice !== 'auto' && choice !== name) continue;
     const jail = await make(plan, tools, asRoot, signal);
-    const failure = jail === undefined ? 'not installed' : await tryOut(jail, plan, probe, launch, signal);
+    const failure = jail === undefined ? 'not installed' : await tryOut(jail, plan, probe, tools, launcher, signal);
     if (jail !== undefined && failure === undefined) return jail;
     reasons.push(`${name}: ${failure}`);
   }
@@ -42,7 +42,8 @@ async function tryOut(
   jail: Jail,
   plan: JailPlan,
   probe: JailProbe,
-  launch: Launcher,
+  tools: Tools,
+  launcher: Launcher,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const directory = await mkdtemp(join(plan.scratchDir, 'probe-'));
@@ -52,16 +53,14 @@ async function tryOut(
     await writeFile(empty, '');
     await mkdir(runDir);
     await chmod(runDir, 0o700);
-    const child = launch(
-      await jail.command({
-        directory,
-        files: Object.fromEntries(plan.fileNames.map((name) => [name, empty])),
-        runDir,
-        identity: jail.separatesUsers ? new IdentityPool().take() : undefined,
-        args: () => probe.args,
-      }),
-      { limits: { openFiles: 64 }, joinFiles: [] },
-    );
+    const command = await jail.command({
+      directory,
+      files: Object.fromEntries(plan.fileNames.map((name) => [name, empty])),
+      runDir,
+      identity: jail.separatesUsers ? new IdentityPool().take() : undefined,
+      args: () => probe.args,
+    });
+    const child = launcher.prepare([]).run([...limitCommand(tools, { openFiles: 64 }), ...command]);
     let output = '';
     const collect = (chunk: Buffer): void => {
       if (output.length < 4096) output += chunk.toString('utf8');
