@@ -25,8 +25,8 @@ export async function benchFunctions(): Promise<readonly BenchLine[]> {
     await driver.start({ signal });
     const peer = new BareWorkerd(directory);
     await peer.prepare();
-    // A limit that the waiting processes don't have: this workload gets a process started for it.
-    const cold = await firstCalls('function-cold', driver, peer, workload(127 * MiB));
+    // A limit that the waiting processes aren't for: this workload gets a process started for it.
+    const cold = await firstCalls('function-cold', driver, peer, workload(256 * MiB));
     const pooled = await firstCalls('function-pooled', driver, peer, workload(128 * MiB));
     const tenant = await driver.open(workload(128 * MiB), { signal });
     const stopPeer = await peer.start();

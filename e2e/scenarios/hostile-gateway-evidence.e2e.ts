@@ -36,7 +36,7 @@ export const scenario: Scenario = {
           assert.equal(listed?.refusal?.code, code, `${name}: ${listed?.refusal?.message ?? 'it was accepted'}`);
           assert.deepEqual(listed.refusal.steps.at(-1)?.id, step, name);
           await refusedWith('CALL_NO_WORKER', client.call(app));
-          assert.equal(gateway.calls.length, 0, `${name}: something was sealed and sent`);
+          assert.equal(gateway.sealed.length, 0, `${name}: something was sealed and sent`);
         });
       }
 

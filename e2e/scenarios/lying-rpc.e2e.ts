@@ -21,7 +21,7 @@ export const scenario: Scenario = {
     const nothingSealed = async (work: () => Promise<unknown>): Promise<void> => {
       gateway.forget();
       await work();
-      assert.equal(gateway.calls.length, 0, 'something was sealed and sent');
+      assert.equal(gateway.sealed.length, 0, 'something was sealed and sent');
     };
     try {
       note('an RPC that tells the truth');

@@ -42,6 +42,7 @@ export class HostileGateway {
   readonly #target: URL;
   readonly #server: Server;
   readonly #sockets = new Set<Duplex>();
+  #sealed: Relayed[] = [];
   #exchanges: Exchange[] = [];
   #tamper: Tamper = {};
   #only: string | undefined;
@@ -67,22 +68,28 @@ export class HostileGateway {
     return this.#url;
   }
 
-  /** Everything that passed since the start, or since `forget`. */
+  /** Every sealed request that arrived since the start, or since `forget`, whatever became of it. */
+  get sealed(): readonly Relayed[] {
+    return this.#sealed;
+  }
+
+  /** What was asked and answered in that time. */
   get exchanges(): readonly Exchange[] {
     return this.#exchanges;
   }
 
-  /** The sealed calls among them. */
+  /** The calls among them. */
   get calls(): readonly Exchange[] {
     return this.#exchanges.filter(({ request }) => isCall(request));
   }
 
   forget(): void {
     this.#exchanges = [];
+    this.#sealed = [];
   }
 
-  /** Lists no worker but this one, from now on. A gateway may do that, and it makes scenarios repeatable. */
-  offerOnly(workerId: string): void {
+  /** Lists no worker but this one, or all again. A gateway may do that, and it makes scenarios repeatable. */
+  offerOnly(workerId: string | undefined): void {
     this.#only = workerId;
   }
 
@@ -129,6 +136,7 @@ export class HostileGateway {
         headers: endToEnd(plainHeaders(incoming)),
         body: await bytesOf(incoming),
       };
+      if (isCall(request)) this.#sealed.push(request);
       const { request: changeRequest, answer: changeAnswer } = this.#tamper;
       const next = (await changeRequest?.(request)) ?? request;
       const real = 'status' in next ? next : this.#filtered(next, await this.send(next));

@@ -1,21 +1,19 @@
 import fs from 'node:fs';
 import path from 'node:path';
 
-/** The bytes in which a text could be written down: as it is, in other character sets, and encoded at any alignment. */
-export function writtenForms(text: string): ReadonlyMap<string, Buffer> {
-  const plain = Buffer.from(text, 'utf8');
-  const wide = Buffer.from(text, 'utf16le');
+/** A text or bytes that nobody else may see. */
+export type Secrets = Readonly<Record<string, string | Uint8Array>>;
+
+/** The bytes in which a secret could be written down: as it is, in other character sets, and encoded at any alignment. */
+export function writtenForms(secret: string | Uint8Array): ReadonlyMap<string, Buffer> {
+  const plain = Buffer.from(secret as Uint8Array);
   const forms = new Map<string, Buffer>([
     ['plain', plain],
     ['reversed', Buffer.from(plain).reverse()],
-    ['UTF-16, little end first', wide],
-    ['UTF-16, big end first', Buffer.from(wide).swap16()],
     ['hexadecimal', Buffer.from(plain.toString('hex'))],
     ['hexadecimal in capitals', Buffer.from(plain.toString('hex').toUpperCase())],
-    ['URI encoding', Buffer.from(encodeURIComponent(text))],
-    ['JSON', Buffer.from(JSON.stringify(text).slice(1, -1))],
-    ['JSON in JSON', Buffer.from(JSON.stringify(JSON.stringify(text)).slice(3, -3))],
     ['list of numbers', Buffer.from([...plain].join(','))],
+    ...(typeof secret === 'string' ? textForms(secret) : []),
   ]);
   for (const encoding of ['base64', 'base64url'] as const)
     for (const offset of [0, 1, 2]) {
@@ -29,17 +27,28 @@ export function writtenForms(text: string): ReadonlyMap<string, Buffer> {
   return forms;
 }
 
+function textForms(text: string): readonly [string, Buffer][] {
+  const wide = Buffer.from(text, 'utf16le');
+  return [
+    ['UTF-16, little end first', wide],
+    ['UTF-16, big end first', Buffer.from(wide).swap16()],
+    ['URI encoding', Buffer.from(encodeURIComponent(text))],
+    ['JSON', Buffer.from(JSON.stringify(text).slice(1, -1))],
+    ['JSON in JSON', Buffer.from(JSON.stringify(JSON.stringify(text)).slice(3, -3))],
+  ];
+}
+
 /** Which secrets stand in the bytes, and how: empty where none does. */
-export function leaksIn(bytes: Buffer, secrets: Readonly<Record<string, string>>): readonly string[] {
-  return Object.entries(secrets).flatMap(([name, text]) =>
-    [...writtenForms(text)].filter(([, form]) => bytes.includes(form)).map(([how]) => `${name} (${how})`),
+export function leaksIn(bytes: Buffer, secrets: Secrets): readonly string[] {
+  return Object.entries(secrets).flatMap(([name, secret]) =>
+    [...writtenForms(secret)].filter(([, form]) => bytes.includes(form)).map(([how]) => `${name} (${how})`),
   );
 }
 
 /** The same for every file of a folder. `skip` names paths that are meant to hold it. */
 export function leaksInFolder(
   folder: string,
-  secrets: Readonly<Record<string, string>>,
+  secrets: Secrets,
   skip: (file: string) => boolean = () => false,
 ): { readonly leaks: readonly string[]; readonly files: number } {
   const leaks: string[] = [];

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream, mkdirSync, type WriteStream } from 'node:fs';
 import path from 'node:path';
 import { CloisterError, sleep, withDeadline } from '@cloister/core';
+import { childEnvironment } from '@cloister/service';
 
 export type ChildSpec = {
   readonly name: string;
@@ -60,7 +61,12 @@ export class Child {
     mkdirSync(path.dirname(this.spec.logFile), { recursive: true });
     this.#log ??= createWriteStream(this.spec.logFile, { flags: 'a' });
     const { command, args, cwd } = this.spec;
-    const child = spawn(command, args, { cwd, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+    const child = spawn(command, args, {
+      cwd,
+      stdio: ['pipe', 'pipe', 'pipe'],
+      detached: true,
+      env: childEnvironment(),
+    });
     this.#process = child;
     child.stdin?.on('error', () => {});
     this.#tail = '';

@@ -60,7 +60,8 @@ export async function startDevnet(
   const events: ChildEvents = {
     onRestart: (name, reason) =>
       reporter.event('restarting', `${name} ended (${reason}); starting it again`, { name, reason }),
-    onDown: (name, reason) => reporter.event('down', `${name} keeps ending (${reason}); trying again now and then`, { name, reason }),
+    onDown: (name, reason) =>
+      reporter.event('down', `${name} keeps ending (${reason}); trying again now and then`, { name, reason }),
     onReady: (name, ready, restarted) => {
       if (restarted) reporter.event('restarted', `${name} is back`, { name });
       if (name.startsWith('worker')) workers.set(name, ready);

@@ -5,7 +5,7 @@ const mebibyte = 1_048_576;
 /** Bounds of a gateway; every one can be set in its configuration under `limits`. */
 export const gatewayLimits = config.object({
   /** The largest sealed request: 8 MiB of content and room for sealing and padding. Bytes. */
-  callBytes: config.integer({ min: 1_024, max: 64 * mebibyte, default: 8 * mebibyte + 65_536 }),
+  callBytes: config.integer({ min: 1_024, max: 64 * mebibyte, default: 9 * mebibyte }),
   /** A call that is not answered in full by then ends. ms */
   callDeadlineMs: config.integer({ min: 100, max: 3_600_000, default: 600_000 }),
   /** A call without progress in either direction for so long ends. ms */

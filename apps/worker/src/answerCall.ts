@@ -14,10 +14,11 @@ import {
   reservedPath,
   zeroBytes32,
 } from '@cloister/core';
-import { keccak256Stream, toHex } from '@cloister/crypto';
+import { toHex, utf8 } from '@cloister/crypto';
+import { keccak256Stream } from '@cloister/crypto/fast-keccak';
 import type { Invocation, Outcome } from '@cloister/sandbox';
 import { type AppLoader, AppRefusedError, type LoadedApp } from './appLoader.ts';
-import type { Answer } from './keptAnswers.ts';
+import type { AnswerEnd } from './keptAnswers.ts';
 import type { OwnerLogs } from './ownerLogs.ts';
 import type { ReceiptBook } from './receiptBook.ts';
 
@@ -27,6 +28,8 @@ export type AnswerComponents = {
   readonly logs: OwnerLogs;
   /** The newest block that the enclave knows. */
   readonly head: () => Head;
+  /** Whether the worker's evidence is. */
+  readonly simulated: boolean;
   /** The network's epoch at a block's timestamp. */
   readonly epochAt: (timestamp: bigint) => bigint;
 };
@@ -49,28 +52,51 @@ type Ended = {
  * the app, passed limits and refusals are answers too, with a receipt like any other. Nobody being there to receive does
  * not stop it: the answer is kept for whoever asks again.
  */
-export async function answerCall(
+export function answerCall(
   components: AnswerComponents,
   opened: OpenedRequest,
   sink: AnswerSink,
   signal: AbortSignal,
-): Promise<Answer> {
+): Promise<AnswerEnd> {
+  return attested(components, opened, sink, (watched) => run(components, opened, signal, watched));
+}
+
+/** Refuses a call in the worker's name, with a receipt. */
+export function refuseCall(
+  components: AnswerComponents,
+  opened: OpenedRequest,
+  sink: AnswerSink,
+  reason: AppRefusedError,
+): Promise<AnswerEnd> {
+  return attested(components, opened, sink, (watched) => refuse(reason, watched));
+}
+
+/** Watches what `work` answers, and signs the receipt of it. */
+async function attested(
+  components: AnswerComponents,
+  opened: OpenedRequest,
+  sink: AnswerSink,
+  work: (sink: AnswerSink) => Promise<Ended>,
+): Promise<AnswerEnd> {
   const hash = keccak256Stream();
-  const body: Uint8Array[] = [];
   let head: { status: number; headers: readonly (readonly [string, string])[] } = { status: 500, headers: [] };
-  const emit = async (bytes: Uint8Array): Promise<void> => {
-    hash.update(bytes);
-    body.push(bytes);
-    await sink.body(bytes);
-  };
-  const ended = await run(components, opened, signal, {
+  const ended = await work({
     async head(status, headers) {
-      head = { status, headers };
       await sink.head(status, headers);
+      head = { status, headers };
     },
-    body: emit,
+    async body(bytes) {
+      hash.update(bytes);
+      await sink.body(bytes);
+    },
   });
-  const { call, requestHash, request } = opened;
+  const { call, requestHash, request, inputSalt, outputSalt } = opened;
+  const details = {
+    ...ended.details,
+    simulated: components.simulated,
+    // Salted like the body: who is shown the receipt alone learns nothing of it.
+    route: commitBody(inputSalt, utf8(`${request.method} ${request.path}`)),
+  };
   const at = components.head();
   const receipt = components.receipts.signFree(
     {
@@ -80,17 +106,17 @@ export async function answerCall(
       epoch: components.epochAt(at.timestamp),
       context: call.context,
       requestHash,
-      inputCommitment: commitBody(opened.inputSalt, request.body),
-      outputCommitment: commitBodyHash(opened.outputSalt, toHex(hash.digest())),
+      inputCommitment: commitBody(inputSalt, request.body),
+      outputCommitment: commitBodyHash(outputSalt, toHex(hash.digest())),
       status: receiptStatuses[ended.status],
       blockNumber: at.number,
       blockHash: at.hash,
       time: BigInt(Math.floor(Date.now() / 1000)),
-      detailsHash: jcsId(ended.details),
+      detailsHash: jcsId(details),
     },
-    ended.details,
+    details,
   );
-  return { ...head, body, receipt };
+  return { ...head, receipt };
 }
 
 async function run(
@@ -126,13 +152,26 @@ async function run(
     status: receiptStatusOf(invocation, outcome),
     manifest: app.manifestId,
     keyVersion: app.keyVersion,
-    details: {
-      kind: 'function',
-      httpStatus: invocation.status,
-      metering: { ...outcome.metering },
-      ...(outcome.limit === undefined ? {} : { limit: outcome.limit }),
-      ...(outcome.message === undefined ? {} : { message: outcome.message }),
-      ...(outcome.refusedHosts.length === 0 ? {} : { refusedHosts: [...outcome.refusedHosts] }),
+    details: functionDetails(invocation.status, outcome),
+  };
+}
+
+/**
+ * What a receipt says of a function's run. A receipt is shown to third parties: it holds no text that the code chose, and
+ * measures only as fine as a bill needs. The owner finds messages and refused hosts in the app's log.
+ */
+function functionDetails(httpStatus: number, outcome: Outcome): Ended['details'] {
+  const { metering, limit, refusedHosts } = outcome;
+  return {
+    kind: 'function',
+    httpStatus,
+    ...(limit === undefined ? {} : { limit }),
+    refusedHosts: refusedHosts.length,
+    metering: {
+      wallMs: Math.ceil(metering.wallMs),
+      cpuMs: Math.ceil(metering.cpuMs),
+      outputKiB: Math.ceil(metering.outputBytes / 1024),
+      peakMemoryMiB: Math.ceil(metering.peakMemoryBytes / (1024 * 1024)),
     },
   };
 }
@@ -156,16 +195,16 @@ async function answerReserved(
     status,
     manifest: zeroBytes32,
     keyVersion: 0n,
-    details: { kind: 'worker', path: request.path.slice(0, 80), httpStatus: answer.status },
+    details: { kind: 'worker', httpStatus: answer.status },
   };
 }
 
 /** The app answered with headers that no answer may have. */
 async function failHead(error: ChannelError, app: LoadedApp, invocation: Invocation, sink: AnswerSink): Promise<Ended> {
   for await (const _ of invocation.body);
-  const { metering } = await invocation.finished;
+  const outcome = await invocation.finished;
   await sink.head(500, []);
-  const details = { kind: 'function', httpStatus: 500, message: error.message, metering: { ...metering } };
+  const details = { ...functionDetails(500, outcome), headers: error.code };
   return { status: 'app-error', manifest: app.manifestId, keyVersion: app.keyVersion, details };
 }
 
@@ -179,19 +218,26 @@ function receiptStatusOf(invocation: Invocation, outcome: Outcome): ReceiptStatu
   return invocation.status >= 400 ? 'refused' : 'ok';
 }
 
+/** What the sandbox refuses without running anything, and the HTTP status that says so. */
+const refusedStatuses: Readonly<Record<string, number>> = {
+  INVALID_REQUEST: 400,
+  TENANT_BUSY: 503,
+  TENANT_RESTARTING: 503,
+};
+
 /** An answer of the worker in the app's place: it could not or would not run the app. */
 async function refuse(error: unknown, sink: AnswerSink): Promise<Ended> {
   const code = error instanceof CloisterError ? error.code : 'WORKER_FAILED';
   const message = error instanceof CloisterError ? describeError(error) : 'The worker failed';
-  const busy = code === 'TENANT_BUSY' || code === 'TENANT_RESTARTING';
-  const refused = error instanceof AppRefusedError || busy;
-  await sink.head(refused ? (busy ? 503 : 422) : 502, [['content-type', 'application/json']]);
+  const httpStatus = error instanceof AppRefusedError ? 422 : (refusedStatuses[code] ?? 502);
+  const refused = httpStatus !== 502;
+  await sink.head(httpStatus, [['content-type', 'application/json']]);
   await sink.body(new TextEncoder().encode(JSON.stringify({ refusedBy: 'worker', code, message })));
   return {
     status: refused ? 'refused' : 'app-error',
     // Zero: no code of the app made this answer.
     manifest: zeroBytes32,
     keyVersion: 0n,
-    details: { kind: 'worker', code, message },
+    details: { kind: 'worker', code },
   };
 }

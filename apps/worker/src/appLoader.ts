@@ -55,17 +55,17 @@ export class AppLoader {
     if (known !== undefined) {
       known.usedAtMs = Date.now();
       const loaded = await known.loading;
+      // A caller that has seen another version makes us look sooner, but never more than once a second.
       const asExpected = expected === undefined || expected === loaded.manifestId;
-      if (asExpected && Date.now() - known.checkedAtMs < this.#init.recheckMs) return loaded;
+      const waitMs = asExpected ? this.#init.recheckMs : Math.min(1_000, this.#init.recheckMs);
+      if (Date.now() - known.checkedAtMs < waitMs) return loaded;
+      known.checkedAtMs = Date.now();
       const serving = await this.#serving(app, signal);
-      if (serving.manifestId === loaded.manifestId) {
-        known.checkedAtMs = Date.now();
-        return loaded;
-      }
+      if (serving.manifestId === loaded.manifestId) return loaded;
       // Of several calls that find this out, one makes room for the new version.
       if (this.#entries.get(app) === known) {
         this.#entries.delete(app);
-        void loaded.tenant.close();
+        closeLater(loaded);
       }
     }
     const again = this.#entries.get(app);
@@ -147,8 +147,13 @@ export class AppLoader {
     const [oldest] = [...this.#entries].sort(([, left], [, right]) => left.usedAtMs - right.usedAtMs);
     if (oldest === undefined) return;
     this.#entries.delete(oldest[0]);
-    void oldest[1].loading.then(({ tenant }) => tenant.close()).catch(() => {});
+    void oldest[1].loading.then(closeLater, () => {});
   }
+}
+
+/** Ends a tenant once the calls that it may still be answering must be over. */
+function closeLater({ tenant, manifest }: LoadedApp): void {
+  setTimeout(() => void tenant.close().catch(() => {}), manifest.limits.wallMs + 1_000).unref();
 }
 
 export type AppRefusedErrorCode =
@@ -157,7 +162,8 @@ export type AppRefusedErrorCode =
   | 'APP_FIELDS_DIFFER'
   | 'APP_FEATURE_UNAVAILABLE'
   | 'APP_CODE_MISMATCH'
-  | 'APP_OTHER_MANIFEST';
+  | 'APP_OTHER_MANIFEST'
+  | 'ANSWER_GONE';
 
 /** The app can't be run here; the caller gets this as an attested refusal. */
 export class AppRefusedError extends CloisterError<AppRefusedErrorCode> {

@@ -84,6 +84,7 @@ export class Worker {
       receipts: new ReceiptBook({ domain, workerId: registered.workerId, sign: receiptSigner.sign }),
       keys: this.#keys,
       kept: this.#kept,
+      simulated: this.#components.device.simulated,
       head: () => this.#head(),
       epochAt: (timestamp) => epochAt(clock, timestamp),
       log: this.#components.log,

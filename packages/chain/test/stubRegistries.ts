@@ -36,6 +36,8 @@ type Refusal = { readonly errorName: string; readonly args: readonly unknown[] }
  */
 export class StubRegistries {
   readonly workers = new Map<Bytes32, StubWorker>();
+  /** The workers as they were up to a block, for reads at blocks so old. */
+  readonly #history: { readonly upTo: bigint; readonly workers: Map<Bytes32, StubWorker> }[] = [];
   readonly workerOf = new Map<Address, Bytes32>();
   readonly evictionBlocks = new Map<Address, bigint>();
   readonly enrolled = new Map<Address, bigint>();
@@ -67,6 +69,12 @@ export class StubRegistries {
     return id;
   }
 
+  /** What reads at this block and before go on seeing, whatever changes from now on. */
+  freeze(upTo: bigint): void {
+    const workers = new Map([...this.workers].map(([id, worker]) => [id, { ...worker }]));
+    this.#history.push({ upTo, workers });
+  }
+
   readonly answer = (call: StubCall): Hex => {
     const { workerRegistry, imageRegistry, appRegistry } = this.#contracts;
     if (call.to === workerRegistry) return this.#dispatch(workerRegistryAbi, call, this.#workers(call));
@@ -83,10 +91,11 @@ export class StubRegistries {
     return encodeFunctionResult({ abi, functionName, result } as Parameters<typeof encodeFunctionResult>[0]);
   }
 
-  #workers({ block, from, commits }: StubCall): Record<string, (...args: never[]) => unknown> {
+  #workers({ block, from, commits, at }: StubCall): Record<string, (...args: never[]) => unknown> {
     return {
       statusOf: (id: Bytes32) => {
-        const worker = this.workers.get(id);
+        const old = at.startsWith('0x') ? this.#history.find(({ upTo }) => BigInt(at) <= upTo) : undefined;
+        const worker = (old?.workers ?? this.workers).get(id);
         return {
           operator: getAddress(worker?.operator ?? zeroAddress),
           receiptSigner: getAddress(worker?.receiptSigner ?? zeroAddress),

@@ -54,8 +54,12 @@ const MiB = 1024 * 1024;
 export const maxManifestBytes = 64 * 1024;
 export const maxCodeBytes = 16 * MiB;
 
+/** A call that is silent for longer than this is cut by the relays. */
+const maxRelayedWallMs = 100_000;
 const envName = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
-const outboundHost = /^(?:http:\/\/)?[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::[0-9]{1,5})?$/;
+const hostLabel = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
+const port = '(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])';
+const outboundHost = new RegExp(`^(?:http://)?${hostLabel}(?:\\.${hostLabel})*(?::${port})?$`);
 
 const manifestJson = z.strictObject({
   format: z.literal('cloister-manifest-1'),
@@ -172,6 +176,9 @@ export function unavailableFeature(manifest: Manifest): string | undefined {
   if (manifest.secrets.length > 0) return 'secrets';
   if (manifest.state !== null) return 'state';
   if (manifest.schedules.length > 0) return 'schedules';
+  if (manifest.limits.wallMs > maxRelayedWallMs)
+    return `a wallMs above ${maxRelayedWallMs}: gateways cut what is silent for longer`;
+  if (manifest.placement.distinct.length > 0) return 'placement.distinct';
   if (manifest.redundancy !== null) return 'redundancy';
   if (manifest.determinism !== 'none') return 'determinism';
   if (manifest.price.perCall !== '0' || manifest.price.perCpuMs !== '0') return 'price';

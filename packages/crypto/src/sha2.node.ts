@@ -21,7 +21,7 @@ export function sha256Into(bytes: Uint8Array, target: Uint8Array, at: number): v
 }
 
 /** A Buffer's bytes as a plain Uint8Array: Buffer's `slice` shares memory and its JSON form differs. */
-export function asUint8Array(buffer: Buffer): Uint8Array {
+export function asUint8Array(buffer: Uint8Array): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
 }
 

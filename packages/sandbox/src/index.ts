@@ -2,8 +2,8 @@ export {
   createFunctionDriver,
   FunctionDriver,
   type FunctionDriverOptions,
-  runtimeOverheadBytes,
 } from './function/functionDriver.ts';
+export { runtimeOverheadBytes } from './function/processFactory.ts';
 export { findWorkerd } from './function/workerdPath.ts';
 export type { Dialler, DialTarget } from './gate/dialler.ts';
 export type { GateLimits, GateOptions } from './gate/egressGate.ts';

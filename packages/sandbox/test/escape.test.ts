@@ -15,7 +15,7 @@ import { IdentityPool } from '../src/walls/identity.ts';
 import { createLauncher } from '../src/walls/launcher.ts';
 import { findTools } from '../src/walls/tools.ts';
 import { never } from './compliance.ts';
-import { wallSets } from './jails.ts';
+import { behindWalls } from './jails.ts';
 
 /**
  * What code can do that has broken out of its runtime and runs as it likes in the jail: Node stands in for it, since it
@@ -73,139 +73,137 @@ setTimeout(() => { require('node:fs').writeSync(1, JSON.stringify({ started, ref
 
 const memoryBomb = 'const kept = []; for (;;) kept.push(Buffer.alloc(4 * 1024 * 1024, 1));';
 
-for (const { name, jail: choice, cgroups: withGroups } of wallSets) {
-  describe(`code that has broken out, ${name}`, () => {
-    const scratchDir = mkdtempSync(join(tmpdir(), 'cloister-escape-'));
-    let surroundings: Surroundings;
-    let groups: CgroupParent | undefined;
-    let usable = false;
-    beforeAll(async () => {
-      const tools = findTools();
-      const launcher = await createLauncher(tools, never);
-      const plan = { executable: process.execPath, fileNames: ['config'], scratchDir };
-      const probe = { args: ['--version'], expected: /^v\d/m };
-      const jail = await chooseJail(choice, plan, probe, tools, launcher, never);
-      const cgroups = withGroups ? findCgroups() : undefined;
-      surroundings = { jail, tools, seats: new SeatPool(launcher, cgroups), identities: new IdentityPool() };
-      groups = cgroups;
-      usable = jail.name !== 'none' && (cgroups !== undefined) === withGroups;
-    });
-    afterAll(async () => {
-      await surroundings.seats.stop();
-      await groups?.remove();
-      rmSync(scratchDir, { recursive: true, force: true });
-    });
-
-    let count = 0;
-    const run = async (
-      script: string,
-      args: string[],
-      memoryMiB = 512,
-    ): Promise<{ output: string; exit: ProcessExit; process: ConfinedProcess }> => {
-      const config = join(scratchDir, 'config.txt');
-      writeFileSync(config, script);
-      count += 1;
-      const process = await ConfinedProcess.start(surroundings, {
-        directory: join(scratchDir, `${name.replaceAll(' ', '-')}-${count}`),
-        files: { config },
-        args: (inside) => ['--jitless', inside.file('config'), ...args],
-        limits: {
-          memoryBytes: memoryMiB * MiB,
-          pids: 24,
-          cpus: 1,
-          openFiles: 256,
-          ...(withGroups ? {} : { dataBytes: memoryMiB * MiB }),
-        },
+behindWalls(
+  ({ name, jail: choice, cgroups: withGroups }) => {
+    describe('code that has broken out', () => {
+      const scratchDir = mkdtempSync(join(tmpdir(), 'cloister-escape-'));
+      let surroundings: Surroundings;
+      let groups: CgroupParent | undefined;
+      beforeAll(async () => {
+        const tools = findTools();
+        const launcher = await createLauncher(tools, never);
+        const plan = { executable: process.execPath, fileNames: ['config'], scratchDir };
+        const probe = { args: ['--version'], expected: /^v\d/m };
+        const jail = await chooseJail(choice, plan, probe, tools, launcher, never);
+        const cgroups = withGroups ? findCgroups() : undefined;
+        surroundings = { jail, tools, seats: new SeatPool(launcher, cgroups), identities: new IdentityPool() };
+        groups = cgroups;
       });
-      process.stderr.resume();
-      const deadline = setTimeout(() => process.kill(), 15_000);
-      const [output, exit] = await Promise.all([text(process.stdout), process.exited]);
-      clearTimeout(deadline);
-      return { output, exit, process };
-    };
-
-    test('sees nothing, reaches nothing, changes nothing', async ({ skip }) => {
-      skip(!usable, 'these walls cannot be built here');
-      const secret = join(scratchDir, 'secret');
-      writeFileSync(secret, 'of the worker', { mode: 0o644 });
-      const listener = createServer((_request, response) => response.end());
-      await new Promise<void>((resolve) => listener.listen(0, resolve));
-      const { port } = listener.address() as AddressInfo;
-      const { output } = await run(attack, [`${port}`, secret, `${process.pid}`]);
-      listener.close();
-      const report = JSON.parse(output);
-
-      if (isRoot) {
-        expect(report.uid).toBeGreaterThan(100_000);
-        expect(report.gid).toBe(report.uid);
-      }
-      expect(report.groups.filter((group: number) => group !== report.gid)).toEqual([]);
-      expect(report.environment.filter((variable: string) => !shellVariables.has(variable))).toEqual([]);
-      expect(report.root).not.toContain('etc');
-      expect(report.root).not.toContain('home');
-      expect(report.passwd).toBe('ENOENT');
-      expect(report.proc).toBe('ENOENT');
-      expect(report.outside).toBe('ENOENT');
-      for (const result of report.writes) expect(result).not.toBe('written');
-      expect(report.runFile).not.toBe('written');
-      for (const result of [report.loopback, report.loopback6, report.metadata, report.internet])
-        expect(['ENETUNREACH', 'ECONNREFUSED', 'EADDRNOTAVAIL', 'EHOSTUNREACH']).toContain(result);
-      expect(report.interfaces.filter((name: string) => name !== 'lo')).toEqual([]);
-      expect(report.killOutside).toBe('ESRCH');
-      expect(report.setuid).not.toBe('became root');
-      expect(report.priority).not.toBe('raised');
-    });
-
-    test('has no capabilities, no new privileges, and namespaces of its own', async ({ skip }) => {
-      skip(!usable, 'these walls cannot be built here');
-      const directory = join(scratchDir, `look-${name.replaceAll(' ', '-')}`);
-      const config = join(scratchDir, 'config.txt');
-      writeFileSync(config, 'public');
-      const confined = await ConfinedProcess.start(surroundings, {
-        directory,
-        files: { config },
-        args: () => ['-e', 'setTimeout(() => {}, 60000); require("node:fs").writeSync(1, "ready")'],
-        limits: { memoryBytes: 512 * MiB, pids: 32, cpus: 1, openFiles: 64 },
+      afterAll(async () => {
+        await surroundings.seats.stop();
+        await groups?.remove();
+        rmSync(scratchDir, { recursive: true, force: true });
       });
-      await new Promise((resolve) => confined.stdout.once('data', resolve));
-      const pid = confined.programPid ?? 0;
-      const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-      for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'])
-        expect(status).toMatch(new RegExp(`${set}:\\t0{16}\n`));
-      expect(status).toMatch(/NoNewPrivs:\t1/);
-      for (const kind of ['net', 'pid', 'mnt', 'ipc', 'uts'])
-        expect(readlinkSync(`/proc/${pid}/ns/${kind}`)).not.toBe(readlinkSync(`/proc/self/ns/${kind}`));
-      const limits = readFileSync(`/proc/${pid}/limits`, 'utf8');
-      expect(limits).toMatch(/Max core file size\s+0\s+0/);
-      expect(limits).toMatch(/Max file size\s+0\s+0/);
-      expect(limits).toMatch(/Max open files\s+64\s+64/);
-      // Nothing of this process has come along but the three streams and descriptor 3, whatever this process holds open.
-      const sockets = readdirSync(`/proc/${pid}/fd`)
-        .filter((fd) => Number(fd) > 3)
-        .map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
-      expect(sockets.filter((target) => target.startsWith('/') && target !== '/dev/null')).toEqual([]);
-      confined.kill();
-      await confined.exited;
-    });
 
-    test('a fork bomb stops at its limit and dies whole', async ({ skip }) => {
-      skip(!usable || (!withGroups && !isRoot), 'these walls cannot be built here');
-      const { output, process: confined } = await run(forkBomb, [], 1024);
-      // Node itself has some threads, and so has each of its children.
-      const { started } = output === '' ? { started: 0 } : JSON.parse(output);
-      expect(started).toBeLessThan(24);
-      await confined.exited;
-      expect(survivors(scratchDir)).toEqual([]);
-    });
+      let count = 0;
+      const run = async (
+        script: string,
+        args: string[],
+        memoryMiB = 512,
+      ): Promise<{ output: string; exit: ProcessExit; process: ConfinedProcess }> => {
+        const config = join(scratchDir, 'config.txt');
+        writeFileSync(config, script);
+        count += 1;
+        const process = await ConfinedProcess.start(surroundings, {
+          directory: join(scratchDir, `${name.replaceAll(' ', '-')}-${count}`),
+          files: { config },
+          args: (inside) => ['--jitless', inside.file('config'), ...args],
+          limits: {
+            memoryBytes: memoryMiB * MiB,
+            pids: 24,
+            cpus: 1,
+            openFiles: 256,
+            ...(withGroups ? {} : { dataBytes: memoryMiB * MiB }),
+          },
+        });
+        process.stderr.resume();
+        const deadline = setTimeout(() => process.kill(), 15_000);
+        const [output, exit] = await Promise.all([text(process.stdout), process.exited]);
+        clearTimeout(deadline);
+        return { output, exit, process };
+      };
 
-    test('a memory bomb is ended by the kernel', async ({ skip }) => {
-      skip(!usable, 'these walls cannot be built here');
-      const { exit } = await run(memoryBomb, [], 512);
-      expect(exit.signal === null && exit.code === 0).toBe(false);
-      if (withGroups) expect(exit.outOfMemory).toBe(true);
+      test('sees nothing, reaches nothing, changes nothing', async () => {
+        const secret = join(scratchDir, 'secret');
+        writeFileSync(secret, 'of the worker', { mode: 0o644 });
+        const listener = createServer((_request, response) => response.end());
+        await new Promise<void>((resolve) => listener.listen(0, resolve));
+        const { port } = listener.address() as AddressInfo;
+        const { output } = await run(attack, [`${port}`, secret, `${process.pid}`]);
+        listener.close();
+        const report = JSON.parse(output);
+
+        if (isRoot) {
+          expect(report.uid).toBeGreaterThan(100_000);
+          expect(report.gid).toBe(report.uid);
+        }
+        expect(report.groups.filter((group: number) => group !== report.gid)).toEqual([]);
+        expect(report.environment.filter((variable: string) => !shellVariables.has(variable))).toEqual([]);
+        expect(report.root).not.toContain('etc');
+        expect(report.root).not.toContain('home');
+        expect(report.passwd).toBe('ENOENT');
+        expect(report.proc).toBe('ENOENT');
+        expect(report.outside).toBe('ENOENT');
+        for (const result of report.writes) expect(result).not.toBe('written');
+        expect(report.runFile).not.toBe('written');
+        for (const result of [report.loopback, report.loopback6, report.metadata, report.internet])
+          expect(['ENETUNREACH', 'ECONNREFUSED', 'EADDRNOTAVAIL', 'EHOSTUNREACH']).toContain(result);
+        expect(report.interfaces.filter((name: string) => name !== 'lo')).toEqual([]);
+        expect(report.killOutside).toBe('ESRCH');
+        expect(report.setuid).not.toBe('became root');
+        expect(report.priority).not.toBe('raised');
+      });
+
+      test('has no capabilities, no new privileges, and namespaces of its own', async () => {
+        const directory = join(scratchDir, `look-${name.replaceAll(' ', '-')}`);
+        const config = join(scratchDir, 'config.txt');
+        writeFileSync(config, 'public');
+        const confined = await ConfinedProcess.start(surroundings, {
+          directory,
+          files: { config },
+          args: () => ['-e', 'setTimeout(() => {}, 60000); require("node:fs").writeSync(1, "ready")'],
+          limits: { memoryBytes: 512 * MiB, pids: 32, cpus: 1, openFiles: 64 },
+        });
+        await new Promise((resolve) => confined.stdout.once('data', resolve));
+        const pid = confined.programPid ?? 0;
+        const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+        for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'])
+          expect(status).toMatch(new RegExp(`${set}:\\t0{16}\n`));
+        expect(status).toMatch(/NoNewPrivs:\t1/);
+        for (const kind of ['net', 'pid', 'mnt', 'ipc', 'uts'])
+          expect(readlinkSync(`/proc/${pid}/ns/${kind}`)).not.toBe(readlinkSync(`/proc/self/ns/${kind}`));
+        const limits = readFileSync(`/proc/${pid}/limits`, 'utf8');
+        expect(limits).toMatch(/Max core file size\s+0\s+0/);
+        expect(limits).toMatch(/Max file size\s+0\s+0/);
+        expect(limits).toMatch(/Max open files\s+64\s+64/);
+        // Nothing of this process has come along but the three streams and descriptor 3, whatever this process holds open.
+        const sockets = readdirSync(`/proc/${pid}/fd`)
+          .filter((fd) => Number(fd) > 3)
+          .map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+        expect(sockets.filter((target) => target.startsWith('/') && target !== '/dev/null')).toEqual([]);
+        confined.kill();
+        await confined.exited;
+      });
+
+      test('a fork bomb stops at its limit and dies whole', async ({ skip }) => {
+        skip(!withGroups && !isRoot, 'without either, nothing counts processes');
+        const { output, process: confined } = await run(forkBomb, [], 1024);
+        // Node itself has some threads, and so has each of its children.
+        const { started } = output === '' ? { started: 0 } : JSON.parse(output);
+        expect(started).toBeLessThan(24);
+        await confined.exited;
+        expect(survivors(scratchDir)).toEqual([]);
+      });
+
+      test('a memory bomb is ended by the kernel', async () => {
+        const { exit } = await run(memoryBomb, [], 512);
+        expect(exit.signal === null && exit.code === 0).toBe(false);
+        if (withGroups) expect(exit.outOfMemory).toBe(true);
+      });
     });
-  });
-}
+  },
+  { all: true },
+);
 
 /** Processes that still run a program of the jail below `directory`. */
 function survivors(directory: string): string[] {

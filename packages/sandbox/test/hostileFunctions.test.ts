@@ -9,12 +9,11 @@ import { processTree } from '../src/process/procFs.ts';
 import { call, codeOf, never, type WorkloadOverrides } from './compliance.ts';
 import { actorWorkload, functionWorkload } from './functionWorkload.ts';
 import { greedy, handler, innerAddresses, oddFailures } from './hostileFunctions.ts';
-import { availableWallSets } from './jails.ts';
+import { behindWalls, driverOptions } from './jails.ts';
 
-const sets = (await availableWallSets()).filter(({ name }) => /bubblewrap with c|namespaces without c/.test(name));
-
-for (const { name, options, missing } of sets) {
-  describe.skipIf(missing)(`hostile functions, ${name}`, () => {
+behindWalls((set) => {
+  const options = driverOptions(set);
+  describe('hostile functions', () => {
     const runDir = mkdtempSync(join(tmpdir(), 'cloister-hostile-'));
     let driver: FunctionDriver;
     beforeAll(async () => {
@@ -196,4 +195,4 @@ for (const { name, options, missing } of sets) {
       await tenant.close();
     });
   });
-}
+});

@@ -1,26 +1,40 @@
+import { describe, test } from 'vitest';
 import { createFunctionDriver, type FunctionDriverOptions } from '../src/index.ts';
 import { never } from './compliance.ts';
 
-/** The sets of walls that can be had on one machine or another, each to be tested wherever it can be built. */
-export const wallSets = [
+export type WallSet = { readonly name: string; readonly jail: 'bubblewrap' | 'namespaces'; readonly cgroups: boolean };
+
+/** The sets of walls that can be had on one machine or another. */
+const wallSets: readonly WallSet[] = [
   { name: 'bubblewrap with cgroups', jail: 'bubblewrap', cgroups: true },
+  { name: 'namespaces without cgroups', jail: 'namespaces', cgroups: false },
   { name: 'bubblewrap without cgroups', jail: 'bubblewrap', cgroups: false },
   { name: 'namespaces with cgroups', jail: 'namespaces', cgroups: true },
-  { name: 'namespaces without cgroups', jail: 'namespaces', cgroups: false },
-] as const satisfies readonly ({ name: string } & FunctionDriverOptions)[];
+];
 
-/** Those of them that this machine has. */
-export async function availableWallSets(): Promise<
-  { name: string; options: FunctionDriverOptions; missing: boolean }[]
-> {
-  const found = [];
-  for (const { name, jail, cgroups } of wallSets) {
-    const options: FunctionDriverOptions = { jail, cgroups, pooled: 1, restarts: { burst: 100, perSecond: 10 } };
-    const driver = createFunctionDriver({ ...options, pooled: 0 });
-    await driver.start({ signal: never });
-    const { network, memory } = driver.walls;
-    found.push({ name, options, missing: !network.present || (memory.by === 'cgroup') !== cgroups });
-    await driver.stop();
+const found = await Promise.all(wallSets.map(async (set) => ({ set, missing: await isMissing(set) })));
+
+/**
+ * Runs tests behind each set of walls, or behind two that have nothing in common where `long` isn't asked for. One that
+ * can't be built here is one skipped test; the other with the same jail or the same groups then takes its place.
+ */
+export function behindWalls(tests: (set: WallSet) => void, { all = process.env.CLOISTER_LONG === '1' } = {}): void {
+  const available = found.filter(({ missing }) => !missing).map(({ set }) => set);
+  for (const { set, missing } of found) {
+    if (missing) test.skip(`${set.name}: can't be built here`, () => {});
   }
-  return found;
+  const diagonal = available.filter(({ name }) => wallSets.findIndex((set) => set.name === name) < 2);
+  for (const set of all || diagonal.length === 0 ? available : diagonal) describe(set.name, () => tests(set));
+}
+
+export function driverOptions({ jail, cgroups }: WallSet): FunctionDriverOptions {
+  return { jail, cgroups, pooled: 1, restarts: { burst: 100, perSecond: 10 } };
+}
+
+async function isMissing(set: WallSet): Promise<boolean> {
+  const driver = createFunctionDriver({ ...driverOptions(set), pooled: 0 });
+  await driver.start({ signal: never });
+  const { network, memory } = driver.walls;
+  await driver.stop();
+  return !network.present || (memory.by === 'cgroup') !== set.cgroups;
 }

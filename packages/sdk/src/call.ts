@@ -20,7 +20,7 @@ import {
   withDeadline,
   zeroBytes32,
 } from '@cloister/core';
-import { concatBytes, keccak256Stream, randomBytes, type SecretBytes, toBase64Url, toHex } from '@cloister/crypto';
+import { concatBytes, keccak256Stream, randomBytes, SecretBytes, toBase64Url, toHex } from '@cloister/crypto';
 import type { ServingApp } from './apps.ts';
 import type { ProofStep } from './steps.ts';
 import { type SealedAttempt, type VerifiedReceipt, verifyReceipt } from './verifyReceipt.ts';
@@ -111,7 +111,6 @@ export class Call {
     app: ServingApp,
     request: CallRequest,
     options: CallOptions,
-    clientKey: SecretBytes,
     manifests: readonly Bytes32[] = [app.manifestId],
   ) {
     this.#manifests = manifests;
@@ -128,7 +127,8 @@ export class Call {
       app: app.app,
       manifest: app.manifestId,
       callId: toBase64Url(randomBytes(16)),
-      clientKey,
+      // Fresh for every call: two calls of one client have nothing in common.
+      clientKey: new SecretBytes(randomBytes(32)),
       context: options.context ?? zeroBytes32,
       maxFee: options.maxFee ?? 0n,
     };
@@ -226,6 +226,7 @@ export class Call {
           manifests: this.#manifests,
           context: this.#headers.context,
           attempts: this.#attempts,
+          route: `${this.request.method} ${this.request.path}`,
           requestBody: this.request.body,
           responseBodyHash: toHex(hash.digest()),
           maxFee: this.#headers.maxFee,

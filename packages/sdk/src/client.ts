@@ -13,7 +13,6 @@ import {
   workloadKinds,
   zeroBytes32,
 } from '@cloister/core';
-import { randomBytes, SecretBytes } from '@cloister/crypto';
 import type { LocalAccount } from 'viem';
 import { readServingApp, type ServingApp } from './apps.ts';
 import { Call, type CallComponents, type CallOptions, type CallRequest, type CallResult, type Route } from './call.ts';
@@ -66,8 +65,6 @@ export class CloisterClient {
   readonly #verifier: WorkerVerifier;
   readonly #fetch: typeof globalThis.fetch;
   readonly #rpcs: readonly string[];
-  /** Known to this client and, inside seals, to workers: what makes kept answers ours. */
-  readonly #clientKey = new SecretBytes(randomBytes(32));
   readonly #verified = new Map<string, { readonly route: Route; readonly atMs: number }>();
   readonly #apps = new Map<Bytes32, { readonly app: ServingApp; readonly atMs: number }>();
 
@@ -114,14 +111,9 @@ export class CloisterClient {
         const head = await this.registry.view.head(signal);
         const body = await signLogRequest(this.network, account, app, route.worker.workerId, head.timestamp);
         const components = { ...this.#callComponents(), routes: async () => [route] };
-        const call = new Call(
-          components,
-          serving,
-          { method: 'POST', path: logsPath, body },
-          signal ? { signal } : {},
-          this.#clientKey,
-          [zeroBytes32],
-        );
+        const call = new Call(components, serving, { method: 'POST', path: logsPath, body }, signal ? { signal } : {}, [
+          zeroBytes32,
+        ]);
         return readLogs(route.worker.workerId, await call.buffered());
       }),
     );
@@ -202,7 +194,7 @@ export class CloisterClient {
         'CLIENT_OTHER_MANIFEST',
         `App "${app}" serves manifest "${serving.manifestId}", not the expected "${options.manifest}"`,
       );
-    return new Call(this.#callComponents(), serving, request, options, this.#clientKey);
+    return new Call(this.#callComponents(), serving, request, options);
   }
 
   #callComponents(): CallComponents {

@@ -88,7 +88,25 @@ export async function verifyProof(
       `network ${proof.network}`,
       stop,
     );
-    const claims = await verifier.verifyEvidence(worker, list, Number(receipt.time), options.signal);
+    const block = await registry.view.blockAt(receipt.blockNumber, options.signal).catch((error: unknown) => {
+      if (error instanceof ChainError && disagreements.has(error.code)) return undefined;
+      throw error;
+    });
+    list.check(
+      'receipt-block',
+      'The receipt names a block of this chain',
+      block?.hash === receipt.blockHash,
+      `block ${receipt.blockNumber}`,
+      stop,
+    );
+    // By the chain's clock, not by the time that the receipt claims: nobody can go back behind expired collateral.
+    const claims = await verifier.verifyEvidence(
+      worker,
+      list,
+      Number(block?.timestamp ?? 0n),
+      options.signal,
+      receipt.blockNumber,
+    );
     const domain = { chainId: network.chainId, registry: network.contracts.workerRegistry };
     const signer = signerOf(receiptDigest(domain, receipt), signed.signature);
     list.check(
@@ -101,15 +119,19 @@ export async function verifyProof(
       `signed by ${signer ?? 'nobody'}`,
       stop,
     );
-    const [registered, evictedIn] = await Promise.all([
-      registry.activeSigner(worker.receiptSigner, undefined, options.signal),
+    const [status, evictedIn] = await Promise.all([
+      registry.workerStatus(worker.workerId, receipt.blockNumber, options.signal),
       registry.evictionBlockOf(worker.receiptSigner, undefined, options.signal),
     ]);
     list.check(
       'registered',
-      'The contract knows that key as this worker, and it was not evicted',
-      registered.workerId === worker.workerId && evictedIn === 0n,
-      evictedIn > 0n ? `evicted in block ${evictedIn}` : registered.active ? 'active now' : 'replaced or lapsed since',
+      'In that block the contract knew the key as this worker under a running lease, and it was not evicted since',
+      status.state === 'active' &&
+        status.receiptSigner === worker.receiptSigner &&
+        status.operator === worker.operator &&
+        status.leaseUntil > (block?.timestamp ?? 0n) &&
+        evictedIn === 0n,
+      evictedIn > 0n ? `evicted in block ${evictedIn}` : `state "${status.state}", signer ${status.receiptSigner}`,
       stop,
     );
     list.check(
@@ -124,17 +146,6 @@ export async function verifyProof(
       'The receipt carries the expected context',
       options.context === undefined || receipt.context === options.context,
       `context ${receipt.context}`,
-      stop,
-    );
-    const block = await registry.view.blockAt(receipt.blockNumber, options.signal).catch((error: unknown) => {
-      if (error instanceof ChainError && disagreements.has(error.code)) return undefined;
-      throw error;
-    });
-    list.check(
-      'receipt-block',
-      'The receipt names a block of this chain',
-      block?.hash === receipt.blockHash,
-      `block ${receipt.blockNumber}`,
       stop,
     );
     list.check(

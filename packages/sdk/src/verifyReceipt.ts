@@ -1,6 +1,7 @@
 import {
   type Bytes32,
   CloisterError,
+  commitBody,
   commitBodyHash,
   type Hex,
   jcsId,
@@ -11,7 +12,7 @@ import {
   type SignedReceipt,
   zeroBytes32,
 } from '@cloister/core';
-import { keccak256, toHex } from '@cloister/crypto';
+import { keccak256, toHex, utf8 } from '@cloister/crypto';
 import { type ProofStep, StepList } from './steps.ts';
 import { signerOf } from './verifyWorker.ts';
 
@@ -34,6 +35,8 @@ export type ExpectedReceipt = {
   readonly context: Bytes32;
   /** Every attempt of this call: the answer may be that of an earlier one. */
   readonly attempts: readonly SealedAttempt[];
+  /** Method and path, with one space between. */
+  readonly route: string;
   readonly requestBody: Uint8Array;
   /** keccak256 of the answer's body. */
   readonly responseBodyHash: Bytes32;
@@ -119,6 +122,13 @@ export function verifyReceipt(signed: SignedReceipt, expected: ExpectedReceipt):
     'Its details are the ones it hashes',
     receipt.detailsHash === jcsId(signed.details),
     `details ${receipt.detailsHash}`,
+    refuse,
+  );
+  list.check(
+    'receipt-route',
+    'It is about the method and path that were asked for',
+    signed.details.route === commitBody(attempt.inputSalt, utf8(expected.route)),
+    expected.route,
     refuse,
   );
   list.check(

@@ -43,8 +43,9 @@ export type VerifiedWorker = {
   readonly steps: readonly ProofStep[];
 };
 
-/** The oldest that the chain's newest block may be by this machine's clock, in seconds. */
-const maxHeadAgeSeconds = 300n;
+/** The oldest that the chain's newest block may be by this machine's clock, in seconds. With the time for which a
+ * verification is used again (client.ts) it stays within 5 minutes. */
+const maxHeadAgeSeconds = 180n;
 
 /**
  * Verifies what a worker says of itself, from the pinned network file and the chain alone. There is no way around it:
@@ -85,7 +86,7 @@ export class WorkerVerifier {
       `block ${head.number}, ${now - head.timestamp} s old`,
       refusal('WORKER_CHAIN_STALE'),
     );
-    const claims = await this.verifyEvidence(announcement, list, Number(head.timestamp), signal);
+    const claims = await this.verifyEvidence(announcement, list, Number(head.timestamp), signal, head.number);
     const status = await this.#registry.workerStatus(announcement.workerId, head.number, signal);
     list.check(
       'registered',
@@ -124,6 +125,8 @@ export class WorkerVerifier {
     list: StepList,
     atSeconds: number,
     signal?: AbortSignal,
+    /** The block in which the image must be allowed. Default: the newest. */
+    atBlock?: bigint,
   ): Promise<TdxClaims> {
     const claims = await this.#claims(announcement, atSeconds, list);
     const root = claims.simulated ? 'a root named DEV: SIMULATED, protects nothing' : "the vendor's root";
@@ -143,7 +146,7 @@ export class WorkerVerifier {
     list.check(
       'image',
       'The measured worker image is one that the network allows',
-      await this.#registry.imageAllowed(claims.imageId, undefined, signal),
+      await this.#registry.imageAllowed(claims.imageId, atBlock, signal),
       `image ${claims.imageId}`,
       refusal('WORKER_IMAGE_NOT_ALLOWED'),
     );

@@ -139,7 +139,7 @@ describe('fetching', () => {
     ['has more of it', new Response('some code and more')],
     ['does not answer', new TypeError('fetch failed')],
   ])('passes over a gateway that %s', async (_, answer) => {
-    const { gateways: made, asked } = gateways({ [one]: answer, [two]: new Response(bytes) });
+    const { gateways: made, asked } = gateways({ [one]: answer, [two]: new Response(Uint8Array.from(bytes)) });
     expect(await made.getBlob(id, 100)).toEqual(bytes);
     expect(asked).toHaveLength(2);
     await expect(gateways({ [one]: answer }).gateways.getBlob(id, 100)).rejects.toMatchObject({
@@ -149,7 +149,7 @@ describe('fetching', () => {
 
   test('is bounded', async () => {
     const { response, state } = endless();
-    const { gateways: made } = gateways({ [one]: () => response, [two]: () => new Response(bytes) });
+    const { gateways: made } = gateways({ [one]: () => response, [two]: () => new Response(Uint8Array.from(bytes)) });
     expect(await made.getBlob(id, 100_000)).toEqual(bytes);
     expect(state.pulled).toBeLessThan(6 * 65_536);
   });

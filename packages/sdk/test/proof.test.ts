@@ -26,8 +26,8 @@ afterEach(() => network.stop());
 const throughFile = (written: ProofFile): ProofFile => JSON.parse(JSON.stringify(written));
 
 const order = [
-  ...['network', 'evidence', 'policy', 'image', 'network-file', 'binding', 'block'],
-  ...['receipt-signature', 'registered', 'app', 'context', 'receipt-block', 'details', 'manifest', 'output', 'outcome'],
+  ...['network', 'receipt-block', 'evidence', 'policy', 'image', 'network-file', 'binding', 'block'],
+  ...['receipt-signature', 'registered', 'app', 'context', 'details', 'manifest', 'output', 'outcome'],
 ];
 
 /** Where verification stops; everything before it held. */
@@ -104,12 +104,9 @@ describe('a proof', () => {
   test('outlives the lease and the signer, not an eviction', async () => {
     const { registries } = network;
     const registered = registries.workers.get(worker.workerId) ?? expect.fail();
+    registries.freeze(result.receipt.receipt.blockNumber);
     registered.leaseUntil = 1n;
-    const lapsed = await client.verify(proof);
-    expect(lapsed.steps.find(({ id }) => id === 'registered')).toMatchObject({
-      ok: true,
-      detail: 'replaced or lapsed since',
-    });
+    expect(await stopsAt(proof)).toBe('nowhere');
     registered.receiptSigner = address(0x66);
     expect(await stopsAt(proof)).toBe('nowhere');
     // The worker may register anew after an eviction: the signer that was evicted stays so.
@@ -169,22 +166,12 @@ describe('one part that was changed stops the verification at its step', () => {
   });
 
   test.each([
-    ...[
-      'app',
-      'manifest',
-      'context',
-      'requestHash',
-      'inputCommitment',
-      'outputCommitment',
-      'blockHash',
-      'detailsHash',
-      'channel',
-    ],
+    ...['app', 'manifest', 'context', 'requestHash', 'inputCommitment', 'outputCommitment', 'detailsHash', 'channel'],
   ])('receipt-signature: field %s of the receipt', async (field) => {
     expect(await stopsAt(edited(`receipt.receipt.${field}`, bytes32(0x31)))).toBe('receipt-signature');
   });
 
-  test.each(['keyVersion', 'epoch', 'sequence', 'fee', 'cumulativeFee', 'blockNumber'])(
+  test.each(['keyVersion', 'epoch', 'sequence', 'fee', 'cumulativeFee'])(
     'receipt-signature: number %s of the receipt',
     async (field) => {
       expect(await stopsAt(edited(`receipt.receipt.${field}`, '31'))).toBe('receipt-signature');
@@ -195,8 +182,24 @@ describe('one part that was changed stops the verification at its step', () => {
     expect(await stopsAt(edited('receipt.receipt.status', receiptStatuses.refused))).toBe('receipt-signature');
   });
 
-  test('the time in the receipt is when the evidence must have held', async () => {
-    expect(await stopsAt(edited('receipt.receipt.time', '31'))).toBe('evidence');
+  test('the time that the receipt claims decides nothing; it is signed all the same', async () => {
+    expect(await stopsAt(resigned({ time: 31n }))).toBe('nowhere');
+    expect(await stopsAt(edited('receipt.receipt.time', '31'))).toBe('receipt-signature');
+  });
+
+  test.each([
+    ['blockHash', bytes32(0x31)],
+    ['blockNumber', '31'],
+  ])('receipt-block: %s of the receipt', async (field, value) => {
+    expect(await stopsAt(edited(`receipt.receipt.${field}`, value))).toBe('receipt-block');
+  });
+
+  test('a lease that had ended at the block of the receipt', async () => {
+    const registered = network.registries.workers.get(worker.workerId) ?? expect.fail();
+    registered.leaseUntil = 1n;
+    network.registries.freeze(result.receipt.receipt.blockNumber);
+    registered.leaseUntil = 1n << 40n;
+    expect(await stopsAt(proof)).toBe('registered');
   });
 
   test('app and context are the expected ones', async () => {
@@ -210,7 +213,7 @@ describe('one part that was changed stops the verification at its step', () => {
   });
 
   test('a signer that the chain never knew', async () => {
-    network.registries.workerOf.clear();
+    network.registries.workers.clear();
     expect(await stopsAt(proof)).toBe('registered');
   });
 

@@ -281,8 +281,9 @@ export class StubWorker {
   async #answer(opened: OpenedRequest): Promise<KeptAnswer> {
     this.runs += 1;
     const { status = 200, headers = [], body = [], outcome = 'ok', manifest } = await this.run(opened);
-    const details = { kind: 'function', httpStatus: status };
     const { call, request, requestHash } = opened;
+    const route = commitBody(opened.inputSalt, utf8(`${request.method} ${request.path}`));
+    const details = { kind: 'function', httpStatus: status, route };
     this.#sequence += 1n;
     const receipt = this.editReceipt({
       app: call.app,

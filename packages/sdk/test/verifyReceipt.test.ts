@@ -20,7 +20,12 @@ const requestBody = utf8('question');
 const answer = utf8('answer');
 const attempt = { requestHash: bytes32(0x41), inputSalt: bytes32(0x42), outputSalt: bytes32(0x43) };
 const earlier = { requestHash: bytes32(0x51), inputSalt: bytes32(0x52), outputSalt: bytes32(0x53) };
-const details = { kind: 'function', httpStatus: 200, metering: { wallMs: 1.5 } };
+const details = {
+  kind: 'function',
+  httpStatus: 200,
+  metering: { wallMs: 2 },
+  route: commitBody(attempt.inputSalt, utf8('POST /ask')),
+};
 
 const expected: ExpectedReceipt = {
   ...domain,
@@ -30,6 +35,7 @@ const expected: ExpectedReceipt = {
   manifests: [bytes32(0x22)],
   context: bytes32(0x23),
   attempts: [earlier, attempt],
+  route: 'POST /ask',
   requestBody,
   responseBodyHash: toHex(keccak256(answer)),
   maxFee: 5n,
@@ -55,15 +61,20 @@ const good: Receipt = {
   detailsHash: jcsId(details),
 };
 
-function sign(changes: Partial<Receipt> = {}, secret = signer, at = domain): SignedReceipt {
-  const receipt = { ...good, ...changes };
+function sign(
+  changes: Partial<Receipt> = {},
+  secret = signer,
+  at = domain,
+  shown: SignedReceipt['details'] = details,
+): SignedReceipt {
+  const receipt = { ...good, detailsHash: jcsId(shown), ...changes };
   return {
     format: 'cloister-receipt-1',
     ...domain,
     workerId: expected.workerId,
     receipt,
     signature: toHex(signDigest(secret, fromHex(receiptDigest(at, receipt)))),
-    details,
+    details: shown,
   };
 }
 
@@ -89,6 +100,7 @@ const order = [
   'receipt-input',
   'receipt-output',
   'receipt-details',
+  'receipt-route',
   'receipt-fee',
   'receipt-status',
 ];
@@ -107,7 +119,9 @@ describe('a receipt that belongs to the call', () => {
       inputCommitment: commitBody(salts.inputSalt, requestBody),
       outputCommitment: commitBody(salts.outputSalt, answer),
     });
-    expect(verifyReceipt(sign(of(earlier)), expected).attempt).toBe(earlier);
+    const route = commitBody(earlier.inputSalt, utf8('POST /ask'));
+    const earlierReceipt = sign(of(earlier), signer, domain, { ...details, route });
+    expect(verifyReceipt(earlierReceipt, expected).attempt).toBe(earlier);
     expect(refusedStep(sign(of(attempt)))).toBe('receipt-input');
   });
 
@@ -176,6 +190,7 @@ describe('what the worker itself signed, but not for this call', () => {
       sign({ inputCommitment: bytes32(0xee) }),
       sign({ outputCommitment: bytes32(0xee) }),
       sign({ detailsHash: bytes32(0xee) }),
+      sign({}, signer, domain, { ...details, route: commitBody(attempt.inputSalt, utf8('GET /ask')) }),
       sign({ fee: 6n }),
       sign({ status: 200 }),
     ].map((signed) => refusedStep(signed));

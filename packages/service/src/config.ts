@@ -56,6 +56,15 @@ export function logLevelFromEnvironment(): LogLevel {
   return level;
 }
 
+/**
+ * The environment for processes of ours: only what can't change which code runs in them or whom they trust, so no
+ * NODE_OPTIONS, no certificate files.
+ */
+export function childEnvironment(): NodeJS.ProcessEnv {
+  const kept = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ', 'CLOISTER_LOG_LEVEL'];
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => kept.includes(name)));
+}
+
 function* flags(argv: readonly string[]): Generator<readonly [string, string]> {
   for (let at = 0; at < argv.length; at++) {
     const [, name, inline] =

@@ -1,5 +1,12 @@
 export { syncFolder, writeFileAtomic } from './atomicFile.ts';
-export { type LauncherFlags, type LoadedConfig, type LogLevel, loadConfig, logLevelFromEnvironment } from './config.ts';
+export {
+  childEnvironment,
+  type LauncherFlags,
+  type LoadedConfig,
+  type LogLevel,
+  loadConfig,
+  logLevelFromEnvironment,
+} from './config.ts';
 export * as config from './configSchema.ts';
 export { ConfigError, type ConfigErrorCode, type ConfigOf, type ConfigSchema } from './configSchema.ts';
 export {

@@ -79,7 +79,7 @@ export function deployCommand(program: Command): void {
           app,
           name: deployed.manifest.name,
           owner,
-          manifest: manifestId,
+          manifestId,
           version,
           effectiveAt,
           published,

@@ -4,14 +4,14 @@ export type MessageLimits = {
   readonly maxHeaderCount: number;
   /** Bytes of the encoded field section. @default 32_768 */
   readonly maxHeaderBytes: number;
-  /** Bytes of a request's body. @default 16_777_216 */
+  /** Bytes of a request's body. @default 8_388_608 */
   readonly maxBodyBytes: number;
 };
 
 export const defaultMessageLimits: MessageLimits = {
   maxHeaderCount: 128,
   maxHeaderBytes: 32_768,
-  maxBodyBytes: 16_777_216,
+  maxBodyBytes: 8_388_608,
 };
 
 export const maxMethodLength = 32;

@@ -23,6 +23,8 @@ export interface Cgroup {
   /** A process joins by writing its id to each of these files. */
   readonly joinFiles: readonly string[];
   limit(limits: CgroupLimits): void;
+  /** Lowers the memory limit. */
+  limitMemory(bytes: number): void;
   /** Processor time used so far. */
   cpuNanoseconds(): number;
   /** The most memory held so far. */

@@ -1,13 +1,16 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Cgroup, CgroupParent } from './cgroup.ts';
+import type { Cgroup, CgroupControllers, CgroupParent } from './cgroup.ts';
 import {
   CounterFile,
+  mustWrite,
   ownedGroupName,
   readKeyed,
   readLines,
   removeGroups,
   removeStaleGroups,
   tryMakeDirectory,
+  tryRemoveDirectory,
   tryWrite,
 } from './groupFiles.ts';
 
@@ -27,33 +30,50 @@ export function openCgroupV1(own: V1Directories): CgroupParent | undefined {
     if (bases.size > 0 && [...bases.values()].includes(base)) bases.set(controller, base);
     else if (tryMakeDirectory(base)) bases.set(controller, base);
   }
-  if (bases.size === 0) return undefined;
+  const has = (controller: string, file: string): boolean =>
+    existsSync(join(bases.get(controller) ?? '/nonexistent', file));
+  const controllers = {
+    memory: has('memory', 'memory.limit_in_bytes'),
+    pids: has('pids', 'pids.max'),
+    cpu: has('cpu', 'cpu.cfs_quota_us'),
+  };
+  if (!controllers.memory && !controllers.pids) {
+    for (const base of new Set(bases.values())) tryRemoveDirectory(base);
+    return undefined;
+  }
   return {
     version: 1,
-    controllers: { memory: bases.has('memory'), pids: bases.has('pids'), cpu: bases.has('cpu') },
-    create: (child) => createGroup(bases, child),
+    controllers,
+    create: (child) => createGroup(bases, controllers, child),
     remove: () => removeGroups([...new Set(bases.values())]),
   };
 }
 
-function createGroup(bases: ReadonlyMap<string, string>, name: string): Cgroup {
+function createGroup(bases: ReadonlyMap<string, string>, controllers: CgroupControllers, name: string): Cgroup {
   const groups = new Map([...bases].map(([controller, base]) => [controller, join(base, name)] as const));
   const directories = [...new Set(groups.values())];
   for (const directory of directories) tryMakeDirectory(directory);
   const inGroup = (controller: string, file: string): string => join(groups.get(controller) ?? '/nonexistent', file);
 
+  const limitMemory = (bytes: number): void => {
+    mustWrite(inGroup('memory', 'memory.limit_in_bytes'), String(bytes));
+    // Counts memory and swap together; there is no such file where swap isn't accounted.
+    tryWrite(inGroup('memory', 'memory.memsw.limit_in_bytes'), String(bytes));
+    tryWrite(inGroup('memory', 'memory.swappiness'), '0');
+  };
   const cpu = new CounterFile(inGroup('cpuacct', 'cpuacct.usage'));
   const peak = new CounterFile(inGroup('memory', 'memory.max_usage_in_bytes'));
   return {
     joinFiles: directories.map((directory) => join(directory, 'cgroup.procs')),
-    limit(limits) {
-      tryWrite(inGroup('memory', 'memory.limit_in_bytes'), String(limits.memoryBytes));
-      // Counts memory and swap together; there is no such file where swap isn't accounted.
-      tryWrite(inGroup('memory', 'memory.memsw.limit_in_bytes'), String(limits.memoryBytes));
-      tryWrite(inGroup('memory', 'memory.swappiness'), '0');
-      tryWrite(inGroup('pids', 'pids.max'), String(limits.pids));
-      tryWrite(inGroup('cpu', 'cpu.cfs_period_us'), String(cpuPeriodMicroseconds));
-      tryWrite(inGroup('cpu', 'cpu.cfs_quota_us'), String(Math.ceil(limits.cpus * cpuPeriodMicroseconds)));
+    limit({ memoryBytes, pids, cpus }) {
+      if (controllers.memory) limitMemory(memoryBytes);
+      if (controllers.pids) mustWrite(inGroup('pids', 'pids.max'), String(pids));
+      if (!controllers.cpu) return;
+      mustWrite(inGroup('cpu', 'cpu.cfs_period_us'), String(cpuPeriodMicroseconds));
+      mustWrite(inGroup('cpu', 'cpu.cfs_quota_us'), String(Math.ceil(cpus * cpuPeriodMicroseconds)));
+    },
+    limitMemory(bytes) {
+      if (controllers.memory) limitMemory(bytes);
     },
     cpuNanoseconds: () => cpu.read(),
     peakMemoryBytes: () => peak.read(),

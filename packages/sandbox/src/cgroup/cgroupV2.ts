@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import type { Cgroup, CgroupControllers, CgroupParent } from './cgroup.ts';
 import {
   CounterFile,
+  mustWrite,
   ownedGroupName,
   readKeyed,
   readLines,
@@ -73,23 +74,29 @@ function parentAt(base: string, controllers: CgroupControllers): CgroupParent {
   return {
     version: 2,
     controllers,
-    create: (name) => createGroup(join(base, name)),
+    create: (name) => createGroup(join(base, name), controllers),
     remove: () => removeGroups([base]),
   };
 }
 
-function createGroup(directory: string): Cgroup {
+function createGroup(directory: string, controllers: CgroupControllers): Cgroup {
   tryMakeDirectory(directory);
   const file = (name: string): string => join(directory, name);
   const peak = new CounterFile(file('memory.peak'));
   return {
     joinFiles: [file('cgroup.procs')],
-    limit(limits) {
-      tryWrite(file('memory.max'), String(limits.memoryBytes));
-      tryWrite(file('memory.swap.max'), '0');
-      tryWrite(file('memory.oom.group'), '1');
-      tryWrite(file('pids.max'), String(limits.pids));
-      tryWrite(file('cpu.max'), `${Math.ceil(limits.cpus * cpuPeriodMicroseconds)} ${cpuPeriodMicroseconds}`);
+    limit({ memoryBytes, pids, cpus }) {
+      if (controllers.memory) {
+        mustWrite(file('memory.max'), String(memoryBytes));
+        tryWrite(file('memory.swap.max'), '0');
+        tryWrite(file('memory.oom.group'), '1');
+      }
+      if (controllers.pids) mustWrite(file('pids.max'), String(pids));
+      const quota = `${Math.ceil(cpus * cpuPeriodMicroseconds)} ${cpuPeriodMicroseconds}`;
+      if (controllers.cpu) mustWrite(file('cpu.max'), quota);
+    },
+    limitMemory(bytes) {
+      if (controllers.memory) mustWrite(file('memory.max'), String(bytes));
     },
     cpuNanoseconds: () => readKeyed(file('cpu.stat'), 'usage_usec') * 1000,
     peakMemoryBytes: () => peak.read(),

@@ -3,6 +3,7 @@ import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, rm
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { processStartTime } from '../process/procFs.ts';
+import { SandboxError } from '../sandboxError.ts';
 
 /** Reads one growing number again and again, with one system call each time. */
 export class CounterFile {
@@ -62,6 +63,18 @@ export function tryWrite(path: string, value: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Writes a setting that a wall depends on. Throws PROCESS_FAILED where the kernel refuses it. */
+export function mustWrite(path: string, value: string): void {
+  if (tryWrite(path, value)) return;
+  throw new SandboxError({
+    code: 'PROCESS_FAILED',
+    message: `The limit "${value}" could not be set in "${path}"`,
+    meta: { path, value },
+    retry: true,
+    hint: 'Look for what else changes control groups on this machine',
+  });
 }
 
 export function tryMakeDirectory(path: string): boolean {

@@ -1,7 +1,6 @@
 import type { CgroupParent } from '../cgroup/cgroup.ts';
 import { findCgroups } from '../cgroup/findCgroups.ts';
 import type { GateOptions } from '../gate/egressGate.ts';
-import { dataBytes } from '../process/procFs.ts';
 import { SeatPool } from '../process/seatPool.ts';
 import type { SandboxDriver, Tenant, WallReport, Workload } from '../sandbox.ts';
 import { abortedError, SandboxError, throwIfAborted } from '../sandboxError.ts';
@@ -12,22 +11,26 @@ import { findTools } from '../walls/tools.ts';
 import { wallReport } from '../walls/wallReport.ts';
 import { checkWorkload } from '../workload.ts';
 import { FunctionTenant } from './functionTenant.ts';
+import { heapClassOf, ProcessFactory, runtimeOverheadBytes } from './processFactory.ts';
 import { ProcessPool } from './processPool.ts';
 import type { RestartPolicy } from './restartLimit.ts';
 import { type RunDirectory, takeRunDirectory } from './runDirectory.ts';
-import { compileConfig } from './workerdConfig.ts';
 import { findWorkerd } from './workerdPath.ts';
-import { WorkerdProcess } from './workerdProcess.ts';
+import type { WorkerdProcess } from './workerdProcess.ts';
 
 export type FunctionDriverOptions = {
   /** A directory for sockets, of this driver only, emptied at the start. Default: one among the temporary files. */
   readonly runDir?: string;
-  /** How many processes wait for tenants. */
+  /** How many processes wait for tenants. Default 2. */
   readonly pooled?: number;
-  /** The memory limit of the workloads that the waiting processes fit; others get a process started for them. */
+  /**
+   * The memory limit of the workloads that the waiting processes are for. Others of the same class fit too (up to a third
+   * less); the rest get a process started for them. Default 128 MiB.
+   */
   readonly pooledMemoryBytes?: number;
-  /** Processors' worth of time that one tenant may use. */
+  /** Processors' worth of time that one tenant may use. Default 1: a tenant's code runs on one thread. */
   readonly cpus?: number;
+  /** How often a tenant's process may be started. Default: 10 at once, then one a second. */
   readonly restarts?: RestartPolicy;
   readonly gate?: GateOptions;
   /** Which jail to use. Default: the strongest that works. */
@@ -36,12 +39,12 @@ export type FunctionDriverOptions = {
   readonly cgroups?: boolean;
 };
 
-const MiB = 1024 * 1024;
-/** What a process may hold beyond the workload's own memory: the runtime, its loader, and the pages of its program. */
-export const runtimeOverheadBytes = 64 * MiB;
-/** Processes and threads in a jail. The runtime has two threads, more while it compiles. */
-const maxPids = 32;
-const maxOpenFiles = 512;
+const defaultPooledMemoryBytes = 128 * 1024 * 1024;
+
+/** A driver for workloads of kind 'function'. It does nothing before its `start`. */
+export function createFunctionDriver(options: FunctionDriverOptions = {}): FunctionDriver {
+  return new FunctionDriver(options);
+}
 
 type Started = {
   readonly runDirectory: RunDirectory;
@@ -49,13 +52,10 @@ type Started = {
   readonly cgroups: CgroupParent | undefined;
   readonly walls: WallReport;
   readonly pool: ProcessPool;
-  readonly start: (memoryBytes: number, signal: AbortSignal) => Promise<WorkerdProcess>;
+  readonly factory: ProcessFactory;
 };
 
-/**
- * Runs functions on workerd, one process for each tenant. Without a process that waits, a tenant's first call takes one
- * process start; with one, a tenth of that.
- */
+/** Runs functions on workerd, one process for each tenant. */
 export class FunctionDriver implements SandboxDriver {
   readonly kind = 'function';
   readonly #options: FunctionDriverOptions;
@@ -95,26 +95,25 @@ export class FunctionDriver implements SandboxDriver {
   /** @inheritdoc */
   async open(workload: Workload, { signal }: { signal: AbortSignal }): Promise<Tenant> {
     throwIfAborted(signal);
-    const { start, pool, walls } = this.#running();
+    const { cgroups } = this.#running();
     const source = checkWorkload(workload);
-    const { memoryBytes } = workload.limits;
-    const pooled = memoryBytes === this.#pooledMemoryBytes();
+    const totalBytes = workload.limits.memoryBytes + runtimeOverheadBytes;
     const tenant = new FunctionTenant({
       workload,
       source,
       restarts: this.#options.restarts ?? { burst: 10, perSecond: 1 },
-      watchedMemoryBytes: walls.memory.by.startsWith('cgroup') ? undefined : memoryBytes + runtimeOverheadBytes,
-      takeProcess: async (given) => (pooled ? pool.take() : undefined) ?? start(memoryBytes, given),
+      watchedMemoryBytes: cgroups?.controllers.memory === true ? undefined : totalBytes,
+      takeProcess: (given) => this.#takeProcess(workload.limits.memoryBytes, given),
       closed: () => this.#tenants.delete(tenant),
     });
     this.#tenants.add(tenant);
     try {
       await tenant.ready(signal);
+      return tenant;
     } catch (error) {
       await tenant.close();
       throw error;
     }
-    return tenant;
   }
 
   /** @inheritdoc */
@@ -129,6 +128,21 @@ export class FunctionDriver implements SandboxDriver {
     await this.#started?.runDirectory.release();
   }
 
+  async #takeProcess(memoryBytes: number, signal: AbortSignal): Promise<WorkerdProcess> {
+    const { pool, factory } = this.#running();
+    const pooledBytes = this.#pooledMemoryBytes();
+    const fits = memoryBytes <= pooledBytes && heapClassOf(memoryBytes) === heapClassOf(pooledBytes);
+    const waiting = fits ? pool.take() : undefined;
+    if (waiting === undefined) return factory.start(memoryBytes, signal);
+    try {
+      if (memoryBytes < pooledBytes) waiting.confined.limitMemory(memoryBytes + runtimeOverheadBytes);
+      return waiting;
+    } catch (error) {
+      waiting.confined.kill();
+      throw error;
+    }
+  }
+
   async #prepare(runDirectory: RunDirectory, signal: AbortSignal): Promise<Started> {
     const workerd = findWorkerd();
     const tools = findTools();
@@ -137,71 +151,27 @@ export class FunctionDriver implements SandboxDriver {
     const probe = { args: ['--version'], expected: /^workerd \d/m };
     const jail = await chooseJail(this.#options.jail ?? 'auto', plan, probe, tools, launcher, signal);
     const cgroups = this.#options.cgroups === false ? undefined : findCgroups();
-    const surroundings = { jail, tools, seats: new SeatPool(launcher, cgroups), identities: new IdentityPool() };
-    const configs = new Map<number, Promise<string>>();
-
-    const start = async (memoryBytes: number, given: AbortSignal, baseDataBytes = 0): Promise<WorkerdProcess> => {
-      const heapMebibytes = Math.ceil(memoryBytes / MiB);
-      let config = configs.get(heapMebibytes);
-      if (config === undefined) {
-        config = compileConfig(workerd, runDirectory.path, heapMebibytes, new AbortController().signal);
-        configs.set(heapMebibytes, config);
-        config.catch(() => configs.delete(heapMebibytes));
-      }
-      const totalBytes = memoryBytes + runtimeOverheadBytes;
-      return WorkerdProcess.start(
-        surroundings,
-        {
-          directory: runDirectory.path,
-          socketBase: runDirectory.socketBase,
-          config: await config,
-          gate: this.#options.gate ?? {},
-          limits: {
-            memoryBytes: totalBytes,
-            pids: maxPids,
-            cpus: this.#options.cpus ?? 1,
-            openFiles: maxOpenFiles,
-            ...(baseDataBytes === 0 ? {} : { dataBytes: baseDataBytes + totalBytes }),
-          },
-        },
-        given,
-      );
-    };
-
-    // Address space that the runtime reserves without using it counts towards the limit, so the limit begins above that.
-    const pooledMemoryBytes = this.#pooledMemoryBytes();
-    const needsDataLimit = cgroups?.controllers.memory !== true && tools.prlimit !== undefined && jail.name !== 'none';
-    const baseDataBytes = needsDataLimit ? await measureBase(await start(pooledMemoryBytes, signal), signal) : 0;
-    const limitedStart = (memoryBytes: number, given: AbortSignal): Promise<WorkerdProcess> =>
-      start(memoryBytes, given, baseDataBytes);
-    const pool = new ProcessPool({
-      size: this.#options.pooled ?? 2,
-      start: async (given) => {
-        const process = await limitedStart(pooledMemoryBytes, given);
-        try {
-          await process.warm(given);
-        } catch (error) {
-          process.confined.kill();
-          throw error;
-        }
-        return process;
-      },
-    });
-    return {
-      runDirectory,
-      seats: surroundings.seats,
-      cgroups,
-      walls: wallReport(jail, cgroups?.controllers, {
-        dataLimit: baseDataBytes > 0,
-        prlimit: tools.prlimit !== undefined,
-      }),
-      pool,
-      start: limitedStart,
-    };
+    const seats = new SeatPool(launcher, cgroups);
+    const { gate = {}, cpus = 1, pooled: size = 2 } = this.#options;
+    const surroundings = { jail, tools, seats, identities: new IdentityPool() };
+    const factory = new ProcessFactory({ workerd, surroundings, runDirectory, gate, cpus });
+    const pooledBytes = this.#pooledMemoryBytes();
+    try {
+      if (cgroups?.controllers.memory !== true && tools.prlimit !== undefined && jail.name !== 'none')
+        await factory.limitData(pooledBytes, signal);
+    } catch (error) {
+      await seats.stop();
+      await cgroups?.remove();
+      throw error;
+    }
+    const limits = { dataLimit: factory.limitsData, prlimit: tools.prlimit !== undefined };
+    const walls = wallReport(jail, cgroups?.controllers, limits);
+    const pool = new ProcessPool({ size, start: (given) => factory.startWarm(pooledBytes, given) });
+    return { runDirectory, seats, cgroups, walls, pool, factory };
   }
 
   #pooledMemoryBytes(): number {
-    return this.#options.pooledMemoryBytes ?? 128 * MiB;
+    return this.#options.pooledMemoryBytes ?? defaultPooledMemoryBytes;
   }
 
   #running(): Started {
@@ -213,20 +183,4 @@ export class FunctionDriver implements SandboxDriver {
       hint: 'Call "start" first, and wait for it',
     });
   }
-}
-
-async function measureBase(process: WorkerdProcess, signal: AbortSignal): Promise<number> {
-  try {
-    await process.warm(signal);
-    const pid = process.confined.programPid;
-    return pid === undefined ? 0 : dataBytes(pid);
-  } finally {
-    process.confined.kill();
-    await process.confined.removed;
-  }
-}
-
-/** A driver for workloads of kind 'function'. It does nothing before its `start`. */
-export function createFunctionDriver(options: FunctionDriverOptions = {}): FunctionDriver {
-  return new FunctionDriver(options);
 }

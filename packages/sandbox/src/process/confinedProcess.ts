@@ -117,9 +117,15 @@ export class ConfinedProcess {
       ...(limits.dataBytes === undefined ? {} : { dataBytes: limits.dataBytes }),
     };
     const { seat, cgroup } = seats.take();
-    cgroup?.limit(limits);
-    const child = seat.run([...limitCommand(tools, resources), ...command]);
-    return new ConfinedProcess(child, cgroup, directory);
+    try {
+      cgroup?.limit(limits);
+      const child = seat.run([...limitCommand(tools, resources), ...command]);
+      return new ConfinedProcess(child, cgroup, directory);
+    } catch (error) {
+      seat.discard();
+      await cleanUp(cgroup, directory);
+      throw error;
+    }
   }
 
   /** Has ended, or is about to because it was killed: nothing can be asked of it any more. */
@@ -132,6 +138,11 @@ export class ConfinedProcess {
     if (this.#programPid === undefined && this.#child.pid !== undefined)
       this.#programPid = processTree(this.#child.pid).at(-1);
     return this.#programPid;
+  }
+
+  /** Lowers what all processes of the jail may hold, where a control group keeps that. */
+  limitMemory(bytes: number): void {
+    this.#cgroup?.limitMemory(bytes);
   }
 
   cpuNanoseconds(): number {

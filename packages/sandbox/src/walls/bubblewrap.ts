@@ -49,7 +49,7 @@ export async function bubblewrapJail(
       filesystem: present('own root, read-only (bubblewrap)'),
       identity: asRoot
         ? present('a user id for each tenant (setpriv)')
-        : missing('the worker is not root, so every tenant runs as its user', 'user namespace (bubblewrap)'),
+        : missing('this process may not change users, so every tenant runs as its own', 'user namespace (bubblewrap)'),
     },
     command: async (process) => [
       bwrap,

@@ -23,16 +23,18 @@ export async function chooseJail(
   launcher: Launcher,
   signal: AbortSignal,
 ): Promise<Jail> {
-  const asRoot = process.getuid?.() === 0;
+  if (process.platform !== 'linux') return bareJail(plan, `namespaces need Linux, this is "${process.platform}"`);
   const makers = { bubblewrap: bubblewrapJail, namespaces: namespacesJail };
   const reasons: string[] = [];
-  if (process.platform !== 'linux') return bareJail(plan, `namespaces need Linux, this is "${process.platform}"`);
-  for (const [name, make] of Object.entries(makers)) {
-    if (choice !== 'auto' && choice !== name) continue;
-    const jail = await make(plan, tools, asRoot, signal);
-    const failure = jail === undefined ? 'not installed' : await tryOut(jail, plan, probe, tools, launcher, signal);
-    if (jail !== undefined && failure === undefined) return jail;
-    reasons.push(`${name}: ${failure}`);
+  // Root in a container may lack the rights of root, and still be allowed what everybody is.
+  for (const asRoot of process.getuid?.() === 0 ? [true, false] : [false]) {
+    for (const [name, make] of Object.entries(makers)) {
+      if (choice !== 'auto' && choice !== name) continue;
+      const jail = await make(plan, tools, asRoot, signal);
+      const failure = jail === undefined ? 'not installed' : await tryOut(jail, plan, probe, tools, launcher, signal);
+      if (jail !== undefined && failure === undefined) return jail;
+      reasons.push(`${name}${asRoot ? ' as root' : ''}: ${failure}`);
+    }
   }
   return bareJail(plan, reasons.join('; '));
 }

@@ -55,7 +55,7 @@ export async function namespacesJail(
       filesystem: present('own root, read-only (unshare, chroot)'),
       identity: asRoot
         ? present('a user id for each tenant (setpriv)')
-        : missing('the worker is not root, so every tenant runs as its user', 'user namespace (unshare)'),
+        : missing('this process may not change users, so every tenant runs as its own', 'user namespace (unshare)'),
     },
     async command(process) {
       const own = [

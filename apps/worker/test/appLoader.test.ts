@@ -1,0 +1,258 @@
+import {
+  type Bytes32,
+  enforcedFields,
+  functionManifest,
+  type Manifest,
+  manifestBytes,
+  manifestId,
+} from '@cloister/core';
+import { sha256, toHex, utf8 } from '@cloister/crypto';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { SimulatedNetwork } from '../../../packages/sdk/test/simulatedNetwork.ts';
+import { AppLoader, type AppLoaderInit } from '../src/appLoader.ts';
+import { StubDriver } from './stubDriver.ts';
+
+let network: SimulatedNetwork;
+let driver: StubDriver;
+let fetched: Bytes32[];
+const signal = new AbortController().signal;
+
+beforeEach(async () => {
+  network = await SimulatedNetwork.start();
+  driver = new StubDriver();
+  fetched = [];
+});
+afterEach(async () => {
+  vi.useRealTimers();
+  await network.stop();
+});
+
+function loader(init?: AppLoaderInit) {
+  const components = {
+    registry: network.reader(),
+    driver,
+    blobs: async (id: Bytes32, maxBytes: number) => {
+      fetched.push(id);
+      const bytes = network.gateway.blobs.get(id);
+      if (bytes === undefined || bytes.length > maxBytes) throw new Error(`No blob ${id}`);
+      return bytes;
+    },
+  };
+  return new AppLoader(components, init);
+}
+
+function sample(changes: Partial<Manifest> = {}, code = utf8('export default {}')) {
+  network.gateway.store(code);
+  return network.addApp({ code: { sha256: toHex(sha256(code)), bytes: code.length }, ...changes } as object);
+}
+
+/** Another version of the app, serving at once. */
+function publish(app: Bytes32, manifest: Manifest): Bytes32 {
+  network.gateway.store(manifestBytes(manifest));
+  const version = { manifestId: manifestId(manifest), fields: enforcedFields(manifest), effectiveAt: 0n };
+  network.registries.apps.get(app)?.versions.push(version);
+  return version.manifestId;
+}
+
+describe('loading', () => {
+  test('opens the serving version with what its manifest allows', async () => {
+    const { app, manifest } = sample({ env: { A: 'b' }, outbound: ['api.example'] });
+    const loaded = await loader().load(app, signal);
+    expect(loaded).toMatchObject({ app, manifestId: manifestId(manifest), manifest, keyVersion: 1n });
+    expect(driver.tenants[0]?.workload).toMatchObject({
+      tenant: app,
+      version: manifestId(manifest),
+      kind: 'function',
+      code: utf8('export default {}'),
+      env: { A: 'b' },
+      outboundHosts: ['api.example'],
+      limits: manifest.limits,
+      compatibilityDate: manifest.runtime.compatibilityDate,
+    });
+  });
+
+  test('calls that come at once open it once', async () => {
+    const { app } = sample();
+    const apps = loader();
+    const loaded = await Promise.all(Array.from({ length: 10 }, () => apps.load(app, signal)));
+    expect(new Set(loaded.map(({ tenant }) => tenant)).size).toBe(1);
+    expect(driver.counts).toEqual({ opened: 1, open: 1 });
+    expect(fetched).toHaveLength(2);
+  });
+
+  test('the chain is asked again only after a while', async () => {
+    const { app } = sample();
+    const apps = loader({ maxTenants: 4, recheckMs: 1_000 });
+    await apps.load(app, signal);
+    const asked = network.rpc.asks('eth_call');
+    await apps.load(app, signal);
+    expect(network.rpc.asks('eth_call')).toBe(asked);
+    vi.useFakeTimers({ now: Date.now() + 1_000, toFake: ['Date'] });
+    await apps.load(app, signal);
+    expect(network.rpc.asks('eth_call')).toBe(asked + 1);
+    await apps.load(app, signal);
+    expect(network.rpc.asks('eth_call')).toBe(asked + 1);
+    expect(driver.counts).toEqual({ opened: 1, open: 1 });
+  });
+
+  test("one app never gets another one's tenant", async () => {
+    const [one, two] = [sample(), sample({ name: 'two' })];
+    const apps = loader();
+    const loaded = await Promise.all([apps.load(one.app, signal), apps.load(two.app, signal)]);
+    expect(loaded.map(({ tenant }) => tenant)).toEqual(driver.tenants);
+    expect(driver.tenants.map(({ workload }) => workload.tenant).sort()).toEqual([one.app, two.app].sort());
+  });
+});
+
+describe('a new version', () => {
+  test('takes the place of the old one, which is closed', async () => {
+    const { app, manifest } = sample();
+    const apps = loader({ maxTenants: 4, recheckMs: 0 });
+    const before = await apps.load(app, signal);
+    const id = publish(app, { ...manifest, env: { NEW: '1' } });
+    const after = await apps.load(app, signal);
+    expect(after.manifestId).toBe(id);
+    expect(after.tenant).not.toBe(before.tenant);
+    expect(driver.tenants.map(({ closed }) => closed)).toEqual([true, false]);
+  });
+
+  test('is opened once, however many calls find it out at the same time', async () => {
+    const { app, manifest } = sample();
+    const apps = loader({ maxTenants: 4, recheckMs: 0 });
+    await apps.load(app, signal);
+    const id = publish(app, { ...manifest, env: { NEW: '1' } });
+    const loaded = await Promise.all(Array.from({ length: 10 }, () => apps.load(app, signal)));
+    expect(loaded.every(({ manifestId: serving }) => serving === id)).toBe(true);
+    expect(driver.counts).toEqual({ opened: 2, open: 1 });
+  });
+
+  test('is looked for at once when the caller expects another than we have', async () => {
+    const { app, manifest } = sample();
+    const apps = loader({ maxTenants: 4, recheckMs: 60_000 });
+    const before = await apps.load(app, signal);
+    expect((await apps.load(app, signal, before.manifestId)).manifestId).toBe(before.manifestId);
+    const id = publish(app, { ...manifest, env: { NEW: '1' } });
+    expect((await apps.load(app, signal, before.manifestId)).manifestId).toBe(before.manifestId);
+    expect((await apps.load(app, signal, id)).manifestId).toBe(id);
+  });
+
+  test('a caller who expects something else for ever gets what serves', async () => {
+    const { app, manifest } = sample();
+    const apps = loader();
+    await apps.load(app, signal, `0x${'99'.repeat(32)}`);
+    expect((await apps.load(app, signal, `0x${'99'.repeat(32)}`)).manifestId).toBe(manifestId(manifest));
+    expect(driver.counts).toEqual({ opened: 1, open: 1 });
+  });
+});
+
+describe('what can not be run', () => {
+  const refuses = async (app: Bytes32, code: string) => {
+    const apps = loader();
+    await expect(apps.load(app, signal)).rejects.toMatchObject({ name: 'AppRefusedError', code });
+    expect(driver.counts.open).toBe(0);
+  };
+
+  test('an app that the chain does not know', () => refuses(`0x${'12'.repeat(32)}`, 'APP_UNKNOWN'));
+
+  test('a manifest that is none, or not in its one form', async () => {
+    const { app, manifest } = sample();
+    for (const text of ['{}', JSON.stringify(manifest), JSON.stringify({ ...manifest, more: 1 })]) {
+      const id = network.gateway.store(utf8(text));
+      const [version] = network.registries.apps.get(app)?.versions ?? [];
+      Object.assign(version ?? {}, { manifestId: id });
+      await refuses(app, 'APP_MANIFEST_INVALID');
+    }
+  });
+
+  test('fields that differ from what the contract enforces', async () => {
+    const { app } = sample();
+    Object.assign(network.registries.apps.get(app)?.versions[0]?.fields ?? {}, { replicas: 7 });
+    await refuses(app, 'APP_FIELDS_DIFFER');
+  });
+
+  test.each<[string, Partial<Manifest>]>([
+    ['secrets', { secrets: ['KEY'], imagePolicy: 'network' }],
+    ['state', { state: { partitions: 1 }, imagePolicy: 'network' }],
+    ['a price', { price: { perCall: '1', perCpuMs: '0' } }],
+    ['its own image policy', { imagePolicy: 'both' }],
+  ])('what would silently be left out: %s', async (_, changes) => {
+    await refuses(sample(changes).app, 'APP_FEATURE_UNAVAILABLE');
+  });
+
+  test('code of another length than the manifest says', async () => {
+    const code = utf8('export default {}');
+    const { app } = sample({ code: { sha256: toHex(sha256(code)), bytes: code.length + 1 } });
+    await refuses(app, 'APP_CODE_MISMATCH');
+  });
+
+  test('nothing of a failure is remembered', async () => {
+    const { app, manifest } = sample();
+    const apps = loader();
+    const id = manifestId(manifest);
+    const stored = network.gateway.blobs.get(id) ?? expect.fail();
+    network.gateway.blobs.delete(id);
+    await expect(apps.load(app, signal)).rejects.toThrow('No blob');
+    await expect(apps.load(app, signal)).rejects.toThrow('No blob');
+    network.gateway.blobs.set(id, stored);
+    driver.opening = () => {
+      throw new Error('no memory');
+    };
+    await expect(apps.load(app, signal)).rejects.toThrow('no memory');
+    driver.opening = () => {};
+    expect((await apps.load(app, signal)).app).toBe(app);
+  });
+
+  test('a chain that is away is no word about the app', async () => {
+    network.rpc.intercept = () => {
+      throw new Error('away');
+    };
+    await expect(loader().load(sample().app, signal)).rejects.toMatchObject({ code: 'CHAIN_UNREACHABLE' });
+  });
+});
+
+describe('room', () => {
+  test('is made by closing what was used longest ago', async () => {
+    const apps = loader({ maxTenants: 2, recheckMs: 60_000 });
+    const [one, two, three] = ['one', 'two', 'three'].map((name) => sample({ name }).app) as [
+      Bytes32,
+      Bytes32,
+      Bytes32,
+    ];
+    vi.useFakeTimers({ now: 1_800_000_000_000, toFake: ['Date'] });
+    for (const app of [one, two, one, three]) {
+      vi.setSystemTime(Date.now() + 10);
+      await apps.load(app, signal);
+    }
+    await vi.waitFor(() => expect(driver.counts).toEqual({ opened: 3, open: 2 }));
+    expect(driver.tenants.find(({ closed }) => closed)?.workload.tenant).toBe(two);
+    expect(await apps.loaded(two)).toBeUndefined();
+    expect((await apps.loaded(one))?.app).toBe(one);
+  });
+
+  test('one that is still loading is closed when it is there', async () => {
+    const apps = loader({ maxTenants: 1, recheckMs: 60_000 });
+    const [one, two] = [sample({ name: 'one' }).app, sample({ name: 'two' }).app];
+    let open: () => void = () => {};
+    driver.opening = () => new Promise<void>((resolve) => (open = resolve));
+    const first = apps.load(one, signal);
+    await vi.waitFor(() => expect(driver.tenants).toHaveLength(1));
+    driver.opening = () => {};
+    await apps.load(two, signal);
+    open();
+    await first;
+    await vi.waitFor(() => expect(driver.tenants.map(({ closed }) => closed)).toEqual([true, false]));
+  });
+
+  test('an app that is not loaded, or could not be, is not there', async () => {
+    const apps = loader();
+    expect(await apps.loaded(`0x${'12'.repeat(32)}`)).toBeUndefined();
+    const failing = apps.load(`0x${'12'.repeat(32)}`, signal);
+    expect(await apps.loaded(`0x${'12'.repeat(32)}`)).toBeUndefined();
+    await expect(failing).rejects.toThrow();
+  });
+});
+
+test("a function's defaults are what this release can run", () => {
+  const manifest = functionManifest({ name: 'x', code: { sha256: `0x${'00'.repeat(32)}`, bytes: 1 } });
+  expect(enforcedFields(manifest)).toMatchObject({ kind: 0, imagePolicy: 0, stateful: false });
+});
