@@ -155,12 +155,7 @@ async function withLock(work) {
       const owner = Number(readOr(path.join(lockDir, 'pid')));
       const fresh = ageMs(lockDir) < 5_000;
       if (owner > 0 ? !alive(owner) : !fresh) {
-        // Only one of several waiters wins this rename, so a new owner's lock is never removed.
-        const stale = `${lockDir}.stale-${process.pid}`;
-        try {
-          fs.renameSync(lockDir, stale);
-          fs.rmSync(stale, { recursive: true, force: true });
-        } catch {}
+        takeOver();
         continue;
       }
       if (!told && owner !== process.pid)
@@ -180,6 +175,23 @@ async function withLock(work) {
   }
 }
 
+/** Removes a lock whose owner is gone. Only the one that makes the guard may, and it looks again before it does. */
+function takeOver() {
+  const guard = `${lockDir}.takeover`;
+  try {
+    fs.mkdirSync(guard);
+  } catch {
+    if (ageMs(guard) > 10_000) fs.rmSync(guard, { recursive: true, force: true });
+    return;
+  }
+  try {
+    const owner = Number(readOr(path.join(lockDir, 'pid')));
+    if (owner > 0 ? !alive(owner) : ageMs(lockDir) >= 5_000) fs.rmSync(lockDir, { recursive: true, force: true });
+  } finally {
+    fs.rmSync(guard, { recursive: true, force: true });
+  }
+}
+
 /** Starts the real command; signals go to it, its exit code becomes ours. */
 function handOver(binary, argv) {
   return new Promise((resolve) => {
@@ -192,9 +204,8 @@ function handOver(binary, argv) {
         CLOISTER_NPM_CLI: npmCli() ?? '',
       },
     });
-    // A terminal sends Ctrl-C to the whole group: the child ends by itself, and we wait for it.
-    process.on('SIGINT', () => {});
-    for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+    // A terminal sends Ctrl-C to the whole group; whoever sends it to us alone means the child too.
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
     child.on('error', (error) =>
       fail(`can't run "${binary}" (${error.message})`, 'remove the folder .toolchain and start again'),
     );

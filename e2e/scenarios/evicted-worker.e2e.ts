@@ -60,7 +60,7 @@ export const scenario: Scenario = {
       assert.equal((await client.registry.workerStatus(before.workerId)).state, 'evicted');
       await refusedByContract('CloisterConsumerSignerNotActive', line.open(borrower, answer, nonce));
       const disproved = await clientOf(network).verify(proof);
-      assert.deepEqual([disproved.ok, disproved.steps.at(-1)?.id], [false, 'image']);
+      assert.deepEqual([disproved.ok, disproved.steps.at(-1)?.id], [false, 'registered']);
 
       note('it can not register with that image');
       await until('the launcher starts it again', () => /"step":"restarting"/.test(network.log()), { signal });

@@ -186,7 +186,9 @@ export class ChildError extends CloisterError<'CHILD_ENDED'> {
       code,
       message: `${name} ended while starting (${reason}): ${lastWords}`,
       meta: { name },
-      hint: 'Its log stands in the data folder under logs/',
+      hint: lastWords.includes('WorkerRegistryImageNotAllowed')
+        ? 'Its files changed while the network was starting; start again'
+        : 'Its log stands in the data folder under logs/',
     });
   }
 }

@@ -3,8 +3,6 @@ import {
   allowImageCall,
   type ChainAccount,
   ChainView,
-  type DeployedNetwork,
-  deployNetwork,
   type GovernedCall,
   governAtOnce,
   RegistryReader,
@@ -12,6 +10,7 @@ import {
   setVerifierCall,
   workerRegistryAbi,
 } from '@cloister/chain';
+import { type DeployedNetwork, deployUnsafeSimulatedNetwork } from '@cloister/chain/unsafe-simulated';
 import { type Hex, type NetworkFile, networkFileId, parseNetworkFile, teeTypes, zeroAddress } from '@cloister/core';
 import { toHex } from '@cloister/crypto';
 import { createTestClient, http, parseEther } from 'viem';
@@ -34,7 +33,7 @@ export function deployContracts(
   rootKey: Uint8Array,
   onDeployed: () => void,
 ): Promise<DeployedNetwork> {
-  return deployNetwork(
+  return deployUnsafeSimulatedNetwork(
     deployer,
     rpc,
     {

@@ -4,7 +4,7 @@ import { isHexOf, parseNetworkFile } from '@cloister/core';
 import { generateSecp256k1 } from '@cloister/crypto';
 import { addressOf, signDigest } from '@cloister/crypto/native-secp256k1';
 import { FunctionDriver, type WallReport } from '@cloister/sandbox';
-import { type Logger, runProcess } from '@cloister/service';
+import { createMetrics, type Logger, runProcess, startHealthServer } from '@cloister/service';
 import { WorkerDialler } from './gatewayDialler.ts';
 import { Worker, WorkerError } from './worker.ts';
 import { workerConfig } from './workerConfig.ts';
@@ -72,16 +72,27 @@ runProcess({
     });
     dialler.announce(latest);
     await dialler.start(signal);
+    const health = await startHealthServer({
+      port: config.healthPort,
+      metrics: createMetrics(),
+      health: () => ({
+        ok: dialler?.gateways.length !== 0,
+        gateways: dialler?.gateways ?? [],
+        leaseUntil: worker.registered.leaseUntil.toString(),
+      }),
+    });
     const missing = Object.entries(driver.walls).filter(([, wall]) => !wall.present);
     return {
       ready: {
         workerId: registered.workerId,
+        health: health.url,
         operator: operator.address,
         receiptSigner: receiptSigner.address,
         simulated: device.simulated,
         missingWalls: missing.map(([name, wall]) => ({ name, reason: wall.missingReason ?? '' })),
       },
       async stop() {
+        await health.stop();
         await dialler?.stop();
         await worker.stop();
         await driver.stop();

@@ -10,120 +10,23 @@ import {
   stringToHex,
 } from 'viem';
 import type { ChainAccount } from './account.ts';
-import {
-  appRegistryAbi,
-  appRegistryBytecode,
-  imageRegistryAbi,
-  imageRegistryBytecode,
-  phaTokenAbi,
-  phaTokenBytecode,
-  timelockControllerAbi,
-  timelockControllerBytecode,
-  unsafeSimulatedVerifierAbi,
-  unsafeSimulatedVerifierBytecode,
-  workerRegistryAbi,
-  workerRegistryBytecode,
-} from './generated/index.ts';
 
 /** The deterministic deployment proxy that stands at this address on most chains: salt ‖ init code in, CREATE2 out. */
 const create2Factory: Address = '0x4e59b44847b379578588920ca78fbf26c0b4956c';
 
-export type NetworkParameters = {
-  readonly chainId: number;
-  readonly timelockDelaySeconds: bigint;
-  /** Proposes to the timelock until governance lands. */
-  readonly proposer: Address;
-  /** Genesis allocation of PHA, in its smallest unit. */
-  readonly allocation: readonly { readonly holder: Address; readonly amount: bigint }[];
-  /** Unix seconds of epoch 0. */
-  readonly genesis: bigint;
-  readonly epochLengthSeconds: number;
-  readonly roundLengthSeconds: number;
-  readonly maxAttestedBlockAge: number;
-  readonly leaseDurationSeconds: number;
-  /** P-256 key of the network's DEV root: only for networks that are simulated for ever. */
-  readonly simulatedRoot: { readonly x: bigint; readonly y: bigint };
+/** A contract to deploy. Its name is part of its address. */
+export type DeployableContract = {
+  readonly name: string;
+  readonly abi: Abi;
+  readonly bytecode: Hex;
+  readonly args: readonly unknown[];
 };
-
-export type DeployedNetwork = {
-  readonly timelock: Address;
-  readonly phaToken: Address;
-  readonly imageRegistry: Address;
-  readonly unsafeSimulatedVerifier: Address;
-  readonly workerRegistry: Address;
-  readonly appRegistry: Address;
-};
-
-type Contract = { readonly name: string; readonly abi: Abi; readonly bytecode: Hex; readonly args: readonly unknown[] };
-
-/**
- * Deploys what is not yet there, by CREATE2: the same parameters give the same addresses, and a second run deploys
- * nothing. Throws DEPLOY_NO_FACTORY, DEPLOY_FAILED.
- */
-export async function deployNetwork(
-  account: ChainAccount,
-  rpc: string,
-  parameters: NetworkParameters,
-  onDeployed: (name: string, address: Address) => void = () => {},
-): Promise<DeployedNetwork> {
-  const put = (contract: Contract) => deployContract(account, rpc, contract, onDeployed);
-  const { allocation, proposer, simulatedRoot } = parameters;
-  const timelock = await put({
-    name: 'TimelockController',
-    abi: timelockControllerAbi,
-    bytecode: timelockControllerBytecode,
-    // Anyone may execute what is due; nobody administers the roles from outside.
-    args: [
-      parameters.timelockDelaySeconds,
-      [proposer],
-      ['0x0000000000000000000000000000000000000000'],
-      '0x0000000000000000000000000000000000000000',
-    ],
-  });
-  const phaToken = await put({
-    name: 'PhaToken',
-    abi: phaTokenAbi,
-    bytecode: phaTokenBytecode,
-    args: [allocation.map(({ holder }) => holder), allocation.map(({ amount }) => amount)],
-  });
-  const imageRegistry = await put({
-    name: 'ImageRegistry',
-    abi: imageRegistryAbi,
-    bytecode: imageRegistryBytecode,
-    args: [timelock],
-  });
-  const unsafeSimulatedVerifier = await put({
-    name: 'UnsafeSimulatedVerifier',
-    abi: unsafeSimulatedVerifierAbi,
-    bytecode: unsafeSimulatedVerifierBytecode,
-    args: [simulatedRoot.x, simulatedRoot.y, BigInt(parameters.chainId)],
-  });
-  const workerRegistry = await put({
-    name: 'WorkerRegistry',
-    abi: workerRegistryAbi,
-    bytecode: workerRegistryBytecode,
-    args: [
-      {
-        timelock,
-        imageRegistry,
-        genesis: parameters.genesis,
-        epochLength: parameters.epochLengthSeconds,
-        roundLength: parameters.roundLengthSeconds,
-        maxAttestedBlockAge: parameters.maxAttestedBlockAge,
-        simulatedAllowed: true,
-        leaseDuration: parameters.leaseDurationSeconds,
-      },
-    ],
-  });
-  const appRegistry = await put({ name: 'AppRegistry', abi: appRegistryAbi, bytecode: appRegistryBytecode, args: [] });
-  return { timelock, phaToken, imageRegistry, unsafeSimulatedVerifier, workerRegistry, appRegistry };
-}
 
 /** Deploys one contract by CREATE2 unless its code stands there already; answers its address. */
 export async function deployContract(
   account: ChainAccount,
   rpc: string,
-  contract: Contract,
+  contract: DeployableContract,
   onDeployed: (name: string, address: Address) => void = () => {},
 ): Promise<Address> {
   const client = createPublicClient({ transport: http(rpc) });

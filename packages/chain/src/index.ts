@@ -1,6 +1,6 @@
 export { type AccountInit, type Call, ChainAccount, TransactionError, type TransactionErrorCode } from './account.ts';
 export { ChainError, type ChainErrorCode, ChainView, type ChainViewInit, type Head } from './chainView.ts';
-export { DeployError, type DeployedNetwork, deployContract, deployNetwork, type NetworkParameters } from './deploy.ts';
+export { type DeployableContract, DeployError, deployContract } from './deploy.ts';
 export * from './generated/index.ts';
 export {
   allowConfigCall,

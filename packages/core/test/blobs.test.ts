@@ -6,17 +6,17 @@ const bytes = new TextEncoder().encode('what is stored');
 const id = toHex(sha256(bytes));
 const stores = ['https://one.example', 'https://two.example', 'https://three.example'];
 
-type Store = Response | Error | (() => Response | Promise<Response>);
+type Store = Error | (() => Response | Promise<Response>);
 
 /** Stores that answer in turn; the rest of them have nothing. */
 function asking(...answers: readonly Store[]) {
   const asked: string[] = [];
   const fetch: typeof globalThis.fetch = async (input, init) => {
-    const answer = answers[asked.length] ?? new Response(null, { status: 404 });
+    const answer = answers[asked.length] ?? (() => new Response(null, { status: 404 }));
     asked.push(String(input));
     init?.signal?.throwIfAborted();
     if (answer instanceof Error) throw answer;
-    return answer instanceof Response ? answer.clone() : answer();
+    return answer();
   };
   return { asked, fetch };
 }
@@ -26,26 +26,29 @@ const get = (fetch: typeof globalThis.fetch, changes: Partial<Parameters<typeof 
 
 describe('fetchBlob', () => {
   test('asks the stores in their order and takes the first that has it', async () => {
-    const { asked, fetch } = asking(new Response(null, { status: 404 }), new Response(bytes));
+    const { asked, fetch } = asking(
+      () => new Response(null, { status: 404 }),
+      () => new Response(bytes),
+    );
     expect(await get(fetch)).toEqual(bytes);
     expect(asked).toEqual([`https://one.example/v1/blobs/${id}`, `https://two.example/v1/blobs/${id}`]);
   });
 
   test.each<[string, Store]>([
-    ['withholds it', new Response(null, { status: 404 })],
-    ['fails', new Response('x', { status: 500 })],
+    ['withholds it', () => new Response(null, { status: 404 })],
+    ['fails', () => new Response('x', { status: 500 })],
     ['is away', new TypeError('fetch failed')],
-    ['serves other bytes', new Response('what is not stored')],
-    ['serves a part', new Response(bytes.slice(0, 5))],
-    ['serves more', new Response('what is stored and more')],
-    ['serves nothing', new Response(null)],
+    ['serves other bytes', () => new Response('what is not stored')],
+    ['serves a part', () => new Response(bytes.slice(0, 5))],
+    ['serves more', () => new Response('what is stored and more')],
+    ['serves nothing', () => new Response(null)],
     ['serves far too much', () => new Response(new Uint8Array(2_000))],
     [
       'breaks off',
       () => new Response(new ReadableStream({ start: (controller) => controller.error(new Error('gone')) })),
     ],
   ])('passes over a store that %s', async (_, answer) => {
-    const { fetch } = asking(answer, new Response(bytes));
+    const { fetch } = asking(answer, () => new Response(bytes));
     expect(await get(fetch)).toEqual(bytes);
     await expect(get(asking(answer).fetch)).rejects.toMatchObject({
       code: 'BLOB_UNAVAILABLE',
@@ -56,29 +59,35 @@ describe('fetchBlob', () => {
 
   test('says why the last store had nothing', async () => {
     await expect(get(asking().fetch)).rejects.toThrow('https://three.example answered 404');
-    await expect(get(asking(new Response(bytes)).fetch, { stores: [] })).rejects.toThrow('no store was named');
-    const wrong = asking(new Response('other')).fetch;
+    await expect(get(asking(() => new Response(bytes)).fetch, { stores: [] })).rejects.toThrow('no store was named');
+    const wrong = asking(() => new Response('other')).fetch;
     await expect(get(wrong, { stores: ['https://one.example'] })).rejects.toThrow('served other bytes');
   });
 
   test('leaves a store that says nothing, for the next one', async () => {
-    const { fetch } = asking(() => new Promise<Response>(() => {}), new Response(bytes));
+    const { fetch } = asking(
+      () => new Promise<Response>(() => {}),
+      () => new Response(bytes),
+    );
     expect(await get(fetch, { timeoutMs: 20 })).toEqual(bytes);
   });
 
   test('leaves a store that stops in the middle', async () => {
     const stalls = () =>
       new Response(new ReadableStream({ start: (controller) => controller.enqueue(bytes.slice(0, 3)) }));
-    const { fetch } = asking(stalls, new Response(bytes));
+    const { fetch } = asking(stalls, () => new Response(bytes));
     expect(await get(fetch, { timeoutMs: 20 })).toEqual(bytes);
   });
 
   test('does not go on for a caller who has left', async () => {
     const leaving = new AbortController();
-    const { asked, fetch } = asking(() => {
-      leaving.abort();
-      return new Promise<Response>(() => {});
-    }, new Response(bytes));
+    const { asked, fetch } = asking(
+      () => {
+        leaving.abort();
+        return new Promise<Response>(() => {});
+      },
+      () => new Response(bytes),
+    );
     await expect(get(fetch, { signal: leaving.signal })).rejects.toMatchObject({ code: 'ABORTED' });
     expect(asked).toHaveLength(1);
   });

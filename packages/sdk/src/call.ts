@@ -17,6 +17,7 @@ import {
   readBounded,
   type SignedReceipt,
   signedReceiptFromJson,
+  sleep,
   withDeadline,
   zeroBytes32,
 } from '@cloister/core';
@@ -151,6 +152,7 @@ export class Call {
           throw new CallError('CALL_ANSWER_INCOMPLETE', 'The answer ended before its receipt', true);
         } catch (error) {
           if (!isRepairable(error) || attempt >= maxAttempts || signal.aborted) throw error;
+          await pauseBefore(attempt, signal);
           tried = route;
         }
       }
@@ -173,6 +175,7 @@ export class Call {
       } catch (error) {
         signal.throwIfAborted();
         if (begun || !isRepairable(error) || attempt >= maxAttempts) throw error;
+        await pauseBefore(attempt, signal);
         tried = route;
       }
     }
@@ -309,6 +312,11 @@ async function* bodyOf(response: Response): AsyncGenerator<Uint8Array> {
   } finally {
     await reader?.cancel().catch(() => {});
   }
+}
+
+/** The first repair is tried at once, later ones with growing pauses: a worker may be starting again. */
+function pauseBefore(attempt: number, signal: AbortSignal): Promise<void> {
+  return attempt === 1 ? Promise.resolve() : sleep(250 * 2 ** (attempt - 2), signal);
 }
 
 /** Whether asking again is safe and may help: the same call id never runs twice at one worker. */

@@ -4,6 +4,7 @@ import {
   CloisterError,
   describeError,
   fetchBlob,
+  isHexOf,
   maxAnnouncementBytes,
   parseBoundedJson,
   readBounded,
@@ -19,6 +20,9 @@ export type GatewaysInit = {
 };
 
 const maxDirectoryBytes = 64 * 1024 * 1024;
+/** As gateways page their directory. */
+const directoryPageSize = 256;
+const maxDirectoryPages = 64;
 
 /** The untrusted relays: what they say is a hint, what they store is checked by its hash, and any one of them will do. */
 export class Gateways {
@@ -34,16 +38,25 @@ export class Gateways {
 
   /** The announcements that a gateway serves, unverified; malformed ones are left out. */
   async directory(url: string, signal?: AbortSignal): Promise<WorkerAnnouncement[]> {
-    const json = await this.#json(`${url}/v1/workers`, maxDirectoryBytes, signal);
-    if (!Array.isArray(json))
-      throw new GatewayError('GATEWAY_ANSWER_INVALID', `Gateway ${url} serves no directory`, false);
-    return json.flatMap((entry: unknown) => {
-      try {
-        return [announcementFromJson((entry as { announcement?: unknown } | null)?.announcement)];
-      } catch {
-        return [];
+    const announcements: WorkerAnnouncement[] = [];
+    let after = '';
+    for (let page = 0; page < maxDirectoryPages; page++) {
+      const json = await this.#json(`${url}/v1/workers${after}`, maxDirectoryBytes, signal);
+      if (!Array.isArray(json))
+        throw new GatewayError('GATEWAY_ANSWER_INVALID', `Gateway ${url} serves no directory`, false);
+      const entries = json as readonly ({ workerId?: unknown; announcement?: unknown } | null)[];
+      for (const entry of entries) {
+        try {
+          announcements.push(announcementFromJson(entry?.announcement));
+        } catch {
+          // A malformed announcement is one worker's, or the gateway's, own loss.
+        }
       }
-    });
+      const last = entries.at(-1)?.workerId;
+      if (entries.length < directoryPageSize || !isHexOf(last, 32)) break;
+      after = `?after=${last}`;
+    }
+    return announcements;
   }
 
   /** One worker's newest announcement, unverified. */

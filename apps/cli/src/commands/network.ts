@@ -14,7 +14,7 @@ export function networkCommands(program: Command): void {
     .description('start a network on this machine (in the repository only); takes the options of npm start')
     .allowUnknownOption()
     .argument('[options...]', 'see: cloister up --help-devnet')
-    .action(async (extra: string[]) => {
+    .action(async (extra: string[], _: unknown, command: Command) => {
       const launcher = path.resolve(
         path.dirname(fileURLToPath(import.meta.url)),
         '..',
@@ -25,7 +25,8 @@ export function networkCommands(program: Command): void {
         'main.ts',
       );
       if (!existsSync(launcher)) throw new UpError();
-      const argv = extra.map((item) => (item === '--help-devnet' ? '--help' : item));
+      const { json } = command.optsWithGlobals<{ json?: boolean }>();
+      const argv = [...extra.map((item) => (item === '--help-devnet' ? '--help' : item)), ...(json ? ['--json'] : [])];
       const child = spawn(process.execPath, [launcher, ...argv], { stdio: 'inherit' });
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
       process.exitCode = await new Promise<number>((resolve) => child.once('close', (code) => resolve(code ?? 1)));

@@ -7,7 +7,8 @@ import { openClient } from '../settings.ts';
 
 type Options = { app?: string; context?: string; network?: string; key?: string; json?: boolean };
 
-const maxProofBytes = 16 * 1024 * 1024;
+/** A proof with the largest answer opened, in base64url. */
+const maxProofBytes = 400 * 1024 * 1024;
 
 export function verifyCommand(program: Command): void {
   program

@@ -112,8 +112,9 @@ export class TenantProcess {
       return;
     }
     if (watchedMemoryBytes === undefined || this.process.confined.residentBytes() <= watchedMemoryBytes) return;
-    for (const call of this.#calls) call.end({ limit: 'memory', message: 'The app passed its memory limit' });
+    // First the process: the places of its calls are free at once only when it can't go on.
     this.process.confined.kill();
+    for (const call of this.#calls) call.end({ limit: 'memory', message: 'The app passed its memory limit' });
   }
 
   /** Ends the process because of one call. The other calls in it end too: nothing says which of them did what. */

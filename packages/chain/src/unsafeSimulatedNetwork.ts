@@ -1,0 +1,106 @@
+import type { Address } from '@cloister/core';
+import type { ChainAccount } from './account.ts';
+import { type DeployableContract, deployContract } from './deploy.ts';
+import {
+  appRegistryAbi,
+  appRegistryBytecode,
+  imageRegistryAbi,
+  imageRegistryBytecode,
+  phaTokenAbi,
+  phaTokenBytecode,
+  timelockControllerAbi,
+  timelockControllerBytecode,
+  unsafeSimulatedVerifierAbi,
+  unsafeSimulatedVerifierBytecode,
+  workerRegistryAbi,
+  workerRegistryBytecode,
+} from './generated/index.ts';
+
+export type NetworkParameters = {
+  readonly chainId: number;
+  readonly timelockDelaySeconds: bigint;
+  /** Proposes to the timelock until governance lands. */
+  readonly proposer: Address;
+  /** Genesis allocation of PHA, in its smallest unit. */
+  readonly allocation: readonly { readonly holder: Address; readonly amount: bigint }[];
+  /** Unix seconds of epoch 0. */
+  readonly genesis: bigint;
+  readonly epochLengthSeconds: number;
+  readonly roundLengthSeconds: number;
+  readonly maxAttestedBlockAge: number;
+  readonly leaseDurationSeconds: number;
+  /** P-256 key of the network's DEV root: only for networks that are simulated for ever. */
+  readonly simulatedRoot: { readonly x: bigint; readonly y: bigint };
+};
+
+export type DeployedNetwork = {
+  readonly timelock: Address;
+  readonly phaToken: Address;
+  readonly imageRegistry: Address;
+  readonly unsafeSimulatedVerifier: Address;
+  readonly workerRegistry: Address;
+  readonly appRegistry: Address;
+};
+
+/**
+ * Deploys the contracts of a network that accepts simulated evidence, for ever: for development. Deploys what is not yet there, by CREATE2: the same parameters give the same addresses, and a second run deploys
+ * nothing. Throws DEPLOY_NO_FACTORY, DEPLOY_FAILED.
+ */
+export async function deployUnsafeSimulatedNetwork(
+  account: ChainAccount,
+  rpc: string,
+  parameters: NetworkParameters,
+  onDeployed: (name: string, address: Address) => void = () => {},
+): Promise<DeployedNetwork> {
+  const put = (contract: DeployableContract) => deployContract(account, rpc, contract, onDeployed);
+  const { allocation, proposer, simulatedRoot } = parameters;
+  const timelock = await put({
+    name: 'TimelockController',
+    abi: timelockControllerAbi,
+    bytecode: timelockControllerBytecode,
+    // Anyone may execute what is due; nobody administers the roles from outside.
+    args: [
+      parameters.timelockDelaySeconds,
+      [proposer],
+      ['0x0000000000000000000000000000000000000000'],
+      '0x0000000000000000000000000000000000000000',
+    ],
+  });
+  const phaToken = await put({
+    name: 'PhaToken',
+    abi: phaTokenAbi,
+    bytecode: phaTokenBytecode,
+    args: [allocation.map(({ holder }) => holder), allocation.map(({ amount }) => amount)],
+  });
+  const imageRegistry = await put({
+    name: 'ImageRegistry',
+    abi: imageRegistryAbi,
+    bytecode: imageRegistryBytecode,
+    args: [timelock],
+  });
+  const unsafeSimulatedVerifier = await put({
+    name: 'UnsafeSimulatedVerifier',
+    abi: unsafeSimulatedVerifierAbi,
+    bytecode: unsafeSimulatedVerifierBytecode,
+    args: [simulatedRoot.x, simulatedRoot.y, BigInt(parameters.chainId)],
+  });
+  const workerRegistry = await put({
+    name: 'WorkerRegistry',
+    abi: workerRegistryAbi,
+    bytecode: workerRegistryBytecode,
+    args: [
+      {
+        timelock,
+        imageRegistry,
+        genesis: parameters.genesis,
+        epochLength: parameters.epochLengthSeconds,
+        roundLength: parameters.roundLengthSeconds,
+        maxAttestedBlockAge: parameters.maxAttestedBlockAge,
+        simulatedAllowed: true,
+        leaseDuration: parameters.leaseDurationSeconds,
+      },
+    ],
+  });
+  const appRegistry = await put({ name: 'AppRegistry', abi: appRegistryAbi, bytecode: appRegistryBytecode, args: [] });
+  return { timelock, phaToken, imageRegistry, unsafeSimulatedVerifier, workerRegistry, appRegistry };
+}
