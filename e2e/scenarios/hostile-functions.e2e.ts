@@ -120,7 +120,7 @@ export const scenario: Scenario = {
         const { receipt, ...result } = await calling;
         assert.equal(result.outcome, outcome, `${name}: ${JSON.stringify(receipt.details)}`);
         assert.equal(receipt.details.limit, limit, name);
-        assert.deepEqual(receipt.details.refusedHosts, refusedHosts, name);
+        assert.equal(receipt.details.refusedHosts, refusedHosts?.length ?? 0, name);
         assert.equal(receipt.receipt.app, app);
         if (limit === 'output') assert.equal(result.body.length, 300_000, name);
         else assert.doesNotMatch(textOf(result), /passwd|root:|forked|inside/);

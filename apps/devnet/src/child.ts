@@ -56,10 +56,11 @@ export class Child {
     return this.#process?.pid;
   }
 
-  /** Starts it and waits until it is ready. Throws CHILD_ENDED with its last lines, CHILD_NOT_READY. */
+  /** Starts it and waits until it is ready. Throws CHILD_ENDED with its last lines, DEADLINE_EXCEEDED. */
   async start(signal: AbortSignal): Promise<Record<string, unknown>> {
     mkdirSync(path.dirname(this.spec.logFile), { recursive: true });
-    this.#log ??= createWriteStream(this.spec.logFile, { flags: 'a' });
+    // A log that can't be written, or that ends before the last words come, must not end the network.
+    this.#log ??= createWriteStream(this.spec.logFile, { flags: 'a' }).on('error', () => {});
     const { command, args, cwd } = this.spec;
     const child = spawn(command, args, {
       cwd,
@@ -82,17 +83,29 @@ export class Child {
     });
     failed.catch(() => {});
     this.#exited = new Promise((resolve) => {
-      const over = (reason: string) => {
-        ended(reason);
+      child.once('error', (error) => {
+        ended(error.message);
         resolve();
-      };
-      child.once('error', (error) => over(error.message));
-      child.once('exit', (code, signalName) => over(signalName ?? `exit code ${code}`));
+      });
+      child.once('exit', (code, signalName) => {
+        resolve();
+        // Its last words may still be in the pipe, or somebody else may hold the pipe open.
+        const tell = () => ended(signalName ?? `exit code ${code}`);
+        child.once('close', tell);
+        setTimeout(tell, 200).unref();
+      });
     });
     const timeoutMs = this.spec.readyWithinMs ?? 60_000;
     const ready = await withDeadline({ timeoutMs, signal, what: `Starting ${this.spec.name}` }, (inner) =>
       Promise.race([this.spec.ready(child, inner), failed]),
-    );
+    ).catch(async (error: unknown) => {
+      // Two of one part must never run side by side. Where everything ends anyway, it gets the time that it needs.
+      if (!signal.aborted && !this.#stopping) {
+        child.kill('SIGKILL');
+        await this.#exited;
+      }
+      throw error;
+    });
     this.#events.onReady(this.spec.name, ready, this.#startedBefore);
     this.#startedBefore = true;
     this.#down = false;
@@ -146,7 +159,7 @@ export class Child {
         return [];
       }
     });
-    return errors.at(-1) ?? lines.at(-1) ?? 'it printed nothing';
+    return errors.at(-1) ?? (lines.at(-1) || 'it printed nothing');
   }
 }
 

@@ -131,8 +131,12 @@ const ownNames = [
   'demo',
 ];
 
+/** What an interrupted write or a lock leaves beside the file itself. */
+const besideOurs = /^\.?(.+?)\.(?:[0-9a-f]{12}\.tmp|takeover)$/;
+
 async function isOurs(dir: string): Promise<boolean> {
-  return (await readdir(dir)).every((name) => ownNames.includes(name.replace(/^\.|\..*tmp$/g, '')));
+  const names = await readdir(dir).catch(() => undefined);
+  return names?.every((name) => ownNames.includes(besideOurs.exec(name)?.[1] ?? name)) ?? false;
 }
 
 /** Only what this program makes is deleted, by name. */
@@ -151,15 +155,20 @@ async function readState(file: string): Promise<DevnetState | undefined> {
     );
   });
   if (text === undefined) return undefined;
+  const state = tryParse(text);
+  if (typeof state?.dataVersion === 'number' && typeof state.contractsHash === 'string') return state;
+  throw new DataFolderError(
+    'DATA_UNREADABLE',
+    `The file "${file}" is damaged`,
+    'Start with --reset, or with another --data DIR',
+  );
+}
+
+function tryParse(text: string): DevnetState | null | undefined {
   try {
-    return JSON.parse(text) as DevnetState;
-  } catch (cause) {
-    throw new DataFolderError(
-      'DATA_UNREADABLE',
-      `The file "${file}" is damaged`,
-      'Start with --reset, or with another --data DIR',
-      cause,
-    );
+    return JSON.parse(text) as DevnetState | null;
+  } catch {
+    return undefined;
   }
 }
 

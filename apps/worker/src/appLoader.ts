@@ -8,6 +8,7 @@ import {
   maxCodeBytes,
   maxManifestBytes,
   parseManifest,
+  sleep,
   unavailableFeature,
 } from '@cloister/core';
 import type { SandboxDriver, Tenant } from '@cloister/sandbox';
@@ -19,7 +20,12 @@ export type AppLoaderComponents = {
   readonly driver: SandboxDriver;
 };
 
-export type AppLoaderInit = { readonly maxTenants: number; readonly recheckMs: number };
+export type AppLoaderInit = {
+  readonly maxTenants: number;
+  readonly recheckMs: number;
+  /** How long a tenant that is no longer wanted may finish its calls. Default: its manifest's time limit and a second. */
+  readonly drainMs?: number;
+};
 
 /** An app that is ready to be called. */
 export type LoadedApp = {
@@ -30,7 +36,15 @@ export type LoadedApp = {
   readonly tenant: Tenant;
 };
 
-type Entry = { readonly loading: Promise<LoadedApp>; checkedAtMs: number; usedAtMs: number };
+type Entry = {
+  readonly loading: Promise<LoadedApp>;
+  recheck: Promise<{ manifestId: Bytes32; fields: EnforcedFields }> | undefined;
+  checkedAtMs: number;
+  usedAtMs: number;
+};
+
+/** Between two reads of one app's version, whatever its callers claim to have seen. */
+const minRecheckMs = 100;
 
 /**
  * The tenants of this worker: for each app its serving version, fetched by hash, checked against what the chain enforces,
@@ -55,24 +69,21 @@ export class AppLoader {
     if (known !== undefined) {
       known.usedAtMs = Date.now();
       const loaded = await known.loading;
-      // A caller that has seen another version makes us look sooner, but never more than once a second.
       const asExpected = expected === undefined || expected === loaded.manifestId;
-      const waitMs = asExpected ? this.#init.recheckMs : Math.min(1_000, this.#init.recheckMs);
-      if (Date.now() - known.checkedAtMs < waitMs) return loaded;
-      known.checkedAtMs = Date.now();
-      const serving = await this.#serving(app, signal);
+      if (asExpected && Date.now() - known.checkedAtMs < this.#init.recheckMs) return loaded;
+      const serving = await this.#recheck(app, known, signal);
       if (serving.manifestId === loaded.manifestId) return loaded;
       // Of several calls that find this out, one makes room for the new version.
       if (this.#entries.get(app) === known) {
         this.#entries.delete(app);
-        closeLater(loaded);
+        this.#closeLater(loaded);
       }
     }
     const again = this.#entries.get(app);
     if (again !== undefined) return again.loading;
     this.#makeRoom();
     const loading = this.#open(app, signal);
-    const entry: Entry = { loading, checkedAtMs: Date.now(), usedAtMs: Date.now() };
+    const entry: Entry = { loading, recheck: undefined, checkedAtMs: Date.now(), usedAtMs: Date.now() };
     this.#entries.set(app, entry);
     loading.catch(() => {
       if (this.#entries.get(app) === entry) this.#entries.delete(app);
@@ -83,6 +94,18 @@ export class AppLoader {
   /** The app if it is loaded. */
   async loaded(app: Bytes32): Promise<LoadedApp | undefined> {
     return this.#entries.get(app)?.loading.catch(() => undefined);
+  }
+
+  /** What the chain says now; calls that ask at the same time share one read, and reads keep a distance. */
+  #recheck(app: Bytes32, entry: Entry, signal: AbortSignal): Promise<{ manifestId: Bytes32; fields: EnforcedFields }> {
+    entry.recheck ??= (async () => {
+      await sleep(Math.max(0, entry.checkedAtMs + minRecheckMs - Date.now()), signal);
+      entry.checkedAtMs = Date.now();
+      return this.#serving(app, signal);
+    })().finally(() => {
+      entry.recheck = undefined;
+    });
+    return entry.recheck;
   }
 
   async #open(app: Bytes32, signal: AbortSignal): Promise<LoadedApp> {
@@ -142,18 +165,22 @@ export class AppLoader {
     }
   }
 
+  /** Ends a tenant once the calls that it may still be answering must be over. */
+  #closeLater({ tenant, manifest }: LoadedApp): void {
+    const drainMs = this.#init.drainMs ?? manifest.limits.wallMs + 1_000;
+    setTimeout(() => void tenant.close().catch(() => {}), drainMs).unref();
+  }
+
   #makeRoom(): void {
     if (this.#entries.size < this.#init.maxTenants) return;
     const [oldest] = [...this.#entries].sort(([, left], [, right]) => left.usedAtMs - right.usedAtMs);
     if (oldest === undefined) return;
     this.#entries.delete(oldest[0]);
-    void oldest[1].loading.then(closeLater, () => {});
+    void oldest[1].loading.then(
+      (loaded) => this.#closeLater(loaded),
+      () => {},
+    );
   }
-}
-
-/** Ends a tenant once the calls that it may still be answering must be over. */
-function closeLater({ tenant, manifest }: LoadedApp): void {
-  setTimeout(() => void tenant.close().catch(() => {}), manifest.limits.wallMs + 1_000).unref();
 }
 
 export type AppRefusedErrorCode =

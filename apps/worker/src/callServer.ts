@@ -38,7 +38,7 @@ export class CallServer {
   /** One stream of a gateway, from the first byte of the sealed request to the last sealed chunk. */
   async serve(stream: FrameStream, _open: CallOpen, signal: AbortSignal): Promise<void> {
     if (this.#running >= this.#init.maxConcurrent)
-      return sendProblem(stream, 503, 'The worker has no room for another call');
+      return sendProblem(stream, 503, 'worker-busy', 'The worker has no room for another call');
     this.#running += 1;
     const reading = { bytes: 0 };
     try {
@@ -61,11 +61,16 @@ export class CallServer {
       reading.bytes += part.length;
       this.#requestBytes += part.length;
       if (reading.bytes > maxEncapsulatedBytes) {
-        await sendProblem(stream, 413, `A sealed request has at most ${maxEncapsulatedBytes} bytes`);
+        await sendProblem(
+          stream,
+          413,
+          'request-too-large',
+          `A sealed request has at most ${maxEncapsulatedBytes} bytes`,
+        );
         return undefined;
       }
       if (this.#requestBytes > this.#init.maxRequestBytesInAll) {
-        await sendProblem(stream, 503, 'The worker has no room for another request of this size');
+        await sendProblem(stream, 503, 'worker-busy', 'The worker has no room for another request of this size');
         return undefined;
       }
       parts.push(Uint8Array.from(part));
@@ -151,7 +156,13 @@ async function send(stream: FrameStream, bytes: Uint8Array): Promise<void> {
   await stream.write(bytes).catch(() => {});
 }
 
-async function sendProblem(stream: FrameStream, status: number, title: string): Promise<void> {
+/** Unsigned, like everything before a request is opened; the codes are those of the gateways. */
+async function sendProblem(
+  stream: FrameStream,
+  status: number,
+  code: 'worker-busy' | 'request-too-large',
+  title: string,
+): Promise<void> {
   stream.sendHead(encodeCallHead({ status, contentType: 'application/problem+json' }));
-  await stream.end(utf8(JSON.stringify({ type: 'about:blank', status, title })));
+  await stream.end(utf8(JSON.stringify({ type: 'about:blank', status, code, title })));
 }

@@ -140,7 +140,10 @@ export class Worker {
     const { network, receiptSigner, announce } = this.#components;
     const registered = this.#registration.current;
     const now = Number(this.#head().timestamp);
-    if (this.#keys.needsRotation(now) && registered.leaseUntil > BigInt(now)) {
+    const [newest] = this.#signed;
+    // A chain that went back may have given a shorter lease, or a time before the key's own: clients refuse such a key.
+    const fits = newest !== undefined && newest.notAfter <= registered.leaseUntil && newest.notBefore <= BigInt(now);
+    if ((!fits || this.#keys.needsRotation(now)) && registered.leaseUntil > BigInt(now)) {
       const key = await this.#keys.rotate(now, Number(registered.leaseUntil));
       const domain = { chainId: network.chainId, registry: network.contracts.workerRegistry };
       const [notBefore, notAfter] = [BigInt(key.notBefore), BigInt(key.notAfter)];

@@ -107,23 +107,32 @@ describe('loading', () => {
 describe('a new version', () => {
   test('takes the place of the old one, which is closed', async () => {
     const { app, manifest } = sample();
-    const apps = loader({ maxTenants: 4, recheckMs: 0 });
+    const apps = loader({ maxTenants: 4, recheckMs: 0, drainMs: 0 });
     const before = await apps.load(app, signal);
     const id = publish(app, { ...manifest, env: { NEW: '1' } });
     const after = await apps.load(app, signal);
     expect(after.manifestId).toBe(id);
     expect(after.tenant).not.toBe(before.tenant);
-    expect(driver.tenants.map(({ closed }) => closed)).toEqual([true, false]);
+    await vi.waitFor(() => expect(driver.tenants.map(({ closed }) => closed)).toEqual([true, false]));
+  });
+
+  test('lets the old one finish the calls that it has', async () => {
+    const { app, manifest } = sample();
+    const apps = loader({ maxTenants: 4, recheckMs: 0, drainMs: 60_000 });
+    await apps.load(app, signal);
+    publish(app, { ...manifest, env: { NEW: '1' } });
+    await apps.load(app, signal);
+    expect(driver.tenants.map(({ closed }) => closed)).toEqual([false, false]);
   });
 
   test('is opened once, however many calls find it out at the same time', async () => {
     const { app, manifest } = sample();
-    const apps = loader({ maxTenants: 4, recheckMs: 0 });
+    const apps = loader({ maxTenants: 4, recheckMs: 0, drainMs: 0 });
     await apps.load(app, signal);
     const id = publish(app, { ...manifest, env: { NEW: '1' } });
     const loaded = await Promise.all(Array.from({ length: 10 }, () => apps.load(app, signal)));
     expect(loaded.every(({ manifestId: serving }) => serving === id)).toBe(true);
-    expect(driver.counts).toEqual({ opened: 2, open: 1 });
+    await vi.waitFor(() => expect(driver.counts).toEqual({ opened: 2, open: 1 }));
   });
 
   test('is looked for at once when the caller expects another than we have', async () => {
@@ -212,7 +221,7 @@ describe('what can not be run', () => {
 
 describe('room', () => {
   test('is made by closing what was used longest ago', async () => {
-    const apps = loader({ maxTenants: 2, recheckMs: 60_000 });
+    const apps = loader({ maxTenants: 2, recheckMs: 60_000, drainMs: 0 });
     const [one, two, three] = ['one', 'two', 'three'].map((name) => sample({ name }).app) as [
       Bytes32,
       Bytes32,
@@ -230,7 +239,7 @@ describe('room', () => {
   });
 
   test('one that is still loading is closed when it is there', async () => {
-    const apps = loader({ maxTenants: 1, recheckMs: 60_000 });
+    const apps = loader({ maxTenants: 1, recheckMs: 60_000, drainMs: 0 });
     const [one, two] = [sample({ name: 'one' }).app, sample({ name: 'two' }).app];
     let open: () => void = () => {};
     driver.opening = () => new Promise<void>((resolve) => (open = resolve));

@@ -1,5 +1,6 @@
+import type { SignedReceipt } from '@cloister/core';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { type Answer, KeptAnswers } from '../src/keptAnswers.ts';
+import { type AnswerEnd, KeptAnswers } from '../src/keptAnswers.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -8,105 +9,106 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const answer = (bytes: number): Answer =>
-  ({ status: 200, headers: [], body: [new Uint8Array(bytes)], receipt: {} }) as unknown as Answer;
-/** What an entry costs beside its body. */
-const overhead = 4_096;
+const end: AnswerEnd = {
+  status: 200,
+  headers: [['a', 'b']],
+  receipt: { format: 'cloister-receipt-1' } as SignedReceipt,
+};
+const bytes = (length: number, byte = 7) => new Uint8Array(length).fill(byte);
+
+/** A call that has run and answered with a body of so many bytes. */
+function ran(kept: KeptAnswers, key: string, length = 3) {
+  const call = kept.begin(key);
+  call.add(bytes(length));
+  call.settle(end);
+  return call;
+}
 
 describe('KeptAnswers', () => {
-  test('keeps an answer for its time, then forgets it', async () => {
-    const kept = new KeptAnswers({ keepMs: 1_000, maxBytes: 1e6, maxEntries: 10 });
-    const made = answer(5);
-    kept.begin('a').settle(made);
-    vi.advanceTimersByTime(999);
-    expect(await kept.find('a')).toBe(made);
-    vi.advanceTimersByTime(1);
+  test('repeats an answer for its time, then forgets the call', async () => {
+    const kept = new KeptAnswers({ keepMs: 1_000 });
+    ran(kept, 'a');
+    await vi.advanceTimersByTimeAsync(999);
+    expect(await kept.find('a')?.answer()).toEqual({ ...end, body: [bytes(3)] });
+    await vi.advanceTimersByTimeAsync(1);
     expect(kept.find('a')).toBeUndefined();
   });
 
-  test('the default is ten minutes', async () => {
+  test('knows a call from its first moment: of copies that come together, one runs', () => {
     const kept = new KeptAnswers();
-    kept.begin('a').settle(answer(1));
-    vi.advanceTimersByTime(600_000 - 1);
-    expect(await kept.find('a')).toBeDefined();
-    vi.advanceTimersByTime(1);
     expect(kept.find('a')).toBeUndefined();
+    const call = kept.begin('a');
+    expect(kept.find('a')).toBe(call);
+    expect(() => kept.begin('a')).toThrow(expect.objectContaining({ code: 'ANSWER_BEGUN' }));
   });
 
   test('who asks while a call runs waits for its answer', async () => {
     const kept = new KeptAnswers();
-    const entry = kept.begin('a');
-    const joined = Promise.all([kept.find('a'), kept.find('a')]);
-    const made = answer(5);
-    entry.settle(made);
-    expect(await joined).toEqual([made, made]);
+    const call = kept.begin('a');
+    const answers = [kept.find('a')?.answer(), kept.find('a')?.answer()];
+    call.add(bytes(1, 1));
+    call.add(bytes(1, 2));
+    call.settle(end);
+    for (const answer of answers) expect(await answer).toEqual({ ...end, body: [bytes(1, 1), bytes(1, 2)] });
   });
 
-  test('a running call is never dropped, however long it takes', () => {
-    const kept = new KeptAnswers({ keepMs: 10, maxBytes: 1e6, maxEntries: 1 });
-    kept.begin('running');
-    vi.advanceTimersByTime(1_000_000);
-    kept.begin('other').settle(answer(1));
-    kept.begin('third').settle(answer(1));
-    expect(kept.find('running')).toBeDefined();
-  });
-
-  test('a call without an answer is forgotten at once, and those who wait are told so', async () => {
+  test('a call that broke off is remembered without its answer: it may have run', async () => {
     const kept = new KeptAnswers();
-    const entry = kept.begin('a');
-    const joined = kept.find('a');
-    entry.settle(undefined);
-    expect(await joined).toBeUndefined();
-    expect(kept.find('a')).toBeUndefined();
+    const call = kept.begin('a');
+    const waiting = kept.find('a')?.answer();
+    call.add(bytes(3));
+    call.settle(undefined);
+    expect(await waiting).toBe('gone');
+    expect(await kept.find('a')?.answer()).toBe('gone');
   });
 
-  test('the oldest answers make room, by number', async () => {
-    const kept = new KeptAnswers({ keepMs: 1_000, maxBytes: 1e6, maxEntries: 3 });
-    for (const key of ['a', 'b', 'c', 'd', 'e']) kept.begin(key).settle(answer(1));
-    expect(['a', 'b', 'c', 'd', 'e'].map((key) => kept.find(key) !== undefined)).toEqual([
-      false,
-      false,
-      true,
-      true,
-      true,
-    ]);
+  test('an answer that is too large is not held, and the call stays known', async () => {
+    const kept = new KeptAnswers({ maxAnswerBytes: 10 });
+    const call = kept.begin('a');
+    call.add(bytes(6));
+    call.add(bytes(6));
+    call.add(bytes(6));
+    call.settle(end);
+    expect(await kept.find('a')?.answer()).toBe('gone');
+    ran(kept, 'b', 10);
+    expect(await kept.find('b')?.answer()).toMatchObject({ body: [bytes(10)] });
   });
 
-  test('the oldest answers make room, by bytes', () => {
-    const kept = new KeptAnswers({ keepMs: 1_000, maxBytes: 4 * (overhead + 1_000), maxEntries: 100 });
-    for (const key of ['a', 'b', 'c', 'd', 'e', 'f']) kept.begin(key).settle(answer(1_000));
-    expect(['a', 'b', 'c', 'd', 'e', 'f'].map((key) => kept.find(key) !== undefined)).toEqual([
-      ...[false, false],
-      ...[true, true, true, true],
-    ]);
+  test('the oldest answers make room for new ones, those being made count too', async () => {
+    const kept = new KeptAnswers({ maxBytes: 10 });
+    ran(kept, 'a', 4);
+    ran(kept, 'b', 4);
+    const running = kept.begin('c');
+    running.add(bytes(4));
+    expect(await kept.find('a')?.answer()).toBe('gone');
+    expect(await kept.find('b')?.answer()).not.toBe('gone');
+    running.settle(end);
+    expect(await kept.find('c')?.answer()).not.toBe('gone');
   });
 
-  test('bytes that were given back count no more', () => {
-    const kept = new KeptAnswers({ keepMs: 1_000, maxBytes: 4 * (overhead + 1_000), maxEntries: 100 });
+  test('bytes that were given back can be used again', async () => {
+    const kept = new KeptAnswers({ maxBytes: 10, keepMs: 1_000 });
     for (let round = 0; round < 5; round++) {
-      for (const key of ['a', 'b', 'c', 'd']) kept.begin(`${key}${round}`).settle(answer(1_000));
-      expect(['a', 'b', 'c', 'd'].every((key) => kept.find(`${key}${round}`) !== undefined)).toBe(true);
-      vi.advanceTimersByTime(1_000);
+      ran(kept, `a${round}`, 9);
+      await vi.advanceTimersByTimeAsync(1_000);
     }
+    ran(kept, 'last', 10);
+    expect(await kept.find('last')?.answer()).not.toBe('gone');
   });
 
-  test('what is too large is given to those who wait, but not kept', async () => {
-    const kept = new KeptAnswers({ keepMs: 1_000, maxBytes: 4 * overhead, maxEntries: 10 });
-    const entry = kept.begin('a');
-    const joined = kept.find('a');
-    const made = answer(1);
-    entry.settle(made);
-    expect(await joined).toBe(made);
-    expect(kept.find('a')).toBeUndefined();
+  test('remembers a bounded number of ended calls, and never forgets a running one', () => {
+    const kept = new KeptAnswers({ maxEntries: 2 });
+    kept.begin('running');
+    for (const key of ['a', 'b', 'c']) ran(kept, key);
+    expect(['running', 'a', 'b', 'c'].map((key) => kept.find(key) !== undefined)).toEqual([true, false, false, true]);
   });
 
-  test('an answer that ends after everything was cleared is not kept', () => {
+  test('a call that ends after everything was cleared is forgotten', async () => {
     const kept = new KeptAnswers();
-    const entry = kept.begin('a');
-    kept.begin('b').settle(answer(1));
+    const call = kept.begin('a');
     kept.clear();
-    entry.settle(answer(1));
-    expect([kept.find('a'), kept.find('b')]).toEqual([undefined, undefined]);
-    expect(vi.getTimerCount()).toBe(0);
+    call.settle(end);
+    expect(kept.find('a')).toBeUndefined();
+    expect(await call.answer()).toBe('gone');
   });
 });

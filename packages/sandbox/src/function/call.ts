@@ -17,6 +17,8 @@ export type CallOptions = {
   readonly signal: AbortSignal;
   /** The answer is longer than it may be. */
   readonly tooLong: () => void;
+  /** The code was refused memory, and failed because of that. */
+  readonly outOfMemory: () => void;
   /** The call is over; called once. `clean` where the runtime is known to have finished with it. */
   readonly over: (clean: boolean) => void;
 };
@@ -128,20 +130,19 @@ export class Call {
   }
 
   #takeEnd(): void {
+    const message = this.#report === undefined ? undefined : messageOf(this.#report);
+    // The code may have caught its breath, but still holds the memory that the next call would be blamed for.
+    if (message !== undefined && refusedAllocation.test(message)) this.#options.outOfMemory();
     this.#finish(true);
-    this.#settle(this.#report === undefined ? { status: 'ok' } : this.#describeReport(messageOf(this.#report)));
-  }
-
-  #describeReport(message: string): Ending {
-    if (refusedAllocation.test(message)) return { status: 'limit', limit: 'memory', message };
-    return { status: this.refusedHosts.size > 0 ? 'refused' : 'app-error', message };
+    if (message === undefined) this.#settle({ status: 'ok' });
+    else this.#settle({ status: this.refusedHosts.size > 0 ? 'refused' : 'app-error', message });
   }
 
   /** The connection broke by itself: finds out why. */
   async #brokenOff(error: Error, sent: boolean): Promise<void> {
-    const exit = await this.#howProcessEnded();
+    const { exit, answers } = await this.#askProcess();
     if (this.#settling) return;
-    this.#finish(false);
+    this.#finish(answers);
     const isLoss = 'code' in error && ['ECONNRESET', 'EPIPE'].includes(String(error.code));
     // The process had ended before it got the request.
     if (!sent) this.fail(lostConnectionError(error, false));
@@ -150,12 +151,15 @@ export class Call {
     else this.#settle({ status: 'app-error', message: 'The answer broke off or was not valid HTTP' });
   }
 
-  /** How the process ended, or undefined where it goes on. Its connections are seen to end before it does. */
-  async #howProcessEnded(): Promise<ProcessExit | undefined> {
+  /** Whether the process goes on, or how it ended. Its connections are seen to end before it does. */
+  async #askProcess(): Promise<{ exit?: ProcessExit; answers: boolean }> {
     const { process } = this.#options;
-    const { exited } = process.confined;
-    const alive = process.answers(2000).then((answers) => (answers ? undefined : within(exited, 3000)));
-    return Promise.race([exited, alive]);
+    const exited = process.confined.exited.then((exit) => ({ exit, answers: false }));
+    const asked = process.answers(2000).then(async (answers) => {
+      if (answers) return { answers };
+      return (await within(exited, 3000)) ?? { answers };
+    });
+    return Promise.race([exited, asked]);
   }
 
   #describeExit({ signal, code, outOfMemory, outOfPids }: ProcessExit): Ending {

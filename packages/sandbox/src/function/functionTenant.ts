@@ -1,4 +1,4 @@
-import type { Invocation, InvocationRequest, LogLine, Tenant, Workload } from '../sandbox.ts';
+import type { Invocation, InvocationRequest, LogLine, Outcome, Tenant, Workload } from '../sandbox.ts';
 import { abortedError, SandboxError, throwIfAborted } from '../sandboxError.ts';
 import { TenantLog } from '../tenantLog.ts';
 import { requestHeaders } from '../workload.ts';
@@ -70,7 +70,17 @@ export class FunctionTenant implements Tenant {
       release();
       throw error;
     }
-    return process.begin(signal, release).run(request, headers);
+    const invocation = await process.begin(signal, release).run(request, headers);
+    invocation.finished.then((outcome) => this.#logFailure(outcome)).catch(() => {});
+    return invocation;
+  }
+
+  /** Why a call failed is for the owner: callers are told no text that the code chose. */
+  #logFailure({ status, limit, message, refusedHosts }: Outcome): void {
+    for (const host of refusedHosts)
+      this.#log.add('system', `The host "${host}" was refused: the manifest does not name it`);
+    if (status !== 'ok')
+      this.#log.add('system', `A call ended with "${limit ?? status}"${message === undefined ? '' : `: ${message}`}`);
   }
 
   /** @inheritdoc */

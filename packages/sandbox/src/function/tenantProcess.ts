@@ -48,6 +48,7 @@ export class TenantProcess {
       cpu,
       outputBytes: limits.outputBytes,
       signal,
+      outOfMemory: () => this.#end(call, 'memory', 'The app passed its memory limit'),
       tooLong: () => this.#end(call, 'output', `The answer is longer than ${limits.outputBytes} bytes`),
       over: (clean) => {
         clearTimeout(timer);
@@ -68,8 +69,8 @@ export class TenantProcess {
 
   /** Ends the process; calls in progress fail with the error. */
   async stop(error: SandboxError): Promise<void> {
-    for (const call of this.#calls) call.fail(error);
     this.process.confined.kill();
+    for (const call of this.#calls) call.fail(error);
     await this.process.confined.exited;
   }
 
