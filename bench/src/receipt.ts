@@ -1,5 +1,6 @@
 import { type Receipt, type RecordDomain, receiptDigest } from '@cloister/core';
 import { fromHex, randomBytes, SecretBytes, toHex } from '@cloister/crypto';
+import { keccak256 } from '@cloister/crypto/fast-keccak';
 import { signDigest } from '@cloister/crypto/native-secp256k1';
 import { privateKeyToAccount } from 'viem/accounts';
 import { type BenchLine, interleaved } from './measure.ts';
@@ -60,7 +61,7 @@ export async function benchReceiptSign(): Promise<BenchLine> {
     sequence += 1n;
     return { ...receipt, sequence };
   };
-  const ours = () => signDigest(secret, fromHex(receiptDigest(domain, next())));
+  const ours = () => signDigest(secret, fromHex(receiptDigest(domain, next(), keccak256)));
   const eip712 = { name: 'Cloister', version: '1', chainId: domain.chainId, verifyingContract: domain.registry };
   const peer = () => account.signTypedData({ domain: eip712, types, primaryType: 'Receipt', message: next() });
   sequence = 7n;

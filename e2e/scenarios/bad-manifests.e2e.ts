@@ -245,7 +245,6 @@ async function lyingStore({ folder, signal, note }: ScenarioContext, network: Ru
       await store.during(lie, async () => {
         const { receipt } = await ask(withheld);
         assert.deepEqual([receipt.receipt.status, receipt.details.code], [1, 'BLOB_UNAVAILABLE']);
-        assert.match(String(receipt.details.message), /./);
       });
 
       note('and it could not pose as the gateway that the worker dialled');

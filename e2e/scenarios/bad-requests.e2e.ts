@@ -3,13 +3,13 @@ import { request as openRequest } from 'node:http';
 import { connect } from 'node:net';
 import { requestMediaType } from '@cloister/channel/client';
 import { concatBytes, randomBytes, toHex } from '@cloister/crypto';
+import { defaultGatewayLimits } from '../../apps/gateway/src/limits.ts';
 import type { Scenario } from '../scenario.ts';
 import { clientOf, counterSource, deployFunction, textOf } from '../support/apps.ts';
 import { callRaw, postRaw, problemIn, type RawProblem, sealRaw } from '../support/rawCalls.ts';
 import { refusedWith } from '../support/refusals.ts';
 import { flipped } from '../support/sealedAnswer.ts';
 
-const mebibyte = 1_048_576;
 const keyProblem = 'https://iana.org/assignments/http-problem-types#ohttp-key';
 const malformed = 'urn:cloister:problem:malformed';
 
@@ -72,7 +72,7 @@ export const scenario: Scenario = {
     assert.deepEqual(await post(big.subarray(0, 100_000)), byWorker(400, keyProblem));
 
     note('the gateway: too large, no sealed request, no worker');
-    const huge = new Uint8Array(9 * mebibyte + 1);
+    const huge = new Uint8Array(defaultGatewayLimits.callBytes + 1);
     assert.equal((await post(huge)).code, 'request-too-large');
     assert.equal((await streamed(url, workerId, huge.length)).code, 'request-too-large');
     // The client itself seals nothing that no worker would open.
@@ -132,7 +132,7 @@ function streamed(url: string, workerId: string, length: number): Promise<{ read
       },
     );
     outgoing.on('error', reject);
-    const part = Buffer.alloc(mebibyte / 4);
+    const part = Buffer.alloc(262_144);
     for (let sent = 0; sent < length; sent += part.length) outgoing.write(part);
     outgoing.end();
   });

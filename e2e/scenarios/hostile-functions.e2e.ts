@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { CallResult, DeployOptions } from '@cloister/sdk';
+import { privateKeyToAccount } from 'viem/accounts';
 import type { Scenario } from '../scenario.ts';
+import { accountsOf } from '../support/accounts.ts';
 import { clientOf, deployFunction, handler, textOf } from '../support/apps.ts';
 import { HostileGateway } from '../support/hostileGateway.ts';
 
@@ -14,8 +16,8 @@ type Hostile = {
   readonly outcome: CallResult['outcome'];
   /** Which limit, where the outcome is one. */
   readonly limit?: 'wall' | 'memory' | 'output';
-  /** Hosts that the receipt must name as refused. */
-  readonly refusedHosts?: readonly string[];
+  /** A host that it was refused: the receipt counts it, the owner's log names it. */
+  readonly refusedHost?: string;
   readonly manifest?: DeployOptions['manifest'];
 };
 
@@ -97,6 +99,7 @@ export const scenario: Scenario = {
       const [worker] = await clientOf(network).workers();
       gateway.offerOnly(worker?.announcement.workerId ?? '');
       const client = clientOf(network, { gateways: [gateway.url] });
+      const owner = privateKeyToAccount(accountsOf(network).developer.privateKey);
       const neighbour = await deployFunction(
         network,
         'hostile-neighbour',
@@ -110,7 +113,7 @@ export const scenario: Scenario = {
       await greet();
       const { port } = inner.address() as AddressInfo;
 
-      for (const { name, source, outcome, limit, refusedHosts, manifest } of [...hostile, ...reaching(port)]) {
+      for (const { name, source, outcome, limit, refusedHost, manifest } of [...hostile, ...reaching(port)]) {
         note(name);
         const limits = { memoryBytes: 64 * mebibyte, wallMs: 1_000, outputBytes: 300_000, ...manifest?.limits };
         const { app } = await deployFunction(network, `hostile-${name}`, source, { ...manifest, limits });
@@ -120,7 +123,14 @@ export const scenario: Scenario = {
         const { receipt, ...result } = await calling;
         assert.equal(result.outcome, outcome, `${name}: ${JSON.stringify(receipt.details)}`);
         assert.equal(receipt.details.limit, limit, name);
-        assert.equal(receipt.details.refusedHosts, refusedHosts?.length ?? 0, name);
+        assert.equal(receipt.details.refusedHosts, refusedHost === undefined ? 0 : 1, name);
+        if (refusedHost !== undefined) {
+          const [log] = await client.logs(app, owner);
+          assert.ok(
+            log?.lines.some(({ message }) => message.includes(refusedHost)),
+            JSON.stringify(log?.lines),
+          );
+        }
         assert.equal(receipt.receipt.app, app);
         if (limit === 'output') assert.equal(result.body.length, 300_000, name);
         else assert.doesNotMatch(textOf(result), /passwd|root:|forked|inside/);
@@ -162,7 +172,7 @@ function reaching(port: number): readonly Hostile[] {
     name,
     source: handler(`const answer = await fetch(${JSON.stringify(url)}); return new Response(await answer.text());`),
     outcome: 'refused',
-    refusedHosts: [host],
+    refusedHost: host,
     manifest: { outbound },
   });
   const inner = `http://127.0.0.1:${port}`;

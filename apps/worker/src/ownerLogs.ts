@@ -73,7 +73,8 @@ function read(body: Uint8Array): { notAfter: string; nonce: Bytes32; signature: 
       !isHexOf(signature, 65)
     )
       return undefined;
-    return { notAfter, nonce, signature };
+    // In one case: the same nonce in other letters is no other nonce.
+    return { notAfter, nonce: nonce.toLowerCase() as Bytes32, signature };
   } catch {
     return undefined;
   }

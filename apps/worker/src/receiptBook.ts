@@ -8,6 +8,7 @@ import {
   zeroBytes32,
 } from '@cloister/core';
 import { fromHex, toHex } from '@cloister/crypto';
+import { keccak256 } from '@cloister/crypto/fast-keccak';
 
 /** Signs a 32-byte digest with the worker's receipt signer: r ‖ s ‖ v. */
 export type SignDigest = (digest: Uint8Array) => Uint8Array;
@@ -44,7 +45,7 @@ export class ReceiptBook {
       cumulativeFee: 0n,
     };
     const { domain, workerId, sign } = this.#components;
-    const signature: Hex = toHex(sign(fromHex(receiptDigest(domain, receipt))));
+    const signature: Hex = toHex(sign(fromHex(receiptDigest(domain, receipt, keccak256))));
     return {
       format: 'cloister-receipt-1',
       chainId: domain.chainId,

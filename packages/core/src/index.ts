@@ -12,6 +12,7 @@ export { DeadlineError, sleep, withDeadline } from './deadline.ts';
 export {
   domainSeparator,
   hashStruct,
+  type Keccak256,
   type RecordDomain,
   type StructType,
   structType,

@@ -1,5 +1,6 @@
+import { keccak256 } from '@cloister/crypto';
 import type { AbiWord } from './abi.ts';
-import { hashStruct, type RecordDomain, structType, typedDataDigest } from './eip712.ts';
+import { hashStructWith, type Keccak256, type RecordDomain, structType, typedDataDigest } from './eip712.ts';
 import { CloisterError } from './errors.ts';
 import type { Bytes32, Hex } from './hex.ts';
 import * as z from './schema.ts';
@@ -43,8 +44,8 @@ const receiptType = structType(
 );
 
 /** The EIP-712 digest that the receipt signer signs. Throws RECEIPT_FIELD_OUT_OF_RANGE. */
-export function receiptDigest(domain: RecordDomain, receipt: Receipt): Bytes32 {
-  return typedDataDigest(domain, hashStruct(receiptType, ...receiptWords(receipt)));
+export function receiptDigest(domain: RecordDomain, receipt: Receipt, keccak: Keccak256 = keccak256): Bytes32 {
+  return typedDataDigest(domain, hashStructWith(keccak, receiptType, receiptWords(receipt)), keccak);
 }
 
 function receiptWords(receipt: Receipt): AbiWord[] {

@@ -3,9 +3,9 @@ import { asBytes32 } from '@cloister/core';
 import { utf8 } from '@cloister/crypto';
 import type { Command } from 'commander';
 import { resolveApp } from '../appName.ts';
+import { OptionValueError, wholeNumber } from '../optionValues.ts';
 import { note, stepLines, toJson } from '../output.ts';
 import { openClient } from '../settings.ts';
-import { OptionValueError } from './deploy.ts';
 
 type Options = {
   method?: string;
@@ -57,7 +57,7 @@ export function callCommand(program: Command): void {
           ...(options.context === undefined ? {} : { context: asBytes32(options.context, '--context') }),
           ...(options.manifest === undefined ? {} : { manifest: asBytes32(options.manifest, '--manifest') }),
           ...(options.idempotent ? { idempotent: true } : {}),
-          ...(options.timeoutMs === undefined ? {} : { timeoutMs: Number(options.timeoutMs) }),
+          ...(options.timeoutMs === undefined ? {} : { timeoutMs: wholeNumber('--timeout-ms', options.timeoutMs) }),
         },
       );
       if (options.proof !== undefined)

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { bundleFunction } from '@cloister/build';
-import { CloisterError } from '@cloister/core';
 import type { Command } from 'commander';
+import { namedValues, OptionValueError, wholeNumber } from '../optionValues.ts';
 import { note, print } from '../output.ts';
 import { openAccount, openClient } from '../settings.ts';
 
@@ -39,26 +39,23 @@ export function deployCommand(program: Command): void {
         openAccount(options),
         bundleFunction(file),
       ]);
-      const extra =
-        options.manifest === undefined
-          ? {}
-          : (JSON.parse(await readFile(options.manifest, 'utf8')) as Record<string, never>);
+      const extra = options.manifest === undefined ? {} : await readFields(options.manifest);
       const deployed = await client.deploy({
         account,
         code: bundle.code,
         name: options.name ?? bundle.name,
         manifest: {
           ...extra,
-          ...(options.env === undefined ? {} : { env: pairs(options.env) }),
+          ...(options.env === undefined ? {} : { env: namedValues('--env', options.env) }),
           ...(options.outbound === undefined ? {} : { outbound: options.outbound }),
           ...(options.notice === undefined
             ? {}
-            : { upgrade: { noticeSeconds: number('--notice', options.notice), vetoer: null } }),
+            : { upgrade: { noticeSeconds: wholeNumber('--notice', options.notice), vetoer: null } }),
           ...(options.replicas === undefined
             ? {}
             : {
                 placement: {
-                  replicas: number('--replicas', options.replicas),
+                  replicas: wholeNumber('--replicas', options.replicas),
                   teeTypes: ['tdx'],
                   minTcbEvaluationDataNumber: 0,
                   distinct: [],
@@ -67,8 +64,8 @@ export function deployCommand(program: Command): void {
           limits: {
             ...(options.memoryMb === undefined
               ? {}
-              : { memoryBytes: number('--memory-mb', options.memoryMb) * 1024 * 1024 }),
-            ...(options.wallMs === undefined ? {} : { wallMs: number('--wall-ms', options.wallMs) }),
+              : { memoryBytes: wholeNumber('--memory-mb', options.memoryMb) * 1024 * 1024 }),
+            ...(options.wallMs === undefined ? {} : { wallMs: wholeNumber('--wall-ms', options.wallMs) }),
           },
         },
       });
@@ -97,27 +94,13 @@ export function deployCommand(program: Command): void {
     });
 }
 
-function pairs(items: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    items.map((item) => {
-      const at = item.indexOf('=');
-      if (at < 1) throw new OptionValueError('--env', item, 'NAME=value');
-      return [item.slice(0, at), item.slice(at + 1)];
-    }),
-  );
-}
-
-function number(option: string, text: string): number {
-  if (/^[0-9]{1,12}$/.test(text)) return Number(text);
-  throw new OptionValueError(option, text, 'a whole number');
-}
-
-export class OptionValueError extends CloisterError<'OPTION_VALUE_INVALID'> {
-  override readonly name = 'OptionValueError';
-  constructor(option: string, value: string, expected: string) {
-    super({
-      code: 'OPTION_VALUE_INVALID',
-      message: `Expected ${option} to be ${expected}, got "${value.slice(0, 80)}"`,
-    });
+/** The manifest fields in a file. Throws OPTION_VALUE_INVALID for what is no JSON object. */
+async function readFields(file: string): Promise<Record<string, never>> {
+  try {
+    const fields: unknown = JSON.parse(await readFile(file, 'utf8'));
+    if (typeof fields === 'object' && fields !== null && !Array.isArray(fields)) return fields as Record<string, never>;
+  } catch {
+    // told below
   }
+  throw new OptionValueError('--manifest', file, 'a file with a JSON object');
 }

@@ -3,12 +3,12 @@ import { createServer, type IncomingMessage } from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
 import { bundleFunction } from '@cloister/build';
-import { describeError, functionManifest, manifestId } from '@cloister/core';
+import { describeError, functionManifest, type Manifest, manifestId } from '@cloister/core';
 import { sha256, toHex } from '@cloister/crypto';
 import { FunctionDriver, type Tenant } from '@cloister/sandbox';
 import type { Command } from 'commander';
+import { namedValues, OptionValueError } from '../optionValues.ts';
 import { note } from '../output.ts';
-import { OptionValueError } from './deploy.ts';
 
 type Options = { port?: string; env?: string[]; outbound?: string[]; json?: boolean };
 
@@ -29,12 +29,14 @@ export function devCommand(program: Command): void {
 
 async function runDev(file: string, options: Options): Promise<void> {
   if (!/^[0-9]{1,5}$/.test(options.port ?? '0')) throw new OptionValueError('--port', options.port ?? '', 'a port');
+  const env = namedValues('--env', options.env ?? []);
+  const outbound = options.outbound ?? [];
   const stopping = new AbortController();
   const { signal } = stopping;
   const runDir = path.join(os.tmpdir(), `cloister-dev-${process.pid}`);
   const driver = new FunctionDriver({ runDir, pooled: 1 });
   await driver.start({ signal });
-  let tenant = await load(driver, file, options, signal);
+  let tenant = await load(driver, file, { env, outbound }, signal);
   const server = createServer(async (request, response) => {
     try {
       const headers = Object.entries(request.headers).flatMap(([name, value]): [string, string][] =>
@@ -62,20 +64,27 @@ async function runDev(file: string, options: Options): Promise<void> {
         `${request.method} ${request.url} → ${answer.status} ${outcome.status}${outcome.message ? ` (${outcome.message})` : ''}, ${outcome.metering.wallMs.toFixed(1)} ms`,
       );
     } catch (error) {
-      response.writeHead(500).end(describeError(error));
+      if (response.headersSent) response.destroy();
+      else response.writeHead(500).end(describeError(error));
     }
   });
-  server.listen(Number(options.port ?? 0), '127.0.0.1', () => {
-    const address = server.address();
-    const url = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : ''}`;
-    if (options.json) process.stdout.write(`${JSON.stringify({ ready: true, url })}\n`);
-    else note(`Serving ${file} at ${url}; Ctrl-C ends it`);
-  });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject).listen(Number(options.port ?? 0), '127.0.0.1', resolve);
+    });
+  } catch {
+    await driver.stop();
+    throw new OptionValueError('--port', options.port ?? '', 'a free port of this machine');
+  }
+  const address = server.address();
+  const url = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : ''}`;
+  if (options.json) process.stdout.write(`${JSON.stringify({ ready: true, url })}\n`);
+  else note(`Serving ${file} at ${url}; Ctrl-C ends it`);
   let timer: ReturnType<typeof setTimeout> | undefined;
   const watcher = watch(path.dirname(path.resolve(file)), { recursive: true }, () => {
     clearTimeout(timer);
     timer = setTimeout(async () => {
-      const next = await load(driver, file, options, signal);
+      const next = await load(driver, file, { env, outbound }, signal);
       if (next === undefined) return;
       const former = tenant;
       tenant = next;
@@ -97,24 +106,13 @@ async function runDev(file: string, options: Options): Promise<void> {
 async function load(
   driver: FunctionDriver,
   file: string,
-  options: Options,
+  fields: Pick<Manifest, 'env' | 'outbound'>,
   signal: AbortSignal,
 ): Promise<Tenant | undefined> {
   try {
     const { code, name } = await bundleFunction(file);
-    const env = Object.fromEntries(
-      (options.env ?? []).map((item): [string, string] => [
-        item.split('=')[0] ?? '',
-        item.slice(item.indexOf('=') + 1),
-      ]),
-    );
-    const manifest = functionManifest({
-      name,
-      code: { sha256: toHex(sha256(code)), bytes: code.length },
-      env,
-      outbound: options.outbound ?? [],
-    });
-    const { limits, runtime, outbound } = manifest;
+    const manifest = functionManifest({ name, code: { sha256: toHex(sha256(code)), bytes: code.length }, ...fields });
+    const { limits, runtime, env, outbound } = manifest;
     const id = manifestId(manifest);
     return await driver.open(
       {

@@ -1,3 +1,4 @@
+import { asAddress } from '@cloister/core';
 import type { ListedWorker } from '@cloister/sdk';
 import type { Command } from 'commander';
 import { resolveApp } from '../appName.ts';
@@ -29,8 +30,8 @@ export function listingCommands(program: Command): void {
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<Options>();
       const client = await openClient(options);
-      const owner = options.owner ?? (await openAccount(options)).address;
-      const apps = await client.apps(owner.toLowerCase() as `0x${string}`);
+      const owner = asAddress(options.owner ?? (await openAccount(options)).address, '--owner');
+      const apps = await client.apps(owner);
       print(options, apps, () =>
         apps.length === 0
           ? `No apps of ${owner}.`

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { parsePolicy, pinnedRoots, trustRootOfCertificate, verifyEvidenceFile } from '@cloister/attestation/verify';
 import type { Command } from 'commander';
+import { OptionValueError } from '../optionValues.ts';
 import { print } from '../output.ts';
-import { OptionValueError } from './deploy.ts';
 
 type Options = { collateral?: string; at?: string; root?: string; policy?: string; json?: boolean };
 

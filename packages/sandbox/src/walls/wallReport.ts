@@ -19,7 +19,9 @@ export function wallReport(
   function memoryWall() {
     if (controllers?.memory) return present('cgroup');
     if (limits.dataLimit) return present('RLIMIT_DATA for each process, and a watchdog');
-    return missing(`${noGroup}; a watchdog may be late`, 'heap limit and watchdog');
+    return process.platform === 'linux'
+      ? missing(`${noGroup}; a watchdog may be late`, 'heap limit and watchdog')
+      : missing('only Linux tells how much memory another process holds', 'heap limit');
   }
 
   function pidsWall() {

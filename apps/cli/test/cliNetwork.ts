@@ -1,0 +1,74 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Command } from 'commander';
+import { vi } from 'vitest';
+import { SimulatedNetwork } from '../../../packages/sdk/test/simulatedNetwork.ts';
+import { callCommand } from '../src/commands/call.ts';
+import { deployCommand } from '../src/commands/deploy.ts';
+import { devCommand } from '../src/commands/dev.ts';
+import { listingCommands } from '../src/commands/listings.ts';
+import { networkCommands } from '../src/commands/network.ts';
+import { verifyCommand } from '../src/commands/verify.ts';
+import { verifyEvidenceCommand } from '../src/commands/verifyEvidence.ts';
+
+/** A simulated network whose gateway listens on loopback, as the command line needs it. */
+export async function startNetwork(): Promise<{ network: SimulatedNetwork; stop(): Promise<void> }> {
+  let network: SimulatedNetwork | undefined;
+  const server = createServer(async (request, response) => {
+    const parts: Buffer[] = [];
+    for await (const part of request as AsyncIterable<Buffer>) parts.push(part);
+    const answer = await network?.gateway.fetch(`${network.gateway.url}${request.url}`, {
+      method: request.method ?? 'GET',
+      headers: { 'content-type': request.headers['content-type'] ?? '' },
+      ...(parts.length === 0 ? {} : { body: Buffer.concat(parts) }),
+    });
+    response.writeHead(answer?.status ?? 503, Object.fromEntries(answer?.headers ?? []));
+    response.end(Buffer.from((await answer?.arrayBuffer()) ?? new ArrayBuffer()));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const started = await SimulatedNetwork.start({ gateways: [url] });
+  network = started;
+  return {
+    network: started,
+    async stop() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      await started.stop();
+    },
+  };
+}
+
+export type Ran = { readonly out: string; readonly err: string; readonly exitCode: number; readonly error: unknown };
+
+/** Runs a command in this process, as `main.ts` would, and gives what it printed and threw. */
+export async function run(...argv: string[]): Promise<Ran> {
+  const program = new Command('cloister').option('--json').option('--network <file>').option('--key <file>');
+  program.exitOverride().configureOutput({ writeErr: () => {}, writeOut: () => {} });
+  networkCommands(program);
+  deployCommand(program);
+  callCommand(program);
+  verifyCommand(program);
+  listingCommands(program);
+  devCommand(program);
+  verifyEvidenceCommand(program);
+  for (const command of program.commands) command.exitOverride().configureOutput({ writeErr: () => {} });
+  const text = { out: '', err: '' };
+  const spies = (['stdout', 'stderr'] as const).map((stream) =>
+    vi.spyOn(process[stream], 'write').mockImplementation((chunk) => {
+      text[stream === 'stdout' ? 'out' : 'err'] += typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString();
+      return true;
+    }),
+  );
+  let error: unknown;
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+  } catch (thrown) {
+    error = thrown;
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+  const exitCode = Number(process.exitCode ?? 0);
+  process.exitCode = 0;
+  return { ...text, exitCode, error };
+}
