@@ -193,7 +193,9 @@ async function pairwise<T>(items: readonly T[], work: (item: T) => Promise<void>
 /** `cloister dev`: the function on this machine, and again when its file changes. */
 async function serves(folder: string, signal: AbortSignal, note: (line: string) => void): Promise<void> {
   note('dev');
-  const dev = startCloister(['dev', 'greeter.ts', '--env', 'PLACE=dev', '--json'], folder);
+  const scratch = path.join(folder, 'scratch');
+  fs.mkdirSync(scratch);
+  const dev = startCloister(['dev', 'greeter.ts', '--env', 'PLACE=dev', '--json'], folder, { TMPDIR: scratch });
   try {
     const url = await until('it serves', () => /"ready":true,"url":"([^"]+)"/.exec(dev.output())?.[1], { signal });
     const ask = async (at: string) => (await fetch(`${url}${at}`)).text();
@@ -206,5 +208,6 @@ async function serves(folder: string, signal: AbortSignal, note: (line: string) 
     assert.equal(await ask('/'), 'Good evening, you in dev!', 'the last good version goes on');
   } finally {
     assert.equal(await dev.stop(), 0);
+    assert.deepEqual(fs.readdirSync(scratch), [], 'it cleans up behind itself');
   }
 }

@@ -66,20 +66,27 @@ export const scenario: Scenario = {
     await refuses('DATA_NOT_OURS', /other files/, /--data/);
 
     note('a command line that means nothing');
-    for (const [args, code] of [
-      [['--bogus'], 'OPTION_UNKNOWN'],
-      [['--workers', '99'], 'OPTION_INVALID'],
-      [['--workers', 'many'], 'OPTION_INVALID'],
-    ] as const) {
-      const { code: exitCode, error } = await runLauncher(args, signal);
-      assert.deepEqual([exitCode, error?.code], [1, code]);
-    }
+    const senseless = [
+      ['OPTION_UNKNOWN', '--bogus'],
+      ['OPTION_INVALID', '--workers', '99'],
+      ['OPTION_INVALID', '--workers', 'many'],
+    ] as const;
+    const runs = senseless.map(([code, ...args]) => runLauncher(args, signal).then((run) => ({ code, run })));
+    for (const { code, run } of await Promise.all(runs)) assert.deepEqual([run.code, run.error?.code], [1, code]);
 
-    note('--reset begins anew, and removes nothing but its own');
+    note(
+      '--reset begins anew, removes nothing but its own, and with --once the first call is made and everything ends',
+    );
     keep({ dataVersion: 0 });
     const anew = await runLauncher(['--data', data, '--reset', '--once', '--workers', '1'], signal);
-    assert.equal(anew.code, 0, JSON.stringify(anew.error));
-    assert.equal(anew.steps.at(-1)?.step, 'stopped');
+    assert.equal(anew.code, 0, JSON.stringify(anew.steps.filter(({ ok }) => ok === false)));
+    const done = new Map(anew.steps.map((step) => [step.step, step]));
+    for (const step of [
+      ...['deploy', 'call', 'proof-evidence', 'proof-image', 'proof-binding', 'proof-key', 'proof-receipt-signature'],
+      ...['contract-refuses', 'contract-accepts', 'contract-once', 'same-score', 'forged-file'],
+    ])
+      assert.equal(done.get(step)?.ok, true, step);
+    assert.deepEqual([done.get('ready')?.verified, anew.steps.at(-1)?.step], [true, 'stopped']);
     assert.equal(fs.readFileSync(path.join(data, 'notes.txt'), 'utf8'), 'of the user');
     assert.equal(JSON.parse(fs.readFileSync(path.join(data, 'devnet.json'), 'utf8')).dataVersion, 1);
     assert.notEqual(fs.readFileSync(path.join(data, 'chain.json'), 'utf8'), 'the state of a chain');

@@ -35,7 +35,8 @@ export async function startApp(app: 'worker' | 'gateway', options: AppProcessOpt
   const child = spawn(process.execPath, args, {
     cwd: root,
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: childEnvironment({}),
+    // Everything that it would ever tell its operator.
+    env: childEnvironment({ CLOISTER_LOG_LEVEL: 'debug' }),
   });
   child.stdin.on('error', () => {});
   let log = '';

@@ -21,39 +21,43 @@ export async function cloisterJson<T>(
   return { code, json: JSON.parse(line) as T };
 }
 
-/** What a start of the devnet that is meant to fail came to. */
-export type FailedStart = {
+/** What a run of the devnet that ends by itself came to. */
+export type LauncherRun = {
   readonly code: number;
-  /** The error of its line {"step":"failed"}. */
+  /** The error of its line {"step":"failed"}, where there is one. */
   readonly error: { readonly code?: string; readonly message: string; readonly hint?: string } | undefined;
   readonly steps: readonly DevnetStep[];
 };
 
 /** Starts the devnet with these arguments and waits for its end. */
-export async function runLauncher(args: readonly string[], signal: AbortSignal): Promise<FailedStart> {
+export async function runLauncher(args: readonly string[], signal: AbortSignal): Promise<LauncherRun> {
   const launcher = inRoot('apps/devnet/src/main.ts');
-  const { code, stdout } = await runNode([launcher, '--json', '--no-demo', ...args], { signal, timeoutMs: 60_000 });
+  const { code, stdout } = await runNode([launcher, '--json', ...args], { signal, timeoutMs: 90_000 });
   const steps = stdout.split('\n').flatMap((line) => parseStep(line) ?? []);
   const failed = steps.find(({ step }) => step === 'failed');
-  return { code, error: failed?.error as FailedStart['error'], steps };
+  return { code, error: failed?.error as LauncherRun['error'], steps };
 }
 
 /** The devnet's words to people for the same: standard error alone. */
 export async function launcherWords(args: readonly string[], signal: AbortSignal): Promise<string> {
   const launcher = inRoot('apps/devnet/src/main.ts');
-  return (await runNode([launcher, '--no-demo', ...args], { signal, timeoutMs: 60_000 })).stderr;
+  return (await runNode([launcher, ...args], { signal, timeoutMs: 60_000 })).stderr;
 }
 
-/** Starts the `cloister` command and leaves it running; `stop` asks it to end and answers its exit code. */
+/** Starts the `cloister` command and leaves it running; `stop` ends it as a terminal's Ctrl-C does and answers its exit code. */
 export function startCloister(
   args: readonly string[],
   cwd: string,
+  env: Readonly<Record<string, string>> = {},
 ): { readonly output: () => string; readonly stop: () => Promise<number | null> } {
   const child: ChildProcess = spawn(process.execPath, [inRoot('apps/cli/bin/cloister.js'), ...args], {
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: childEnvironment({}),
+    // A group of its own, as every job of a terminal has.
+    detached: true,
+    env: childEnvironment(env),
   });
+  const { pid } = child;
   let output = '';
   for (const stream of [child.stdout, child.stderr])
     stream?.setEncoding('utf8').on('data', (chunk: string) => {
@@ -63,7 +67,8 @@ export function startCloister(
   return {
     output: () => output,
     async stop() {
-      child.kill('SIGINT');
+      // Every process of the group gets it.
+      if (pid !== undefined) process.kill(-pid, 'SIGINT');
       const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
       const code = await exited;
       clearTimeout(timer);

@@ -82,9 +82,12 @@ export class UnsafeForge {
     signer: SecretBytes,
     notBefore: bigint,
     notAfter: bigint,
+    config?: Uint8Array,
   ): Promise<WorkerAnnouncement['keyConfigs'][number]> {
-    const { publicKey } = await engine.generateX25519();
-    const config = Uint8Array.of(7, 0, 0x20, ...publicKey, 0, 4, 0, 1, 0, 2);
+    if (config === undefined) {
+      const { publicKey } = await engine.generateX25519();
+      config = Uint8Array.of(7, 0, 0x20, ...publicKey, 0, 4, 0, 1, 0, 2);
+    }
     const { chainId, contracts } = this.#network.network;
     const domain = { chainId, registry: contracts.workerRegistry };
     const signature = signDigest(

@@ -89,9 +89,15 @@ export class StubRpc {
     return head;
   }
 
-  /** Adds a block; its time is now unless given, in unix seconds. `salt` gives a block of another branch. */
-  mine(timestamp = BigInt(Math.floor(Date.now() / 1000)), salt = ''): StubBlock {
+  /**
+   * Adds a block; its time is now, but never before that of the last block, unless given, in unix seconds. `salt` gives a
+   * block of another branch.
+   */
+  mine(given?: bigint, salt = ''): StubBlock {
     const number = BigInt(this.blocks.length);
+    const now = BigInt(Math.floor(Date.now() / 1000));
+    const last = this.blocks.at(-1)?.timestamp ?? 0n;
+    const timestamp = given ?? (now > last ? now : last);
     const block = { number, hash: keccak256(stringToHex(`block ${number} ${salt}`)), timestamp };
     this.blocks.push(block);
     return block;

@@ -1,4 +1,4 @@
-import { asAddress, asBytes32, CloisterError, describeError, isHexOf } from '@cloister/core';
+import { abiWord, asAddress, asBytes32, CloisterError, describeError, isHexOf, tickAt } from '@cloister/core';
 import { describe, expect, test } from 'vitest';
 import { addr, b32 } from './helpers.ts';
 
@@ -51,6 +51,27 @@ describe('CloisterError', () => {
   ])('describeError(%#)', (thrown, text) => {
     expect(describeError(thrown)).toBe(text);
   });
+});
+
+describe('ABI words', () => {
+  test('are integers, addresses and bytes32', () => {
+    const word = (value: Parameters<typeof abiWord>[0]) => Buffer.from(abiWord(value)).toString('hex');
+    expect(word(1)).toBe('1'.padStart(64, '0'));
+    expect(word((1n << 256n) - 1n)).toBe('f'.repeat(64));
+    expect(word(addr(0xab))).toBe('ab'.repeat(20).padStart(64, '0'));
+    expect(word(b32(0xcd))).toBe('cd'.repeat(32));
+  });
+
+  test.each<Parameters<typeof abiWord>[0]>([-1, 1.5, 2 ** 53, -1n, 1n << 256n, '0x12', `0x${'00'.repeat(33)}`])(
+    '%s is none',
+    (value) => {
+      expect(() => abiWord(value)).toThrow(expect.objectContaining({ code: 'ABI_WORD_OUT_OF_RANGE' }));
+    },
+  );
+});
+
+test("the network's clock begins at its genesis", () => {
+  expect([99n, 100n, 129n, 130n, 190n].map((at) => tickAt(at, 100n, 30n))).toEqual([0n, 0n, 0n, 1n, 3n]);
 });
 
 describe('hexadecimal', () => {

@@ -10,6 +10,7 @@ import {
   networkFileId,
   parseNetworkFile,
   type WorkerAnnouncement,
+  withDeadline,
   workloadKinds,
   zeroBytes32,
 } from '@cloister/core';
@@ -81,7 +82,12 @@ export class CloisterClient {
 
   /** Calls an app and answers once the whole answer is there and its receipt verified. Throws rather than answer unverified. */
   async call(app: Bytes32, request: CallRequest = {}, options: CallOptions = {}): Promise<CallResult> {
-    return (await this.#newCall(app, request, options)).buffered();
+    const { timeoutMs, signal } = options;
+    if (timeoutMs === undefined) return (await this.#newCall(app, request, options)).buffered();
+    // The caller's deadline is for everything, reading the app's manifest included.
+    return withDeadline({ timeoutMs, signal, what: 'The call' }, async (inner) =>
+      (await this.#newCall(app, request, { ...options, signal: inner })).buffered(),
+    );
   }
 
   /** A `fetch` whose every request goes sealed to one app; host and scheme of the URL are ignored. */

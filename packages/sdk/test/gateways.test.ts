@@ -73,6 +73,28 @@ describe('the directory', () => {
     }
   });
 
+  test('is read page by page, and no further than it may reach', async () => {
+    const entry = (number: number) => ({
+      workerId: `0x${number.toString(16).padStart(64, '0')}`,
+      announcement: announcementToJson(worker.announcement),
+    });
+    const page = (from: number, length: number) => Array.from({ length }, (_, at) => entry(from + at));
+    const pages = new Map([
+      ['', page(0, 256)],
+      [`?after=${entry(255).workerId}`, page(256, 256)],
+      [`?after=${entry(511).workerId}`, page(512, 3)],
+    ]);
+    const { gateways: made, asked } = gateways({
+      [one]: (request) => Response.json(pages.get(new URL(request.url).search) ?? []),
+    });
+    expect(await made.directory(one)).toHaveLength(515);
+    expect(asked).toHaveLength(3);
+    // A gateway that never comes to an end.
+    const endlessOne = gateways({ [one]: () => Response.json(page(0, 256).map(({ workerId }) => ({ workerId }))) });
+    expect(await endlessOne.gateways.directory(one)).toEqual([]);
+    expect(endlessOne.asked.length).toBeLessThan(200);
+  });
+
   test('one announcement is bounded, and read no further', async () => {
     const { response, state } = endless();
     const { gateways: made } = gateways({ [one]: () => response });

@@ -152,6 +152,23 @@ describe('an answer without a receipt that holds', () => {
   });
 });
 
+describe('an answer that the app did not finish', () => {
+  test('never ends like a whole one', async () => {
+    worker.run = () => ({ body: [utf8('half of ')], outcome: 'limit' });
+    const response = await sealed(url);
+    const reader = response.body?.getReader() ?? expect.fail();
+    expect(new TextDecoder().decode((await reader.read()).value)).toBe('half of ');
+    await expect(reader.read()).rejects.toThrow('did not finish its answer: limit');
+    worker.run = () => ({ status: 204, outcome: 'limit' });
+    await expect(sealed(url)).rejects.toThrow('did not finish its answer: limit');
+  });
+
+  test('but that says itself that it failed is given as it is', async () => {
+    worker.run = () => ({ status: 500, body: [utf8('sorry')], outcome: 'app-error' });
+    expect(await (await sealed(url)).text()).toBe('sorry');
+  });
+});
+
 describe('leaving', () => {
   test('what breaks before the first byte is repaired unseen', async () => {
     network.gateway.faults.push(() => {

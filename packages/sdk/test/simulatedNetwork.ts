@@ -347,11 +347,13 @@ export class StubGateway {
 
   readonly fetch: typeof globalThis.fetch = async (input, init) => {
     const request = new Request(input, init);
-    request.signal.throwIfAborted();
+    // The caller's own signal: a Request holds on to it too weakly to outlive a garbage collection.
+    const signal = init?.signal ?? undefined;
+    signal?.throwIfAborted();
     const { pathname, origin } = new URL(request.url);
     if (origin !== this.url) throw new TypeError('fetch failed');
     const [, , kind, id = '', action] = pathname.split('/');
-    if (kind === 'workers' && action === 'call') return this.#call(id as Bytes32, request);
+    if (kind === 'workers' && action === 'call') return this.#call(id as Bytes32, request, signal);
     if (kind === 'workers') return Response.json(this.directory());
     if (kind !== 'blobs') return new Response(null, { status: 404 });
     if (request.method === 'PUT') {
@@ -364,13 +366,13 @@ export class StubGateway {
     return blob === undefined ? new Response(null, { status: 404 }) : new Response(Uint8Array.from(blob));
   };
 
-  async #call(id: Bytes32, request: Request): Promise<Response> {
+  async #call(id: Bytes32, request: Request, signal: AbortSignal | undefined): Promise<Response> {
     const bytes = new Uint8Array(await request.arrayBuffer());
     this.calls.push({ workerId: id, bytes });
     const worker = this.workers.get(id);
     if (worker === undefined) return new Response(null, { status: 503 });
     const fault = this.faults.shift();
-    if (fault !== undefined) return untilAborted(Promise.resolve(fault(worker, bytes)), request.signal);
+    if (fault !== undefined) return untilAborted(Promise.resolve(fault(worker, bytes)), signal);
     try {
       return sealedResponse(await worker.serve(bytes));
     } catch {
@@ -380,7 +382,7 @@ export class StubGateway {
 }
 
 /** As a real fetch: an abort ends the wait, and the body with it. */
-async function untilAborted(answer: Promise<Response>, signal: AbortSignal): Promise<Response> {
+async function untilAborted(answer: Promise<Response>, signal = new AbortController().signal): Promise<Response> {
   const aborted = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });

@@ -1,0 +1,187 @@
+import { createSimulatedPlatform, SimulatedTdxDevice } from '@cloister/attestation/unsafe-simulated';
+import { EvidenceVerifier, quoteOf } from '@cloister/attestation/verify';
+import { ChainAccount } from '@cloister/chain';
+import { type Address, networkFileId, workerId, workerReportData, zeroBytes32 } from '@cloister/core';
+import { addressOf, generateSecp256k1, toHex } from '@cloister/crypto';
+import { createLogger } from '@cloister/service';
+import { generatePrivateKey } from 'viem/accounts';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { image, nowSeconds, SimulatedNetwork } from '../../../packages/sdk/test/simulatedNetwork.ts';
+import { Registration } from '../src/registration.ts';
+
+let network: SimulatedNetwork;
+let operator: ChainAccount;
+let log: string[];
+const key = generatePrivateKey();
+const signal = () => AbortSignal.timeout(15_000);
+
+beforeEach(async () => {
+  network = await SimulatedNetwork.start();
+  operator = new ChainAccount({ chainId: network.file.chainId, rpc: network.rpc.url, account: key });
+  log = [];
+});
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await network.stop();
+});
+
+function registration(receiptSigner: Address = addressOf(generateSecp256k1()), index = 0n) {
+  const device = new SimulatedTdxDevice({
+    platform: createSimulatedPlatform(network.root, { now: nowSeconds() }),
+    image,
+    configId: networkFileId(network.file),
+  });
+  return new Registration(
+    {
+      network: network.file,
+      registry: network.reader(),
+      operator,
+      device,
+      chainEvidence: async (document) => ({ teeType: 2, evidence: toHex(quoteOf(document)) }),
+      receiptSigner,
+      log: createLogger({ name: 'worker', write: (line) => log.push(line) }),
+    },
+    { index, kinds: 1 },
+  );
+}
+
+const idOf = (index: bigint) =>
+  workerId(network.file.chainId, network.file.contracts.workerRegistry, operator.address, index);
+const sent = () => network.rpc.asks('eth_sendRawTransaction');
+const lease = 3_600n;
+
+describe('registering', () => {
+  test('enrols once, and registers with evidence bound to this worker and the block before the newest', async () => {
+    const signer = addressOf(generateSecp256k1());
+    const made = registration(signer);
+    expect(() => made.current).toThrow(expect.objectContaining({ code: 'REGISTRATION_MISSING' }));
+    const registered = await made.register(signal());
+    expect(registered.workerId).toBe(idOf(0n));
+    expect(made.current).toBe(registered);
+    expect(network.registries.workers.get(idOf(0n))).toMatchObject({
+      operator: operator.address,
+      receiptSigner: signer,
+      state: 'active',
+    });
+    // One block was mined for the enrolment; the evidence names the block before that.
+    expect(registered.attestedBlock).toBe(4n);
+    const bound = workerReportData(
+      { ...network.domain, operator: operator.address, receiptSigner: signer, networkKeysHash: zeroBytes32 },
+      network.rpc.blocks[4]?.hash ?? zeroBytes32,
+    );
+    const evidence = new EvidenceVerifier({ roots: [network.root.trustRoot] });
+    expect((await evidence.verify(registered.evidence, nowSeconds())).reportData).toBe(toHex(bound));
+    expect(registered.leaseUntil).toBe(network.registries.workers.get(idOf(0n))?.leaseUntil);
+    expect(sent()).toBe(2);
+
+    await made.register(signal());
+    expect(sent()).toBe(3);
+    expect(network.registries.registrations).toHaveLength(2);
+  });
+
+  test('a worker of a higher index enrols those before it too', async () => {
+    const registered = await registration(undefined, 2n).register(signal());
+    expect(registered.workerId).toBe(idOf(2n));
+    expect(network.registries.enrolled.get(operator.address)).toBe(3n);
+    await registration(undefined, 1n).register(signal());
+    expect(network.registries.enrolled.get(operator.address)).toBe(3n);
+  });
+
+  test('a network whose keys the file does not name is not joined', async () => {
+    network.registries.networkKeysHash = `0x${'77'.repeat(32)}`;
+    await expect(registration().register(signal())).rejects.toMatchObject({ code: 'REGISTRATION_KEYS_UNKNOWN' });
+    expect(network.registries.registrations).toEqual([]);
+  });
+});
+
+describe('renewing', () => {
+  test('is due when half of the lease is over', async () => {
+    const made = registration();
+    const before = network.rpc.head.timestamp;
+    const { leaseUntil } = await made.register(signal());
+    expect(leaseUntil).toBeGreaterThanOrEqual(before + lease);
+    const half = leaseUntil - (leaseUntil - before) / 2n;
+    expect(await made.isDue(before + 10n, signal())).toBe(false);
+    expect(await made.isDue(half - 5n, signal())).toBe(false);
+    expect(await made.isDue(half + 5n, signal())).toBe(true);
+    expect(await made.isDue(leaseUntil + 1n, signal())).toBe(true);
+  });
+
+  test.each<[string, (made: { signer: Address }) => void]>([
+    ['an eviction', () => Object.assign(network.registries.workers.get(idOf(0n)) ?? {}, { state: 'evicted' })],
+    ['a chain that forgot it', () => network.registries.workerOf.clear()],
+    ['a chain that forgot the worker', () => network.registries.workers.clear()],
+    [
+      'another signer in its place',
+      () => Object.assign(network.registries.workers.get(idOf(0n)) ?? {}, { receiptSigner: `0x${'66'.repeat(20)}` }),
+    ],
+    [
+      'a signer that belongs to another worker',
+      ({ signer }) => network.registries.workerOf.set(signer, `0x${'66'.repeat(32)}`),
+    ],
+  ])('is due at once after %s', async (_, change) => {
+    const signer = addressOf(generateSecp256k1());
+    const made = registration(signer);
+    await made.register(signal());
+    expect(await made.isDue(network.rpc.head.timestamp, signal())).toBe(false);
+    change({ signer });
+    expect(await made.isDue(network.rpc.head.timestamp, signal())).toBe(true);
+  });
+});
+
+describe('registering patiently', () => {
+  const stale = {
+    WorkerRegistryBlockTooOld: [3n, 300n],
+    WorkerRegistryBlockUnknown: [3n, 300n],
+    WorkerRegistryBlockHashMismatch: [3n, zeroBytes32, zeroBytes32],
+  } as const;
+
+  test.each(Object.keys(stale) as (keyof typeof stale)[])(
+    'tries again with new evidence when the block went stale on the way: %s',
+    async (errorName) => {
+      let refusals = 2;
+      network.registries.refuseRegistration = () =>
+        refusals-- > 0 ? { errorName, args: stale[errorName] } : undefined;
+      vi.spyOn(Math, 'random').mockReturnValue(0);
+      const registered = await registration().registerPatiently(signal());
+      expect(registered.workerId).toBe(idOf(0n));
+      expect(log.filter((line) => line.includes('trying again'))).toHaveLength(2);
+    },
+  );
+
+  test('tries again when the chain is away', async () => {
+    let failures = 2;
+    network.rpc.intercept = (method) => {
+      if (method === 'eth_getBlockByNumber' && failures-- > 0) throw new Error('away');
+    };
+    const registered = await registration().registerPatiently(signal());
+    expect(registered.workerId).toBe(idOf(0n));
+  });
+
+  test.each([
+    ['WorkerRegistryImageNotAllowed', [`0x${'11'.repeat(32)}`]],
+    ['WorkerRegistryConfigNotAllowed', [`0x${'11'.repeat(32)}`]],
+    ['WorkerRegistrySignerUsed', [`0x${'11'.repeat(20)}`, `0x${'11'.repeat(32)}`]],
+    ['WorkerRegistryBindingMismatch', [zeroBytes32, zeroBytes32]],
+    ['WorkerRegistrySimulatedRefused', []],
+  ])('a final refusal ends it at once, by its name: %s', async (errorName, args) => {
+    network.registries.refuseRegistration = () => ({ errorName, args });
+    await expect(registration().registerPatiently(signal())).rejects.toMatchObject({
+      code: 'TRANSACTION_REFUSED',
+      meta: { errorName },
+    });
+    expect(log.join('')).not.toContain('trying again');
+    expect(network.registries.registrations).toEqual([]);
+  });
+
+  test("ends with the caller's wish", async () => {
+    network.rpc.intercept = () => {
+      throw new Error('away');
+    };
+    const leaving = new AbortController();
+    const waiting = registration().registerPatiently(leaving.signal);
+    await expect.poll(() => log.length).toBeGreaterThan(0);
+    leaving.abort();
+    await expect(waiting).rejects.toMatchObject({ code: 'ABORTED' });
+  });
+});

@@ -1,0 +1,102 @@
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createSimulatedRoot, endorsedBytes } from '@cloister/attestation/unsafe-simulated';
+import { EvidenceVerifier, quoteOf } from '@cloister/attestation/verify';
+import { networkFileId, teeTypes } from '@cloister/core';
+import { engine, fromHex, toHex } from '@cloister/crypto';
+import { decodeAbiParameters } from 'viem';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { SimulatedNetwork } from '../../../packages/sdk/test/simulatedNetwork.ts';
+import { openUnsafeSimulatedDevice } from '../src/unsafeSimulatedDevice.ts';
+
+const signal = AbortSignal.timeout(60_000);
+const { execPath } = process;
+let folder = '';
+let runtime = '';
+let network: SimulatedNetwork;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cloister-device-'));
+  network = await SimulatedNetwork.start();
+  // The runtime is measured too; the real one is 100 MB.
+  runtime = join(folder, 'runtime');
+  await writeFile(runtime, 'a runtime');
+  process.execPath = runtime;
+  const files = {
+    'apps/worker/package.json': '{"name":"@x/worker","dependencies":{"library":"1"}}',
+    'apps/worker/src/main.ts': 'run();\n',
+    'node_modules/library/package.json': '{"name":"library"}',
+    'node_modules/library/index.js': 'library;\n',
+  };
+  for (const [path, text] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, 'one', path)), { recursive: true });
+    await writeFile(join(folder, 'one', path), text);
+  }
+});
+afterAll(async () => {
+  process.execPath = execPath;
+  await network.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function imageOf(tree: string): Promise<string> {
+  const { device } = await openUnsafeSimulatedDevice(
+    { network: network.file, rootDir: join(folder, 'root'), platform: 'platform-0', imageRoot: join(folder, tree) },
+    signal,
+  );
+  const root = await createSimulatedRoot(join(folder, 'root'));
+  const evidence = await device.quote(new Uint8Array(64).fill(7), { signal });
+  const claims = await new EvidenceVerifier({ roots: [root.trustRoot] }).verify(
+    evidence,
+    Math.floor(Date.now() / 1000),
+  );
+  expect(claims).toMatchObject({ simulated: true, reportData: toHex(new Uint8Array(64).fill(7)) });
+  expect(claims.mrConfigId.slice(0, 66)).toBe(networkFileId(network.file));
+  return claims.imageId;
+}
+
+test("measures the worker's real files: the same in another folder, another with one byte changed", async () => {
+  await createSimulatedRoot(join(folder, 'root'));
+  const image = await imageOf('one');
+  await cp(join(folder, 'one'), join(folder, 'some/where/else'), { recursive: true });
+  expect(await imageOf('some/where/else')).toBe(image);
+
+  const seen = new Set([image]);
+  const changedTree = join(folder, 'changed');
+  const change = async (path: string, edit: (text: string) => string) => {
+    await cp(join(folder, 'one'), changedTree, { recursive: true });
+    const file = join(changedTree, path);
+    await writeFile(file, edit(await readFile(file, 'utf8').catch(() => '')));
+    seen.add(await imageOf('changed'));
+    await rm(changedTree, { recursive: true });
+  };
+  await change('apps/worker/src/main.ts', (text) => `${text} `);
+  await change('apps/worker/src/more.ts', () => '');
+  await change('apps/worker/package.json', (text) => text.replace('{', '{ '));
+  await change('node_modules/library/index.js', (text) => text.replace('library', 'Library'));
+  await writeFile(runtime, 'another runtime');
+  seen.add(await imageOf('one'));
+  expect(seen.size).toBe(6);
+});
+
+test('what the chain takes is signed by the root, for this chain alone', async () => {
+  const root = await createSimulatedRoot(join(folder, 'root'));
+  const { device, chainEvidence } = await openUnsafeSimulatedDevice(
+    { network: network.file, rootDir: join(folder, 'root'), platform: 'platform-1', imageRoot: join(folder, 'one') },
+    signal,
+  );
+  const document = await device.quote(new Uint8Array(64), { signal });
+  const { teeType, evidence } = await chainEvidence(document);
+  expect(teeType).toBe(teeTypes.tdx);
+  const [signedPart, platformId, validUntil, r, s] = decodeAbiParameters(
+    [{ type: 'bytes' }, { type: 'bytes16' }, { type: 'uint64' }, { type: 'uint256' }, { type: 'uint256' }],
+    evidence,
+  );
+  expect(quoteOf(document).subarray(0, fromHex(signedPart).length)).toEqual(fromHex(signedPart));
+  expect(validUntil).toBeGreaterThan(BigInt(Math.floor(Date.now() / 1000)));
+  const word = (value: bigint) => value.toString(16).padStart(64, '0');
+  const signature = fromHex(`0x${word(r)}${word(s)}`);
+  const over = (chainId: bigint) => endorsedBytes(fromHex(signedPart), platformId, chainId, validUntil);
+  expect(await engine.verifyP256(root.root.key.publicKey, over(BigInt(network.file.chainId)), signature)).toBe(true);
+  expect(await engine.verifyP256(root.root.key.publicKey, over(1n), signature)).toBe(false);
+});

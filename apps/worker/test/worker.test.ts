@@ -1,0 +1,207 @@
+import { createSimulatedPlatform, SimulatedTdxDevice } from '@cloister/attestation/unsafe-simulated';
+import { quoteOf } from '@cloister/attestation/verify';
+import { ChainAccount } from '@cloister/chain';
+import { sealRequest } from '@cloister/channel/client';
+import { encodeCallOpen, parseCallHead, parseCallOpen } from '@cloister/channel/frame';
+import {
+  announcementFromJson,
+  keyConfigDigest,
+  keyConfigStatement,
+  networkFileId,
+  type WorkerAnnouncement,
+  zeroBytes32,
+} from '@cloister/core';
+import {
+  addressOf,
+  fromHex,
+  generateSecp256k1,
+  randomBytes,
+  recoverAddress,
+  SecretBytes,
+  signDigest,
+  toBase64Url,
+  toHex,
+  utf8,
+} from '@cloister/crypto';
+import { createLogger } from '@cloister/service';
+import { generatePrivateKey } from 'viem/accounts';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { framePair } from '../../../packages/channel/test/framePair.ts';
+import { image, nowSeconds, SimulatedNetwork } from '../../../packages/sdk/test/simulatedNetwork.ts';
+import { Worker } from '../src/worker.ts';
+import { StubDriver } from './stubDriver.ts';
+
+let network: SimulatedNetwork;
+let driver: StubDriver;
+let running: { stop(): Promise<void> }[] = [];
+
+beforeEach(async () => {
+  network = await SimulatedNetwork.start();
+  driver = new StubDriver();
+  running = [];
+});
+afterEach(async () => {
+  for (const one of running) await one.stop();
+  await network.stop();
+});
+
+async function start(tickMs = 10) {
+  const secret = generateSecp256k1();
+  const announced: WorkerAnnouncement[] = [];
+  const log: string[] = [];
+  const lost: unknown[] = [];
+  const stopping = new AbortController();
+  const worker = new Worker(
+    {
+      network: network.file,
+      registry: network.reader(),
+      operator: new ChainAccount({
+        chainId: network.file.chainId,
+        rpc: network.rpc.url,
+        account: generatePrivateKey(),
+      }),
+      device: new SimulatedTdxDevice({
+        platform: createSimulatedPlatform(network.root, { now: nowSeconds() }),
+        image,
+        configId: networkFileId(network.file),
+      }),
+      chainEvidence: async (document) => ({ teeType: 2, evidence: toHex(quoteOf(document)) }),
+      driver,
+      receiptSigner: { address: addressOf(secret), sign: (digest) => signDigest(secret, digest) },
+      announce: (text) => announced.push(announcementFromJson(JSON.parse(text))),
+      log: createLogger({ name: 'worker', write: (line) => log.push(line) }),
+    },
+    { index: 0n, tickMs },
+  );
+  const stop = async (): Promise<void> => {
+    stopping.abort();
+    await worker.stop();
+  };
+  running.push({ stop });
+  const registered = await worker.start(stopping.signal, (error) => lost.push(error));
+  return { worker, registered, announced, log, lost, stop, signer: addressOf(secret) };
+}
+
+const keyEnds = (announcement: WorkerAnnouncement | undefined) => announcement?.keyConfigs[0]?.notAfter ?? 0n;
+
+describe('Worker', () => {
+  test('registers, and announces evidence and a key signed within its lease', async () => {
+    const { registered, announced, signer } = await start();
+    expect(announced).toHaveLength(1);
+    const [announcement] = announced;
+    expect(announcement).toMatchObject({
+      workerId: registered.workerId,
+      receiptSigner: signer,
+      attestedBlock: registered.attestedBlock,
+      kinds: ['function'],
+    });
+    const [key] = announcement?.keyConfigs ?? [];
+    if (key === undefined) expect.fail('No key');
+    expect(key.notAfter).toBeLessThanOrEqual(registered.leaseUntil);
+    const statement = keyConfigStatement(fromHex(key.config), key.notBefore, key.notAfter);
+    expect(recoverAddress(fromHex(keyConfigDigest(network.domain, statement)), fromHex(key.signature))).toBe(signer);
+  });
+
+  test('announces nothing new while nothing has changed', async () => {
+    const { announced } = await start();
+    const asked = network.rpc.asks('eth_blockNumber');
+    await expect.poll(() => network.rpc.asks('eth_blockNumber')).toBeGreaterThan(asked + 8);
+    expect(announced).toHaveLength(1);
+  });
+
+  test("renews its lease in time by the chain's clock, and its key with it", async () => {
+    const { announced, registered } = await start();
+    network.rpc.mine(registered.leaseUntil - 600n);
+    await expect.poll(() => keyEnds(announced.at(-1)), { timeout: 5_000 }).toBeGreaterThan(registered.leaseUntil);
+    expect(network.registries.registrations).toHaveLength(2);
+    expect(announced.at(-1)?.attestedBlock).toBeGreaterThan(registered.attestedBlock);
+    expect(announced.at(-1)?.keyConfigs.length).toBeLessThanOrEqual(2);
+  });
+
+  test('registers again when the chain has forgotten it', async () => {
+    const { registered } = await start();
+    network.registries.workerOf.clear();
+    await expect.poll(() => network.registries.registrations.length, { timeout: 5_000 }).toBe(2);
+    expect(network.registries.workers.get(registered.workerId)?.state).toBe('active');
+  });
+
+  test('waits for a chain that is away, says so once, and goes on', async () => {
+    const { log, lost } = await start();
+    network.rpc.intercept = () => {
+      throw new Error('away');
+    };
+    await expect.poll(() => log.filter((line) => line.includes('chain: away')).length, { timeout: 5_000 }).toBe(1);
+    const asked = network.rpc.asked.length;
+    await expect.poll(() => network.rpc.asked.length, { timeout: 5_000 }).toBeGreaterThan(asked + 4);
+    network.rpc.intercept = () => undefined;
+    await expect.poll(() => log.filter((line) => line.includes('chain: back')).length, { timeout: 5_000 }).toBe(1);
+    expect(log.filter((line) => line.includes('chain: away'))).toHaveLength(1);
+    expect(lost).toEqual([]);
+  });
+
+  test('is lost, by name, when the contract will never take it again', async () => {
+    const { lost } = await start();
+    network.registries.workerOf.clear();
+    network.registries.refuseRegistration = () => ({
+      errorName: 'WorkerRegistryImageNotAllowed',
+      args: [`0x${'11'.repeat(32)}`],
+    });
+    await expect
+      .poll(() => lost, { timeout: 5_000 })
+      .toMatchObject([{ code: 'TRANSACTION_REFUSED', meta: { errorName: 'WorkerRegistryImageNotAllowed' } }]);
+  });
+
+  test('does not start where the contract refuses it', async () => {
+    network.registries.refuseRegistration = () => ({ errorName: 'WorkerRegistrySimulatedRefused', args: [] });
+    await expect(start()).rejects.toMatchObject({ code: 'TRANSACTION_REFUSED' });
+  });
+
+  test('answers sealed calls, and none once it is stopped', async () => {
+    const { worker, announced, stop } = await start();
+    const { app, manifest } = network.addApp();
+    const pair = framePair({
+      worker: {
+        onStream: (stream) =>
+          void worker
+            .serve(stream, parseCallOpen(stream.header), new AbortController().signal)
+            .finally(() => stream.reset('internal', 'through')),
+      },
+    });
+    const call = async () => {
+      const sealed = await sealRequest({
+        keyConfig: fromHex(announced.at(-1)?.keyConfigs[0]?.config ?? '0x'),
+        call: {
+          app,
+          manifest: network.registries.apps.get(app)?.versions[0]?.manifestId ?? zeroBytes32,
+          callId: toBase64Url(randomBytes(16)),
+          clientKey: new SecretBytes(randomBytes(32)),
+          context: zeroBytes32,
+          maxFee: 0n,
+        },
+        request: { method: 'GET', path: '/', headers: [], body: new Uint8Array() },
+      });
+      const stream = pair.gateway.mux.openStream(encodeCallOpen({ method: 'call', contentLength: null }));
+      await stream.end(sealed.encapsulated);
+      return parseCallHead(await stream.head()).status;
+    };
+    expect(manifest.kind).toBe('function');
+    driver.run = () => ({ body: [utf8('hi')] });
+    expect(await call()).toBe(200);
+    await stop();
+    expect(await call()).toBe(400);
+  });
+
+  test('takes no call before it is registered', async () => {
+    const worker = new Worker({ device: { simulated: true }, receiptSigner: { address: zeroBytes32 } } as never, {
+      index: 0n,
+    });
+    const resets: string[] = [];
+    await worker.serve(
+      { reset: (code: string) => resets.push(code) } as never,
+      {} as never,
+      new AbortController().signal,
+    );
+    expect(resets).toEqual(['internal']);
+    expect(() => worker.registered).toThrow(expect.objectContaining({ code: 'REGISTRATION_MISSING' }));
+  });
+});
