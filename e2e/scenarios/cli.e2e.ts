@@ -193,17 +193,19 @@ async function pairwise<T>(items: readonly T[], work: (item: T) => Promise<void>
 /** `cloister dev`: the function on this machine, and again when its file changes. */
 async function serves(folder: string, signal: AbortSignal, note: (line: string) => void): Promise<void> {
   note('dev');
-  const scratch = path.join(folder, 'scratch');
-  fs.mkdirSync(scratch);
-  const dev = startCloister(['dev', 'greeter.ts', '--env', 'PLACE=dev', '--json'], folder, { TMPDIR: scratch });
+  const [place, scratch] = [path.join(folder, 'served'), path.join(folder, 'scratch')];
+  for (const each of [place, scratch]) fs.mkdirSync(each);
+  const file = path.join(place, 'greeter.ts');
+  fs.writeFileSync(file, source('Good day'));
+  const dev = startCloister(['dev', 'greeter.ts', '--env', 'PLACE=dev', '--json'], place, { TMPDIR: scratch });
   try {
     const url = await until('it serves', () => /"ready":true,"url":"([^"]+)"/.exec(dev.output())?.[1], { signal });
     const ask = async (at: string) => (await fetch(`${url}${at}`)).text();
     assert.equal(await ask('/?name=Bob'), 'Good day, Bob in dev!');
     assert.equal((await fetch(`${url}/fail`)).status, 500);
-    fs.writeFileSync(path.join(folder, 'greeter.ts'), source('Good evening'));
+    fs.writeFileSync(file, source('Good evening'));
     await until('it has reloaded', async () => (await ask('/')) === 'Good evening, you in dev!', { signal });
-    fs.writeFileSync(path.join(folder, 'greeter.ts'), 'export default {');
+    fs.writeFileSync(file, 'export default {');
     await until('it says what is wrong', () => /Can't bundle "greeter.ts"/.test(dev.output()), { signal });
     assert.equal(await ask('/'), 'Good evening, you in dev!', 'the last good version goes on');
   } finally {

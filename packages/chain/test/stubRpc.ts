@@ -166,6 +166,7 @@ export class StubRpc {
   }
 
   #block(tag: string): object | null {
+    if (Number(tag) > 2 ** 60) throw new StubRpcError(-32_602, 'invalid block number');
     const block = this.#blockOf(tag);
     if (block === undefined) return null;
     return {

@@ -1,8 +1,5 @@
 import type { Call, CallRequest } from './call.ts';
 
-/** Headers that belong to one hop or would tell the app nothing true. */
-const hopHeaders = new Set(['connection', 'content-length', 'host', 'keep-alive', 'transfer-encoding', 'upgrade']);
-
 /**
  * A `fetch` for existing HTTP clients: the request goes sealed to the app, the answer streams back, and the stream fails
  * at its end unless the receipt verifies and says what the answer's status said: an answer that broke off in the app never
@@ -15,7 +12,7 @@ export function createSealedFetch(newCall: (request: CallRequest) => Promise<Cal
     const call = await newCall({
       method: request.method,
       path: url.pathname + url.search,
-      headers: [...request.headers].filter(([name]) => !hopHeaders.has(name)),
+      headers: [...request.headers],
       body: new Uint8Array(await request.arrayBuffer()),
     });
     const leaving = new AbortController();

@@ -301,6 +301,7 @@ describe('time', () => {
     await expect.poll(calls).toBe(1);
     leaving.abort();
     await expect(waiting).rejects.toMatchObject({ code: 'ABORTED' });
+    expect(network.gateway.left).toBe(1);
     await expect(call({}, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'ABORTED' });
     expect(calls()).toBe(1);
   });

@@ -98,8 +98,11 @@ describe('deploy', () => {
     expect(network.rpc.asked).toEqual([]);
   });
 
-  test('nothing is published that no gateway stores', async () => {
-    network.gateway.refused = 'disk full';
+  test.each([
+    ['code', true],
+    ['manifest', false],
+  ])('nothing is published whose %s no gateway stores', async (_, isCode) => {
+    network.gateway.refuses = (bytes) => Buffer.from(bytes).equals(Buffer.from(code)) === isCode;
     await expect(deploy()).rejects.toMatchObject({ code: 'GATEWAY_STORE_FAILED' });
     expect(sent()).toBe(0);
   });

@@ -205,6 +205,8 @@ describe('leaving', () => {
     const response = await sealed(url);
     const reader = response.body?.getReader() ?? expect.fail();
     await reader.read();
+    // By then the next part is being waited for.
+    await new Promise((resolve) => setTimeout(resolve, 20));
     await reader.cancel();
     await expect.poll(cancelled).toBe(true);
   });

@@ -333,7 +333,10 @@ export class StubGateway {
   /** What it lists, in place of what its workers announced. */
   directory: () => readonly unknown[] = () =>
     [...this.workers.values()].map(({ announcement }) => ({ announcement: announcementToJson(announcement) }));
-  refused: string | undefined;
+  /** Blobs that it does not take. */
+  refuses: (bytes: Uint8Array) => boolean = () => false;
+  /** Calls whose client has left before the answer was there. */
+  left = 0;
 
   constructor(url: string) {
     this.url = url;
@@ -358,7 +361,7 @@ export class StubGateway {
     if (kind !== 'blobs') return new Response(null, { status: 404 });
     if (request.method === 'PUT') {
       const bytes = new Uint8Array(await request.arrayBuffer());
-      if (this.refused !== undefined) return new Response(this.refused, { status: 507 });
+      if (this.refuses(bytes)) return new Response('disk full', { status: 507 });
       this.blobs.set(id, bytes);
       return new Response(null, { status: 201 });
     }
@@ -369,6 +372,7 @@ export class StubGateway {
   async #call(id: Bytes32, request: Request, signal: AbortSignal | undefined): Promise<Response> {
     const bytes = new Uint8Array(await request.arrayBuffer());
     this.calls.push({ workerId: id, bytes });
+    signal?.addEventListener('abort', () => this.left++, { once: true });
     const worker = this.workers.get(id);
     if (worker === undefined) return new Response(null, { status: 503 });
     const fault = this.faults.shift();

@@ -31,6 +31,10 @@ async function runDev(file: string, options: Options): Promise<void> {
   if (!/^[0-9]{1,5}$/.test(options.port ?? '0')) throw new OptionValueError('--port', options.port ?? '', 'a port');
   const env = namedValues('--env', options.env ?? []);
   const outbound = options.outbound ?? [];
+  // From the first moment and for good: Ctrl-C reaches us beside what forwards it, and no second one cuts the clean-up short.
+  const asked = new Promise<void>((resolve) => {
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => resolve());
+  });
   const stopping = new AbortController();
   const { signal } = stopping;
   const runDir = path.join(os.tmpdir(), `cloister-dev-${process.pid}`);
@@ -92,9 +96,7 @@ async function runDev(file: string, options: Options): Promise<void> {
       note('Reloaded');
     }, 150);
   });
-  await new Promise<void>((resolve) => {
-    for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => resolve());
-  });
+  await asked;
   watcher.close();
   server.closeAllConnections();
   server.close();
