@@ -130,6 +130,10 @@ describe('reads', () => {
       throw revert({ errorName: 'AppRegistryAppUnknown', args: [`0x${'33'.repeat(32)}`] });
     };
     await expect(view.read(query)).rejects.toThrow(code('CHAIN_SPLIT'));
+    one.contracts = () => {
+      throw revert({ errorName: 'AppRegistryAppExists', args: [imageId] });
+    };
+    await expect(view.read(query)).rejects.toThrow(code('CHAIN_SPLIT'));
   });
 
   test.each([
