@@ -1,13 +1,19 @@
 import { createSimulatedPlatform, SimulatedTdxDevice } from '@cloister/attestation/unsafe-simulated';
 import { EvidenceVerifier, quoteOf } from '@cloister/attestation/verify';
 import { ChainAccount } from '@cloister/chain';
-import { type Address, networkFileId, workerId, workerReportData, zeroBytes32 } from '@cloister/core';
+import { type Address, networkFileId, sleep, workerId, workerReportData, zeroBytes32 } from '@cloister/core';
 import { addressOf, generateSecp256k1, toHex } from '@cloister/crypto';
 import { createLogger } from '@cloister/service';
 import { generatePrivateKey } from 'viem/accounts';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { image, nowSeconds, SimulatedNetwork } from '../../../packages/sdk/test/simulatedNetwork.ts';
 import { Registration } from '../src/registration.ts';
+
+// Pauses are as long as they say, but pass at once.
+vi.mock('@cloister/core', async (original) => {
+  const core = await original<typeof import('@cloister/core')>();
+  return { ...core, sleep: vi.fn((_ms: number, signal?: AbortSignal) => core.sleep(1, signal)) };
+});
 
 let network: SimulatedNetwork;
 let operator: ChainAccount;
@@ -117,7 +123,11 @@ describe('renewing', () => {
     ],
     [
       'a signer that belongs to another worker',
-      ({ signer }) => network.registries.workerOf.set(signer, `0x${'66'.repeat(32)}`),
+      ({ signer }) => {
+        const other = `0x${'66'.repeat(32)}` as const;
+        network.registries.workers.set(other, network.registries.workers.get(idOf(0n)) ?? expect.fail());
+        network.registries.workerOf.set(signer, other);
+      },
     ],
   ])('is due at once after %s', async (_, change) => {
     const signer = addressOf(generateSecp256k1());
@@ -142,10 +152,12 @@ describe('registering patiently', () => {
       let refusals = 2;
       network.registries.refuseRegistration = () =>
         refusals-- > 0 ? { errorName, args: stale[errorName] } : undefined;
+      vi.mocked(sleep).mockClear();
       vi.spyOn(Math, 'random').mockReturnValue(0);
       const registered = await registration().registerPatiently(signal());
       expect(registered.workerId).toBe(idOf(0n));
       expect(log.filter((line) => line.includes('trying again'))).toHaveLength(2);
+      expect(vi.mocked(sleep).mock.calls.map(([ms]) => ms)).toEqual([125, 250]);
     },
   );
 

@@ -118,6 +118,21 @@ describe('Worker', () => {
     expect(announced.at(-1)?.keyConfigs.length).toBeLessThanOrEqual(2);
   });
 
+  test('announces another key when the chain gives it a shorter lease', async () => {
+    const { announced, registered } = await start();
+    network.registries.leaseSeconds = 600n;
+    network.registries.workerOf.clear();
+    await expect.poll(() => keyEnds(announced.at(-1)), { timeout: 5_000 }).toBeLessThan(registered.leaseUntil - 2_000n);
+  });
+
+  test("announces another key when the chain went back before the key's time", async () => {
+    const { announced } = await start();
+    const before = announced.at(-1)?.keyConfigs[0]?.notBefore ?? 0n;
+    network.rpc.blocks = network.rpc.blocks.map((block) => ({ ...block, timestamp: block.timestamp - 100n }));
+    const newest = () => announced.at(-1)?.keyConfigs[0]?.notBefore ?? before;
+    await expect.poll(newest, { timeout: 5_000 }).toBe(network.rpc.head.timestamp);
+  });
+
   test('registers again when the chain has forgotten it', async () => {
     const { registered } = await start();
     network.registries.workerOf.clear();

@@ -1,8 +1,8 @@
 import { responseMediaType } from '@cloister/channel/client';
-import { receiptStatuses, zeroBytes32 } from '@cloister/core';
+import { receiptStatuses, sleep, zeroBytes32 } from '@cloister/core';
 import { utf8 } from '@cloister/crypto';
 import { type CallOptions, type CallRequest, createClient } from '@cloister/sdk';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
   address,
   bytes32,
@@ -12,6 +12,12 @@ import {
   type StubWorker,
   sealedResponse,
 } from './simulatedNetwork.ts';
+
+// Pauses between attempts are as long as they say, but pass at once.
+vi.mock('@cloister/core', async (original) => {
+  const core = await original<typeof import('@cloister/core')>();
+  return { ...core, sleep: vi.fn((_ms: number, signal?: AbortSignal) => core.sleep(0, signal)) };
+});
 
 let network: SimulatedNetwork;
 let worker: StubWorker;
@@ -166,8 +172,12 @@ describe('a connection that breaks', () => {
 
   test('again and again: the caller gets an error after four attempts', async () => {
     network.gateway.faults.push(loseLastChunk, breakInAnswer, serverError, loseLastChunk);
+    vi.mocked(sleep).mockClear();
     await expect(call()).rejects.toMatchObject({ code: 'RESPONSE_TRUNCATED' });
     expect(calls()).toBe(4);
+    // The first repair at once, the next ones after longer and longer pauses.
+    const pauses = vi.mocked(sleep).mock.calls.map(([ms]) => ms);
+    expect(pauses).toEqual([250, 500]);
     expect(worker.runs).toBe(1);
   });
 

@@ -2,7 +2,7 @@ import { toBase64 } from '@cloister/attestation/verify';
 import { announcementToJson, type Json, receiptStatuses, signedReceiptToJson, zeroBytes32 } from '@cloister/core';
 import { fromHex, generateSecp256k1, toBase64Url, utf8 } from '@cloister/crypto';
 import { type CallResult, type CloisterClient, createClient, type ProofFile } from '@cloister/sdk';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { address, bytes32, image, SimulatedNetwork, type StubWorker } from './simulatedNetwork.ts';
 
 let network: SimulatedNetwork;
@@ -11,16 +11,26 @@ let app: `0x${string}`;
 let client: CloisterClient;
 let result: CallResult;
 let proof: ProofFile;
+let stop = async (): Promise<void> => {};
 
+// One network for all tests; one that changes it says so, and the next test gets a new one.
+let spoilt = true;
+const spoil = () => {
+  spoilt = true;
+};
 beforeEach(async () => {
+  if (!spoilt) return;
+  spoilt = false;
+  await stop();
   network = await SimulatedNetwork.start();
+  stop = () => network.stop();
   worker = await network.addWorker();
   app = network.addApp().app;
   client = createClient({ network: network.file, fetch: network.gateway.fetch });
   result = await client.call(app, {}, { context: bytes32(0x77) });
   proof = throughFile(client.proof(result, { answer: true }));
 });
-afterEach(() => network.stop());
+afterAll(() => stop());
 
 /** As it is after it was written and read. */
 const throughFile = (written: ProofFile): ProofFile => JSON.parse(JSON.stringify(written));
@@ -89,6 +99,7 @@ describe('a proof', () => {
   });
 
   test('of a failure is a proof too', async () => {
+    spoil();
     worker.run = () => ({ status: 500, outcome: 'app-error' });
     const failed = await client.call(app);
     expect(await client.verify(client.proof(failed, { answer: true }))).toMatchObject({
@@ -102,6 +113,7 @@ describe('a proof', () => {
   });
 
   test('outlives the lease and the signer, not an eviction', async () => {
+    spoil();
     const { registries } = network;
     const registered = registries.workers.get(worker.workerId) ?? expect.fail();
     registries.freeze(result.receipt.receipt.blockNumber);
@@ -115,6 +127,7 @@ describe('a proof', () => {
   });
 
   test('is no worse for a manifest that no gateway has any more', async () => {
+    spoil();
     network.gateway.blobs.clear();
     const verified = await client.verify(proof);
     expect(verified.ok).toBe(true);
@@ -195,6 +208,7 @@ describe('one part that was changed stops the verification at its step', () => {
   });
 
   test('a lease that had ended at the block of the receipt', async () => {
+    spoil();
     const registered = network.registries.workers.get(worker.workerId) ?? expect.fail();
     registered.leaseUntil = 1n;
     network.registries.freeze(result.receipt.receipt.blockNumber);
@@ -213,6 +227,7 @@ describe('one part that was changed stops the verification at its step', () => {
   });
 
   test('a signer that the chain never knew', async () => {
+    spoil();
     network.registries.workers.clear();
     expect(await stopsAt(proof)).toBe('registered');
   });
@@ -259,6 +274,7 @@ describe('what is no proof', () => {
   });
 
   test('an RPC that is away proves and disproves nothing', async () => {
+    spoil();
     network.rpc.intercept = () => {
       throw new Error('away');
     };

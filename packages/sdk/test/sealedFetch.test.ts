@@ -1,8 +1,14 @@
 import { responseMediaType } from '@cloister/channel/client';
 import { utf8 } from '@cloister/crypto';
 import { createClient } from '@cloister/sdk';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { bytes32, type CallFault, SimulatedNetwork, type StubWorker, sealedResponse } from './simulatedNetwork.ts';
+
+// Pauses between attempts are as long as they say, but pass at once.
+vi.mock('@cloister/core', async (original) => {
+  const core = await original<typeof import('@cloister/core')>();
+  return { ...core, sleep: vi.fn((_ms: number, signal?: AbortSignal) => core.sleep(0, signal)) };
+});
 
 let network: SimulatedNetwork;
 let worker: StubWorker;

@@ -30,6 +30,8 @@ const files = {
   'node_modules/outside/native.node': 'binary\n',
   'node_modules/outside/node_modules/both/package.json': '{"name":"both","version":"1"}',
   'node_modules/outside/node_modules/both/one.js': '1;\n',
+  'node_modules/outside/node_modules/stray/package.json': '{"name":"stray"}',
+  'node_modules/outside/node_modules/stray/index.js': 'nobody declares it\n',
   'node_modules/both/package.json': '{"name":"both","version":"2"}',
   'node_modules/both/two.js': '2;\n',
   'node_modules/cycle/package.json': '{"name":"cycle","dependencies":{"outside":"1"}}',
