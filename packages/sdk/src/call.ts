@@ -212,7 +212,7 @@ export class Call {
     });
     const response = await this.#send(route, sealed.encapsulated, signal);
     const hash = keccak256Stream();
-    const opener = sealed.openResponse();
+    const opener = sealed.openResponse({ maxTotalBytes: maxSealedAnswerBytes(this.#app.manifest) });
     for await (const event of opener.read(bodyOf(response), { signal })) {
       if (event.type === 'head') yield { type: 'head', status: event.status, headers: event.headers };
       else if (event.type === 'body') {
@@ -312,6 +312,11 @@ async function* bodyOf(response: Response): AsyncGenerator<Uint8Array> {
   } finally {
     await reader?.cancel().catch(() => {});
   }
+}
+
+/** What an answer within the app's own limit can take when sealed: padding and small chunks at most double it. */
+function maxSealedAnswerBytes({ limits }: Manifest): number {
+  return 2 * limits.outputBytes + 4 * 1024 * 1024;
 }
 
 /** The first repair is tried at once, later ones with growing pauses: a worker may be starting again. */

@@ -19,6 +19,7 @@ export type GatewaysInit = {
   readonly timeoutMs?: number;
 };
 
+/** Of all pages together. */
 const maxDirectoryBytes = 64 * 1024 * 1024;
 /** As gateways page their directory. */
 const directoryPageSize = 256;
@@ -40,8 +41,12 @@ export class Gateways {
   async directory(url: string, signal?: AbortSignal): Promise<WorkerAnnouncement[]> {
     const announcements: WorkerAnnouncement[] = [];
     let after = '';
+    let budget = maxDirectoryBytes;
     for (let page = 0; page < maxDirectoryPages; page++) {
-      const json = await this.#json(`${url}/v1/workers${after}`, maxDirectoryBytes, signal);
+      const read = (response: Response) => readBounded(response, budget);
+      const bytes = await this.#request(`${url}/v1/workers${after}`, {}, signal, read);
+      budget -= bytes.length;
+      const json = parseBoundedJson(bytes, bytes.length, 'gateway answer');
       if (!Array.isArray(json))
         throw new GatewayError('GATEWAY_ANSWER_INVALID', `Gateway ${url} serves no directory`, false);
       const entries = json as readonly ({ workerId?: unknown; announcement?: unknown } | null)[];

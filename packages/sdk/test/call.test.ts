@@ -49,6 +49,22 @@ const loseRequest: CallFault = () => {
   throw new TypeError('fetch failed');
 };
 
+describe("an answer's size", () => {
+  const MiB = 1024 * 1024;
+
+  test('follows from what the app may answer, more than the channel takes by itself', async () => {
+    const large = network.addApp({ name: 'large', limits: { outputBytes: 80 * MiB } }).app;
+    worker.run = () => ({ body: [new Uint8Array(70 * MiB)] });
+    expect((await client().call(large)).body.length).toBe(70 * MiB);
+  });
+
+  test('is refused beyond it', async () => {
+    const small = network.addApp({ name: 'small', limits: { outputBytes: 1 * MiB } }).app;
+    worker.run = () => ({ body: [new Uint8Array(8 * MiB)] });
+    await expect(client().call(small)).rejects.toMatchObject({ code: 'RESPONSE_TOO_LARGE' });
+  });
+});
+
 describe('an answer that arrives', () => {
   test('comes with all steps, from evidence to receipt', async () => {
     worker.run = ({ request }) => ({

@@ -95,6 +95,18 @@ describe('the directory', () => {
     expect(endlessOne.asked.length).toBeLessThan(200);
   });
 
+  test('all pages together are bounded', async () => {
+    const filler = 'x'.repeat(80_000);
+    const entry = (number: number) => ({
+      workerId: `0x${number.toString(16).padStart(64, '0')}`,
+      announcement: filler,
+    });
+    const page = JSON.stringify(Array.from({ length: 256 }, (_, at) => entry(at)));
+    const { gateways: made, asked } = gateways({ [one]: () => new Response(page) });
+    await expect(made.directory(one)).rejects.toMatchObject({ code: 'BODY_TOO_LARGE' });
+    expect(asked).toHaveLength(4);
+  });
+
   test('one announcement is bounded, and read no further', async () => {
     const { response, state } = endless();
     const { gateways: made } = gateways({ [one]: () => response });
