@@ -39,7 +39,9 @@ export type LoadedApp = {
 type Entry = {
   readonly loading: Promise<LoadedApp>;
   recheck: Promise<{ manifestId: Bytes32; fields: EnforcedFields }> | undefined;
+  /** When the chain last said what serves, and when it was last asked. */
   checkedAtMs: number;
+  askedAtMs: number;
   usedAtMs: number;
 };
 
@@ -83,7 +85,13 @@ export class AppLoader {
     if (again !== undefined) return again.loading;
     this.#makeRoom();
     const loading = this.#open(app, signal);
-    const entry: Entry = { loading, recheck: undefined, checkedAtMs: Date.now(), usedAtMs: Date.now() };
+    const entry: Entry = {
+      loading,
+      recheck: undefined,
+      checkedAtMs: Date.now(),
+      askedAtMs: Date.now(),
+      usedAtMs: Date.now(),
+    };
     this.#entries.set(app, entry);
     loading.catch(() => {
       if (this.#entries.get(app) === entry) this.#entries.delete(app);
@@ -99,9 +107,12 @@ export class AppLoader {
   /** What the chain says now; calls that ask at the same time share one read, and reads keep a distance. */
   #recheck(app: Bytes32, entry: Entry, signal: AbortSignal): Promise<{ manifestId: Bytes32; fields: EnforcedFields }> {
     entry.recheck ??= (async () => {
-      await sleep(Math.max(0, entry.checkedAtMs + minRecheckMs - Date.now()), signal);
-      entry.checkedAtMs = Date.now();
-      return this.#serving(app, signal);
+      await sleep(Math.max(0, entry.askedAtMs + minRecheckMs - Date.now()), signal);
+      entry.askedAtMs = Date.now();
+      const serving = await this.#serving(app, signal);
+      // Only now: while the chain is away, nothing runs on a version that may have been replaced.
+      entry.checkedAtMs = entry.askedAtMs;
+      return serving;
     })().finally(() => {
       entry.recheck = undefined;
     });

@@ -135,6 +135,20 @@ describe('a new version', () => {
     await vi.waitFor(() => expect(driver.counts).toEqual({ opened: 2, open: 1 }));
   });
 
+  test('is waited for while the chain is away: nothing runs on a version that may have been replaced', async () => {
+    const { app } = sample();
+    const registry = network.reader();
+    const apps = new AppLoader(
+      { registry, driver, blobs: async (id) => network.gateway.blobs.get(id) ?? new Uint8Array() },
+      { maxTenants: 4, recheckMs: 0, drainMs: 0 },
+    );
+    const before = await apps.load(app, signal);
+    const away = vi.spyOn(registry, 'currentApp').mockRejectedValue(new Error('away'));
+    for (const _attempt of [1, 2, 3]) await expect(apps.load(app, signal)).rejects.toThrow('away');
+    away.mockRestore();
+    expect((await apps.load(app, signal)).tenant).toBe(before.tenant);
+  });
+
   test('is looked for at once when the caller expects another than we have', async () => {
     const { app, manifest } = sample();
     const apps = loader({ maxTenants: 4, recheckMs: 60_000 });
