@@ -48,16 +48,19 @@ async function authenticFile(text: string, issuerKey: string): Promise<CreditFil
     false,
     ['verify'],
   );
-  const authentic = await crypto.subtle
-    .verify(
-      { name: 'ECDSA', hash: 'SHA-256' },
-      key,
-      fromBase64Url(signed.signature),
-      new TextEncoder().encode(signed.statement),
-    )
-    .catch(() => false);
-  if (!authentic) return "The file does not carry its issuer's signature";
+  if (!(await isSignedBy(key, signed.statement, signed.signature)))
+    return "The file does not carry its issuer's signature";
   return readCreditFile(JSON.parse(signed.statement));
+}
+
+/** False as well for a signature that is none: whatever an applicant sends is refused, it is no error of this code. */
+async function isSignedBy(key: CryptoKey, statement: string, signature: string): Promise<boolean> {
+  try {
+    const algorithm = { name: 'ECDSA', hash: 'SHA-256' };
+    return await crypto.subtle.verify(algorithm, key, fromBase64Url(signature), new TextEncoder().encode(statement));
+  } catch {
+    return false;
+  }
 }
 
 function abiDecision(file: CreditFile, approved: boolean, limit: number): Uint8Array<ArrayBuffer> {

@@ -58,6 +58,7 @@ describe('anything else is refused, with the reason', () => {
       unsigned,
     ],
     ['a signature that is too short', () => ({ ...signed, signature: signed.signature.slice(0, 40) }), unsigned],
+    ['a signature that is no base64', () => ({ ...signed, signature: '%%%' }), unsigned],
     ['an empty signature', () => ({ ...signed, signature: '' }), unsigned],
     ['no signature', () => ({ statement: signed.statement }), 'The file is not signed'],
     ['the file itself, unsigned', () => sampleCreditFile(applicant), 'The file is not signed'],
