@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { type CallHead, encodeCallOpen, type FrameStream, parseCallHead, StreamError } from '@cloister/channel/frame';
 import { type Bytes32, CloisterError } from '@cloister/core';
 import type { Counter, Histogram } from '@cloister/service';
@@ -18,11 +18,9 @@ export type CallRouteComponents = {
 /** Bodies up to this size are taken in whole before the worker hears of them. */
 const smallBodyBytes = 65_536;
 const requestType = /^message\/[a-z0-9.+-]{1,64}$/;
-const answerHeaders = Object.entries({
-  ...corsHeaders,
-  'x-content-type-options': 'nosniff',
-  'cache-control': 'no-store',
-}).flat();
+const answerHeaders = ['x-content-type-options', 'nosniff', 'cache-control', 'no-store'];
+/** Only browsers ask for these, and say so by an Origin; nothing is stored in between, so no Vary is needed. */
+const browserAnswerHeaders = [...answerHeaders, ...Object.entries(corsHeaders).flat()];
 const nothing = new Uint8Array();
 const answerType = /^(?:message\/[a-z0-9.+-]{1,64}|application\/problem\+json)$/;
 
@@ -98,7 +96,7 @@ export class CallRoute {
       const head = parseCallHead(await stream.head());
       if (!answerType.test(head.contentType))
         throw new ProblemError('worker-misbehaved', `The worker answered with "${head.contentType}"`);
-      await this.#sendAnswer(response, head, stream);
+      await this.#sendAnswer(exchange, head, stream);
     } catch (error) {
       stream?.reset('cancelled', 'The gateway gave up');
       throw uploadError ?? asProblem(error);
@@ -109,8 +107,9 @@ export class CallRoute {
   }
 
   /** The answer's bytes as they come. One that is here as a whole leaves in one piece. */
-  async #sendAnswer(response: ServerResponse, head: CallHead, stream: FrameStream): Promise<void> {
-    const headers = [...answerHeaders, 'content-type', head.contentType];
+  async #sendAnswer({ request, response }: Exchange, head: CallHead, stream: FrameStream): Promise<void> {
+    const common = request.headers.origin === undefined ? answerHeaders : browserAnswerHeaders;
+    const headers = [...common, 'content-type', head.contentType];
     const chunks = stream[Symbol.asyncIterator]();
     // Its head by itself only where nothing else is here yet.
     const flush = setImmediate(() => {
@@ -138,14 +137,19 @@ export class CallRoute {
   }
 }
 
-/** A body whose length is known and small. Rejects when the client goes away first. */
+/** A body whose length is known and small, as soon as its last byte is here. Rejects when the client goes away first. */
 function wholeBody(request: IncomingMessage, length: number): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const chunks: Uint8Array[] = [];
-    request.on('data', (chunk: Uint8Array) => chunks.push(chunk));
-    request.on('end', () =>
-      resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, length)),
-    );
+    let received = 0;
+    request.on('data', (chunk: Uint8Array) => {
+      chunks.push(chunk);
+      received += chunk.length;
+      // Not at 'end', which comes some turns later. Node.js lets no request have more than its declared length.
+      if (received === length)
+        resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, length));
+    });
+    if (length === 0) request.on('end', () => resolve(nothing));
     request.on('error', () => reject(new ProblemError('bad-request', 'The request broke off')));
   });
 }

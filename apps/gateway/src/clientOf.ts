@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { isIP, isIPv4 } from 'node:net';
+import { isIP, isIPv4, type Socket } from 'node:net';
 
 /**
  * What limits count by: the remote address, IPv6 by its /64, since whoever has one address there has all of it.
@@ -7,12 +7,23 @@ import { isIP, isIPv4 } from 'node:net';
  * believed
  */
 export function clientOf(request: IncomingMessage, trustedProxies: number): string {
+  if (trustedProxies === 0) return directClient(request.socket);
   const direct = request.socket.remoteAddress ?? 'unknown';
-  if (trustedProxies === 0) return clientKey(direct);
   const header = request.headers['x-forwarded-for'];
   const entries = (Array.isArray(header) ? header.join(',') : (header ?? '')).split(',').map((entry) => entry.trim());
   const claimed = entries.at(-trustedProxies) ?? '';
   return clientKey(isIP(claimed) === 0 ? direct : claimed);
+}
+
+const directClients = new WeakMap<Socket, string>();
+
+/** The client at the other end of a connection; read once, since a connection carries many requests. */
+function directClient(socket: Socket): string {
+  const known = directClients.get(socket);
+  if (known !== undefined) return known;
+  const client = clientKey(socket.remoteAddress ?? 'unknown');
+  directClients.set(socket, client);
+  return client;
 }
 
 /** 203.0.113.7 → itself; 2001:db8:1:2:3:4:5:6 → 2001:db8:1:2::/64; ::ffff:203.0.113.7 → the IPv4 address. */

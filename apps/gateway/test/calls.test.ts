@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
-import { encodeFrame } from '@cloister/channel/frame';
+import { encodeFrame, parseCallOpen } from '@cloister/channel/frame';
 import { utf8 } from '@cloister/crypto';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { GatewayLimits } from '../src/limits.ts';
@@ -40,14 +40,24 @@ describe('a call', () => {
       const response = await net.call(workerId, body);
       expect(response.status).toBe(200);
       expect(response.headers.get('content-type')).toBe(answerType);
-      expect(response.headers.get('access-control-allow-origin')).toBe('*');
+      expect(response.headers.get('access-control-allow-origin')).toBeNull();
       expect(Buffer.compare(Buffer.from(await response.arrayBuffer()), body)).toBe(0);
-      expect(JSON.parse(Buffer.from(streams[0]?.header ?? []).toString())).toEqual({
+      expect(parseCallOpen(streams[0]?.header ?? new Uint8Array())).toEqual({
         method: 'call',
         contentLength: length,
       });
     },
   );
+
+  test('from a page in a browser is answered so that the page may read it', async () => {
+    const net = await gateway();
+    const { workerId } = await net.dial({ serve: echo });
+    const headers = { 'content-type': requestType, origin: 'https://app.example' };
+    const response = await net.call(workerId, bytesOf(10), { headers });
+    expect(response.headers.get('access-control-allow-origin')).toBe('*');
+    expect(response.headers.get('access-control-expose-headers')).toContain('content-type');
+    expect((await response.arrayBuffer()).byteLength).toBe(10);
+  });
 
   test('without a declared length is streamed as well', async () => {
     const net = await gateway();
@@ -55,7 +65,7 @@ describe('a call', () => {
     const chunks = [bytesOf(10), bytesOf(200_000), bytesOf(3)];
     const response = await net.call(workerId, streamOf(chunks));
     expect(Buffer.compare(Buffer.from(await response.arrayBuffer()), Buffer.concat(chunks))).toBe(0);
-    expect(JSON.parse(Buffer.from(streams[0]?.header ?? []).toString())).toEqual({
+    expect(parseCallOpen(streams[0]?.header ?? new Uint8Array())).toEqual({
       method: 'call',
       contentLength: null,
     });

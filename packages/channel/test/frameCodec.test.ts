@@ -14,7 +14,7 @@ import {
   verifyHello,
 } from '@cloister/channel/frame';
 import { gatewayHelloDigest } from '@cloister/core';
-import { addressOf, fromHex, generateSecp256k1, signDigest, toHex, utf8 } from '@cloister/crypto';
+import { addressOf, concatBytes, fromHex, generateSecp256k1, signDigest, toHex, utf8 } from '@cloister/crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { rawFrame } from './framePair.ts';
@@ -103,34 +103,62 @@ describe('call messages', () => {
       expect(parseCallHead(encodeCallHead({ status: 200, contentType }))).toEqual({ status: 200, contentType });
   });
 
-  test.each([
-    '',
-    'null',
-    '[]',
-    '{"method":"call"}',
-    '{"method":"other","contentLength":1}',
-    '{"method":"call","contentLength":-1}',
-    '{"method":"call","contentLength":1.5}',
-    '{"method":"call","contentLength":"1"}',
-    '{"method":"call","contentLength":1,"extra":1}',
-    '{"method":"call","contentLength":1,"__proto__":{}}',
-    `{"method":"call","contentLength":1${' '.repeat(5000)}}`,
-  ])('refuses the call header %j', (text) => {
-    expect(() => parseCallOpen(utf8(text))).toThrow(expect.objectContaining({ code: 'CALL_MESSAGE_MALFORMED' }));
+  test('are the bytes that the format says', () => {
+    expect(toHex(encodeCallOpen({ method: 'call', contentLength: 258 }))).toBe('0x0100000102');
+    expect(toHex(encodeCallOpen({ method: 'call', contentLength: null }))).toBe('0x01ffffffff');
+    expect(toHex(encodeCallHead({ status: 404, contentType: 'a/b' }))).toBe('0x0194612f62');
   });
 
   test.each([
-    '{"status":200}',
-    '{"status":100,"contentType":"a/b"}',
-    '{"status":600,"contentType":"a/b"}',
-    '{"status":200.5,"contentType":"a/b"}',
-    '{"status":200,"contentType":"a"}',
-    '{"status":200,"contentType":"a/b\\r\\nset-cookie: x"}',
-    '{"status":200,"contentType":"a/b\\n"}',
-    `{"status":200,"contentType":"a/${'b'.repeat(200)}"}`,
-    '{"status":200,"contentType":"a/b","location":"http://x"}',
-  ])('refuses the call head %j', (text) => {
-    expect(() => parseCallHead(utf8(text))).toThrow(expect.objectContaining({ code: 'CALL_MESSAGE_MALFORMED' }));
+    ['nothing', '0x'],
+    ['another kind', '0x0200000001'],
+    ['a byte less', '0x01000001'],
+    ['a byte more', '0x010000000100'],
+  ] as const)('refuses a call header of %s', (_what, bytes) => {
+    expect(() => parseCallOpen(fromHex(bytes))).toThrow(expect.objectContaining({ code: 'CALL_MESSAGE_MALFORMED' }));
+  });
+
+  test.each([-1, 1.5, Number.NaN, 0xffff_ffff, 2 ** 40])('makes no call header of length %d', (contentLength) => {
+    expect(() => encodeCallOpen({ method: 'call', contentLength })).toThrow(
+      expect.objectContaining({ code: 'CALL_MESSAGE_MALFORMED' }),
+    );
+  });
+
+  test.each([
+    [200, ''],
+    [199, 'a/b'],
+    [600, 'a/b'],
+    [65_535, 'a/b'],
+    [200, 'a'],
+    [200, 'a/b\r\nset-cookie: x'],
+    [200, 'a/b\n'],
+    [200, 'a/\u00ff'],
+    [200, `a/${'b'.repeat(200)}`],
+    [200, `a/b; c=${'d'.repeat(4_000)}`],
+  ])('refuses a call head of %d %j', (status, contentType) => {
+    const bytes = concatBytes(
+      Uint8Array.of(status >> 8, status & 0xff),
+      Uint8Array.from(contentType, (c) => c.charCodeAt(0)),
+    );
+    const refusal = expect.objectContaining({ code: 'CALL_MESSAGE_MALFORMED' });
+    expect(() => parseCallHead(bytes)).toThrow(refusal);
+    expect(() => encodeCallHead({ status, contentType })).toThrow(refusal);
+  });
+
+  test('refuses a call head without a whole status, and never throws anything else', () => {
+    const refusal = expect.objectContaining({ code: 'CALL_MESSAGE_MALFORMED' });
+    expect(() => parseCallHead(new Uint8Array())).toThrow(refusal);
+    expect(() => parseCallHead(Uint8Array.of(200))).toThrow(refusal);
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        for (const parse of [parseCallOpen, parseCallHead])
+          try {
+            parse(bytes);
+          } catch (error) {
+            expect(error).toEqual(refusal);
+          }
+      }),
+    );
   });
 });
 

@@ -2,10 +2,10 @@ import {
   type CallHeaders,
   ChannelError,
   endToEndFields,
+  type RequestSealer,
   readProblem,
   requestMediaType,
   responseMediaType,
-  sealRequest,
 } from '@cloister/channel/client';
 import {
   type Bytes32,
@@ -77,6 +77,8 @@ export type CallComponents = {
   readonly chainId: number;
   readonly registry: `0x${string}`;
   readonly fetch: typeof globalThis.fetch;
+  /** One for all calls of a client, so that each call prepares the next one's keys. */
+  readonly sealer: RequestSealer;
   /** Routes to try, best first, each worker verified. Called again with `refresh` when a key was refused. */
   routes(manifest: Manifest, refresh: boolean, signal: AbortSignal): Promise<readonly Route[]>;
 };
@@ -204,13 +206,17 @@ export class Call {
   }
 
   async *#attempt(route: Route, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
-    const sealed = await sealRequest({ keyConfig: route.worker.keyConfig, call: this.#headers, request: this.request });
+    const { keyConfig } = route.worker;
+    const { sealer } = this.#components;
+    const sealed = await sealer.seal({ keyConfig, call: this.#headers, request: this.request });
     this.#attempts.push({
       requestHash: sealed.requestHash,
       inputSalt: sealed.inputSalt,
       outputSalt: sealed.outputSalt,
     });
-    const response = await this.#send(route, sealed.encapsulated, signal);
+    const sending = this.#send(route, sealed.encapsulated, signal);
+    sealer.prepare(keyConfig);
+    const response = await sending;
     const hash = keccak256Stream();
     const opener = sealed.openResponse({ maxTotalBytes: maxSealedAnswerBytes(this.#app.manifest) });
     for await (const event of opener.read(bodyOf(response), { signal })) {

@@ -1,4 +1,5 @@
 import { ChainAccount, ChainView, RegistryReader } from '@cloister/chain';
+import { RequestSealer } from '@cloister/channel/client';
 import {
   type Address,
   type Bytes32,
@@ -65,6 +66,7 @@ export class CloisterClient {
   readonly gateways: Gateways;
   readonly #verifier: WorkerVerifier;
   readonly #fetch: typeof globalThis.fetch;
+  readonly #sealer = new RequestSealer();
   readonly #rpcs: readonly string[];
   readonly #verified = new Map<string, { readonly route: Route; readonly atMs: number }>();
   readonly #apps = new Map<Bytes32, { readonly app: ServingApp; readonly atMs: number }>();
@@ -208,6 +210,7 @@ export class CloisterClient {
       chainId: this.network.chainId,
       registry: this.network.contracts.workerRegistry,
       fetch: this.#fetch,
+      sealer: this.#sealer,
       routes: (manifest, refresh, signal) => this.#routes(manifest, refresh, signal),
     };
   }

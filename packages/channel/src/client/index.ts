@@ -6,5 +6,6 @@ export { requestMediaType, responseMediaType } from '../shared/labels.ts';
 export { defaultMessageLimits, type MessageLimits } from '../shared/limits.ts';
 export { keyProblemType, problemMediaType } from '../shared/problem.ts';
 export { type Problem, readProblem } from './readProblem.ts';
+export { RequestSealer } from './requestSealer.ts';
 export type { ResponseEvent, ResponseLimits, ResponseOpener } from './responseOpener.ts';
 export { type AppRequest, type SealedRequest, type SealRequestOptions, sealRequest } from './sealRequest.ts';

@@ -4,11 +4,11 @@ import { encodeBinaryRequest } from '../shared/binaryRequest.ts';
 import { type CallHeaders, checkAppFields, encodeCallHeaders } from '../shared/callHeaders.ts';
 import { ChannelError } from '../shared/channelError.ts';
 import type { Fields } from '../shared/fieldSection.ts';
-import { keyScheduleContext, setupSender } from '../shared/hpke.ts';
+import { type HpkeContext, keyScheduleContext, setupSender } from '../shared/hpke.ts';
 import { parseKeyConfig } from '../shared/keyConfiguration.ts';
 import { noBytes } from '../shared/labels.ts';
 import { defaultMessageLimits, type MessageLimits } from '../shared/limits.ts';
-import { exportRequestSecrets, requestHeader, requestInfo } from '../shared/requestContext.ts';
+import { exportRequestSecrets, type RequestExports, requestHeader, requestInfo } from '../shared/requestContext.ts';
 import { type ResponseLimits, ResponseOpener } from './responseOpener.ts';
 
 /** The app's part of a call. */
@@ -46,32 +46,57 @@ export type SealedRequest = {
 };
 
 /**
- * Seals a call to a worker's key: only who holds that key reads it, and only who read it ca response. It authenticates
+ * Seals a call to a worker's key: only who holds that key reads it, and only who read it can respond. It authenticates
  * nobody to the worker.
  * Throws ChannelError (KEY_CONFIG_*, REQUEST_*, HEADER_REFUSED, CALL_HEADER_REFUSED) and CryptoError X25519_ZERO_RESULT.
  */
 export async function sealRequest(options: SealRequestOptions): Promise<SealedRequest> {
-  return sealRequestTo(options, await engine.generateX25519());
+  const plaintext = encodeCall(options);
+  return sealUnder(await encapsulate(options.keyConfig), plaintext);
 }
 
 /** {@link sealRequest} with the ephemeral key given. Two requests under one ephemeral key open each other's contents. */
 export async function sealRequestTo(options: SealRequestOptions, ephemeral: X25519KeyPair): Promise<SealedRequest> {
-  const { call, request, limits = defaultMessageLimits } = options;
-  const { keyId, publicKey } = parseKeyConfig(options.keyConfig);
-  checkAppFields(request.headers);
-  const fields = [...encodeCallHeaders(call), ...request.headers];
-  const plaintext = encodeBinaryRequest(
-    { method: request.method, path: request.path, fields, body: request.body },
-    limits,
-  );
+  const plaintext = encodeCall(options);
+  return sealUnder(await encapsulateTo(options.keyConfig, ephemeral), plaintext);
+}
 
+/** The key agreement of one request to come: all of it that does not depend on what is sent. For one request only. */
+export type Encapsulation = {
+  readonly header: Uint8Array;
+  readonly encapsulatedKey: Uint8Array;
+  readonly context: HpkeContext;
+  readonly exports: RequestExports;
+};
+
+/** Agrees on keys with the holder of a key configuration. Throws ChannelError KEY_CONFIG_*, CryptoError X25519_ZERO_RESULT. */
+export async function encapsulate(keyConfig: Uint8Array): Promise<Encapsulation> {
+  return encapsulateTo(keyConfig, await engine.generateX25519());
+}
+
+async function encapsulateTo(keyConfig: Uint8Array, ephemeral: X25519KeyPair): Promise<Encapsulation> {
+  const { keyId, publicKey } = parseKeyConfig(keyConfig);
   const header = requestHeader(keyId);
   const context = await setupSender(publicKey, await keyScheduleContext(requestInfo(header)), ephemeral);
   ephemeral.secretKey.wipe();
+  return { header, encapsulatedKey: ephemeral.publicKey, context, exports: await exportRequestSecrets(context) };
+}
+
+/** The padded plaintext of a call. Throws before any key is used up. */
+export function encodeCall(options: SealRequestOptions): Uint8Array {
+  const { call, request, limits = defaultMessageLimits } = options;
+  checkAppFields(request.headers);
+  const fields = [...encodeCallHeaders(call), ...request.headers];
+  return encodeBinaryRequest({ method: request.method, path: request.path, fields, body: request.body }, limits);
+}
+
+/** Seals a plaintext under an encapsulation, which is used up by it. */
+export async function sealUnder(encapsulation: Encapsulation, plaintext: Uint8Array): Promise<SealedRequest> {
+  const { header, encapsulatedKey, context } = encapsulation;
+  const { responseSecret, inputSalt, outputSalt } = encapsulation.exports;
   const sealed = await engine.aes256GcmSeal(context.key, context.nonce, noBytes, plaintext);
-  context.key.fill(0);
-  const { responseSecret, inputSalt, outputSalt } = await exportRequestSecrets(context);
-  const encapsulated = concatBytes(header, ephemeral.publicKey, sealed);
+  wipeContext(context);
+  const encapsulated = concatBytes(header, encapsulatedKey, sealed);
 
   let requestHash: Hex | undefined;
   let opened = false;
@@ -92,7 +117,18 @@ export async function sealRequestTo(options: SealRequestOptions, ephemeral: X255
           hint: 'Seal the request again, with the same call id and client key',
         });
       opened = true;
-      return new ResponseOpener({ responseSecret, encapsulatedKey: ephemeral.publicKey }, responseLimits);
+      return new ResponseOpener({ responseSecret, encapsulatedKey }, responseLimits);
     },
   };
+}
+
+/** Overwrites an encapsulation that will not be used. */
+export function discardEncapsulation({ context, exports }: Encapsulation): void {
+  wipeContext(context);
+  for (const secret of [exports.responseSecret, exports.inputSalt, exports.outputSalt]) secret.fill(0);
+}
+
+function wipeContext(context: HpkeContext): void {
+  context.key.fill(0);
+  context.exporterSecret.fill(0);
 }

@@ -1,11 +1,9 @@
 import { CloisterError } from '@cloister/core';
-import { fromUtf8, utf8 } from '@cloister/crypto';
-import { maxHeaderBytes } from './limits.ts';
 
 /** The header of a stream that carries a call: gateway → worker. The sealed request follows as data. */
 export type CallOpen = {
   readonly method: 'call';
-  /** Bytes of the sealed request; null where the client didn't say. */
+  /** Bytes of the sealed request, below 2³² − 1; null where the client didn't say. */
   readonly contentLength: number | null;
 };
 
@@ -17,73 +15,67 @@ export type CallHead = {
   readonly contentType: string;
 };
 
+// Both stand on the way of every call, so they are bytes, not JSON: `kind u8 = 1 | content length u32`, and
+// `status u16 | media type in ASCII`, integers big endian.
+const callKind = 1;
+const openLength = 5;
+const unknownLength = 0xffff_ffff;
+const statusLength = 2;
+const maxContentTypeLength = 128;
 // type/subtype and parameters; nothing that could end a header line.
 const mediaType =
   /^[A-Za-z0-9!#$&^_.+-]{1,63}\/[A-Za-z0-9!#$&^_.+-]{1,63}(?: ?; ?[A-Za-z0-9_-]{1,32}=(?:[A-Za-z0-9_.+-]{1,63}|"[A-Za-z0-9_.+ -]{1,63}"))*$/;
-const maxContentTypeLength = 128;
 
-export function encodeCallOpen(open: CallOpen): Uint8Array {
-  return utf8(JSON.stringify(checkOpen(open)));
+/** 5 bytes. Throws CallMessageError for a length that no call has. */
+export function encodeCallOpen({ contentLength }: CallOpen): Uint8Array {
+  const length = contentLength ?? unknownLength;
+  if (contentLength !== null && !(Number.isInteger(length) && length >= 0 && length < unknownLength))
+    throw new CallMessageError('call header', 'a content length below 2^32 - 1, or null');
+  return Uint8Array.of(callKind, length >>> 24, length >>> 16, length >>> 8, length);
 }
 
 /** Throws CallMessageError for anything that {@link encodeCallOpen} does not make. */
 export function parseCallOpen(header: Uint8Array): CallOpen {
-  return checkOpen(parseObject(header, 'call header'));
+  if (header.length !== openLength || header[0] !== callKind)
+    throw new CallMessageError('call header', `${openLength} bytes of kind "${callKind}"`);
+  const [, a = 0, b = 0, c = 0, d = 0] = header;
+  const length = ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
+  return { method: 'call', contentLength: length === unknownLength ? null : length };
 }
 
+/** Throws CallMessageError for a status or media type that no answer has. */
 export function encodeCallHead(head: CallHead): Uint8Array {
-  return utf8(JSON.stringify(checkHead(head)));
+  const { status, contentType } = checkHead(head);
+  const bytes = new Uint8Array(statusLength + contentType.length);
+  bytes[0] = status >>> 8;
+  bytes[1] = status;
+  for (let i = 0; i < contentType.length; i++) bytes[statusLength + i] = contentType.charCodeAt(i);
+  return bytes;
 }
 
 /** Throws CallMessageError for anything that {@link encodeCallHead} does not make. */
 export function parseCallHead(header: Uint8Array): CallHead {
-  return checkHead(parseObject(header, 'call head'));
+  if (header.length > statusLength + maxContentTypeLength) throw new CallMessageError('call head', 'a media type');
+  const [high = 0, low = 0] = header;
+  return checkHead({ status: (high << 8) | low, contentType: String.fromCharCode(...header.subarray(statusLength)) });
 }
 
-function checkOpen(value: object): CallOpen {
-  const { method, contentLength, ...rest } = value as Partial<Record<string, unknown>>;
-  if (method !== 'call' || Object.keys(rest).length > 0)
-    throw new CallMessageError('call header', 'method "call" and nothing unknown');
-  if (contentLength !== null && !isUint(contentLength))
-    throw new CallMessageError('call header', 'a content length in bytes, or null');
-  return { method, contentLength };
-}
-
-function checkHead(value: object): CallHead {
-  const { status, contentType, ...rest } = value as Partial<Record<string, unknown>>;
-  if (!isUint(status) || status < 200 || status > 599 || Object.keys(rest).length > 0)
-    throw new CallMessageError('call head', 'a status of 200 to 599 and nothing unknown');
-  if (typeof contentType !== 'string' || contentType.length > maxContentTypeLength || !mediaType.test(contentType))
+function checkHead({ status, contentType }: CallHead): CallHead {
+  if (!(Number.isInteger(status) && status >= 200 && status <= 599))
+    throw new CallMessageError('call head', 'a status of 200 to 599');
+  if (contentType.length > maxContentTypeLength || !mediaType.test(contentType))
     throw new CallMessageError('call head', 'a media type');
   return { status, contentType };
 }
 
-function parseObject(bytes: Uint8Array, what: string): object {
-  let value: unknown;
-  try {
-    if (bytes.length > maxHeaderBytes) throw new RangeError('too long');
-    value = JSON.parse(fromUtf8(bytes));
-  } catch (cause) {
-    throw new CallMessageError(what, 'JSON in UTF-8', cause);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new CallMessageError(what, 'a JSON object');
-  return value;
-}
-
-function isUint(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
 export class CallMessageError extends CloisterError<'CALL_MESSAGE_MALFORMED'> {
   override readonly name = 'CallMessageError';
-  constructor(what: string, expected: string, cause?: unknown) {
+  constructor(what: string, expected: string) {
     super({
       code: 'CALL_MESSAGE_MALFORMED',
       message: `Expected ${what} with ${expected}`,
       meta: { what },
       hint: 'Both sides must speak the same version of the relay protocol',
-      cause,
     });
   }
 }

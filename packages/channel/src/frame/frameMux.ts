@@ -65,6 +65,9 @@ export class FrameMux {
   #lateBytes = 0;
   #heardAt: number;
   #heartbeat: unknown;
+  /** One timer for all streams, at the earliest time that any of them asked for. */
+  #wakeTimer: unknown;
+  #wakeAt = Number.POSITIVE_INFINITY;
   #closed = false;
 
   constructor(options: FrameMuxOptions) {
@@ -83,6 +86,7 @@ export class FrameMux {
       changeLoan: (bytes) => {
         this.#loanedBytes += bytes;
       },
+      wakeBy: (at) => this.#wakeBy(at),
       forget: (stream, lateBytes) => this.#forget(stream, lateBytes),
     };
     this.#heardAt = this.#timers.now();
@@ -305,10 +309,30 @@ export class FrameMux {
     if (!this.#closed) this.#heartbeat = this.#timers.setTimeout(() => this.#beat(), this.#limits.heartbeatMs);
   }
 
+  /** A stream costs no timer of its own: most end long before their time, and leave this one to whoever comes next. */
+  #wakeBy(at: number): void {
+    if (at >= this.#wakeAt || this.#closed) return;
+    this.#timers.clearTimeout(this.#wakeTimer);
+    this.#wakeAt = at;
+    this.#wakeTimer = this.#timers.setTimeout(() => this.#wake(), Math.max(0, at - this.#timers.now()));
+  }
+
+  #wake(): void {
+    this.#wakeAt = Number.POSITIVE_INFINITY;
+    const now = this.#timers.now();
+    let next = Number.POSITIVE_INFINITY;
+    for (const stream of [...this.#streams.values()]) {
+      const due = stream.onTime(now);
+      if (this.#streams.has(stream.id)) next = Math.min(next, due);
+    }
+    if (next < Number.POSITIVE_INFINITY) this.#wakeBy(next);
+  }
+
   #fail(error: FrameError | undefined): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#timers.clearTimeout(this.#heartbeat);
+    this.#timers.clearTimeout(this.#wakeTimer);
     this.#ready = [];
     for (const stream of [...this.#streams.values()]) stream.onLost(error);
     this.#options.onClose?.(error);

@@ -41,6 +41,8 @@ export type StreamHost = {
   schedule(stream: MuxStream): void;
   lendableBytes(): number;
   changeLoan(bytes: number): void;
+  /** The stream wants its {@link MuxStream.onTime} called at that time or soon after it. */
+  wakeBy(at: number): void;
   /** Nothing of the stream is held any more; `lateBytes` may still be under way. */
   forget(stream: MuxStream, lateBytes: number): void;
 };
@@ -67,7 +69,6 @@ export class MuxStream implements FrameStream {
   readonly #outbound: Outbound;
   readonly #startedAt: number;
   #activeAt: number;
-  #timer: unknown;
   #abort: AbortController | undefined;
   #done = false;
   #failure: StreamError | undefined;
@@ -89,7 +90,7 @@ export class MuxStream implements FrameStream {
     });
     this.#startedAt = host.timers.now();
     this.#activeAt = this.#startedAt;
-    this.#timer = host.timers.setTimeout(() => this.#onTimer(), Math.min(init.deadlineMs, init.idleMs));
+    host.wakeBy(this.#startedAt + Math.min(init.deadlineMs, init.idleMs));
     init.signal?.addEventListener('abort', this.#onAbort);
   }
 
@@ -200,6 +201,15 @@ export class MuxStream implements FrameStream {
     this.#settleIfDone();
   }
 
+  /** Resets a stream whose time is over; otherwise says when to look again. */
+  onTime(now: number): number {
+    const deadlineAt = this.#startedAt + this.#init.deadlineMs;
+    const idleAt = this.#activeAt + this.#init.idleMs;
+    if (deadlineAt <= now) this.reset('deadline', `Not done within ${this.#init.deadlineMs} ms`);
+    else if (idleAt <= now) this.reset('idle', `No progress for ${this.#init.idleMs} ms`);
+    return Math.min(deadlineAt, idleAt);
+  }
+
   /** The connection is lost. */
   onLost(cause: FrameError | undefined): void {
     this.#fail(
@@ -225,7 +235,6 @@ export class MuxStream implements FrameStream {
   #finish(lateBytes: number): void {
     this.#done = true;
     this.#inbound.close();
-    this.#host.timers.clearTimeout(this.#timer);
     this.#init.signal?.removeEventListener('abort', this.#onAbort);
     this.#host.forget(this, lateBytes);
   }
@@ -239,13 +248,4 @@ export class MuxStream implements FrameStream {
   }
 
   readonly #onAbort = (): void => this.reset('cancelled', 'The caller cancelled');
-
-  #onTimer(): void {
-    const now = this.#host.timers.now();
-    const deadline = this.#startedAt + this.#init.deadlineMs - now;
-    const idle = this.#activeAt + this.#init.idleMs - now;
-    if (deadline <= 0) this.reset('deadline', `Not done within ${this.#init.deadlineMs} ms`);
-    else if (idle <= 0) this.reset('idle', `No progress for ${this.#init.idleMs} ms`);
-    else this.#timer = this.#host.timers.setTimeout(() => this.#onTimer(), Math.min(deadline, idle));
-  }
 }
