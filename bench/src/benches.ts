@@ -10,6 +10,7 @@ export const benches: readonly Bench[] = [
     name: 'benchQuoteVerification',
     ids: ['quote-verify-full', 'quote-verify-collateral-cached', 'quote-verify-chain-cached'],
   },
+  { file: 'verifierBundle.ts', name: 'benchVerifierBundle', ids: ['verifier-bundle-size'] },
   { file: 'receipt.ts', name: 'benchReceiptSign', ids: ['receipt-sign'] },
   { file: 'sealed.ts', name: 'benchAddedLatency', ids: ['sealed-call-added-1k'] },
   { file: 'sealed.ts', name: 'benchWorkerCpu', ids: ['sealed-call-worker-cpu-1k'] },
@@ -53,7 +54,7 @@ export function isBenchLine(value: unknown): value is BenchLine {
     typeof id === 'string' &&
     isNumber(ours) &&
     (peer === null ? ratio === null : isNumber(peer) && isNumber(ratio)) &&
-    (unit === 'ms' || unit === 'MB') &&
+    (unit === 'ms' || unit === 'MB' || unit === 'kB') &&
     isNumber(runs)
   );
 }

@@ -4,8 +4,8 @@ export type BenchLine = {
   /** Median over the runs. */
   readonly ours: number;
   readonly peer: number | null;
-  /** Milliseconds per call; megabytes for memory. */
-  readonly unit: 'ms' | 'MB';
+  /** Milliseconds per call; megabytes of memory; kilobytes of code. */
+  readonly unit: 'ms' | 'MB' | 'kB';
   /** ours / peer: below 1 is faster than the peer. */
   readonly ratio: number | null;
   /** How many measurements each median is over. */

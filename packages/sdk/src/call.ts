@@ -53,6 +53,9 @@ export type CallOptions = {
 /** A way to a worker: its gateway, and what was verified about it. */
 export type Route = { readonly gateway: string; readonly worker: VerifiedWorker };
 
+/** Where a call may go, best first, and in words why other workers were left out. */
+export type Routes = { readonly usable: readonly Route[]; readonly unusable: readonly string[] };
+
 /** An answer, its receipt verified against everything that was sent. */
 export type CallResult = {
   /** Whether the receipt's status is "ok". */
@@ -80,7 +83,7 @@ export type CallComponents = {
   /** One for all calls of a client, so that each call prepares the next one's keys. */
   readonly sealer: RequestSealer;
   /** Routes to try, best first, each worker verified. Called again with `refresh` when a key was refused. */
-  routes(manifest: Manifest, refresh: boolean, signal: AbortSignal): Promise<readonly Route[]>;
+  routes(manifest: Manifest, refresh: boolean, signal: AbortSignal): Promise<Routes>;
 };
 
 /** Parts of an answer as they arrive; the last carries the verified receipt. */
@@ -272,7 +275,7 @@ export class Call {
 
   /** The first route, or after a failure: the same worker again, another only where running twice is allowed. */
   async #route(tried: Route | undefined, attempt: number, signal: AbortSignal): Promise<Route> {
-    const routes = await this.#components.routes(this.#app.manifest, tried !== undefined, signal);
+    const { usable: routes, unusable } = await this.#components.routes(this.#app.manifest, tried !== undefined, signal);
     const same =
       tried === undefined
         ? undefined
@@ -285,7 +288,15 @@ export class Call {
     if (other !== undefined) return other;
     if (chosen !== undefined) return chosen;
     if (tried === undefined)
-      throw new CallError('CALL_NO_WORKER', 'No worker that offers this app could be verified', true);
+      throw new CallError(
+        'CALL_NO_WORKER',
+        unusable.length === 0 ? 'No gateway lists a worker' : `No worker may be used: ${shortened(unusable)}`,
+        true,
+        undefined,
+        unusable.length === 0
+          ? 'Check that the network runs, and its gateways in the network file'
+          : '"cloister workers --explain" shows every check of every worker',
+      );
     throw new CallError(
       'CALL_WORKER_LOST',
       `Worker "${tried.worker.workerId}" was lost in mid-call and its answer with it`,
@@ -323,6 +334,13 @@ async function* bodyOf(response: Response): AsyncGenerator<Uint8Array> {
 /** What an answer within the app's own limit can take when sealed: padding and small chunks at most double it. */
 function maxSealedAnswerBytes({ limits }: Manifest): number {
   return 2 * limits.outputBytes + 4 * 1024 * 1024;
+}
+
+/** The first few of what may be many, each of bounded length: gateways may list what they like. */
+function shortened(reasons: readonly string[]): string {
+  const shown = reasons.slice(0, 3).map((reason) => reason.slice(0, 300));
+  const more = reasons.length - shown.length;
+  return `${shown.join('; ')}${more > 0 ? `; and ${more} more` : ''}`;
 }
 
 /** The first repair is tried at once, later ones with growing pauses: a worker may be starting again. */

@@ -17,7 +17,15 @@ import {
 } from '@cloister/core';
 import type { LocalAccount } from 'viem';
 import { readServingApp, type ServingApp } from './apps.ts';
-import { Call, type CallComponents, type CallOptions, type CallRequest, type CallResult, type Route } from './call.ts';
+import {
+  Call,
+  type CallComponents,
+  type CallOptions,
+  type CallRequest,
+  type CallResult,
+  type Route,
+  type Routes,
+} from './call.ts';
 import { type DeployedApp, type DeployOptions, deployApp } from './deploy.ts';
 import { Gateways } from './gateways.ts';
 import { readLogs, signLogRequest, type WorkerLogs } from './logs.ts';
@@ -85,11 +93,21 @@ export class CloisterClient {
   /** Calls an app and answers once the whole answer is there and its receipt verified. Throws rather than answer unverified. */
   async call(app: Bytes32, request: CallRequest = {}, options: CallOptions = {}): Promise<CallResult> {
     const { timeoutMs, signal } = options;
-    if (timeoutMs === undefined) return (await this.#newCall(app, request, options)).buffered();
+    if (timeoutMs === undefined) return this.#call(app, request, options);
     // The caller's deadline is for everything, reading the app's manifest included.
-    return withDeadline({ timeoutMs, signal, what: 'The call' }, async (inner) =>
-      (await this.#newCall(app, request, { ...options, signal: inner })).buffered(),
+    return withDeadline({ timeoutMs, signal, what: 'The call' }, (inner) =>
+      this.#call(app, request, { ...options, signal: inner }),
     );
+  }
+
+  async #call(app: Bytes32, request: CallRequest, options: CallOptions): Promise<CallResult> {
+    const result = await (await this.#newCall(app, request, options)).buffered();
+    if (!namesOtherVersion(result) || options.manifest !== undefined) return result;
+    // Somebody published a version since this client last looked. Nothing has run: the worker's signed refusal says so.
+    this.#apps.delete(app);
+    const serving = await this.#servingApp(app, options.signal);
+    if (serving.manifestId === result.app.manifestId) return result;
+    return (await this.#newCall(app, request, options)).buffered();
   }
 
   /** A `fetch` whose every request goes sealed to one app; host and scheme of the URL are ignored. */
@@ -113,12 +131,12 @@ export class CloisterClient {
   /** What an app printed at each worker that has it loaded. Its owner alone may ask; the request travels sealed. */
   async logs(app: Bytes32, account: LocalAccount, signal?: AbortSignal): Promise<WorkerLogs[]> {
     const serving = await this.app(app, signal);
-    const routes = await this.#routes(serving.manifest, true, signal ?? new AbortController().signal);
+    const { usable } = await this.#routes(serving.manifest, true, signal ?? new AbortController().signal);
     return Promise.all(
-      routes.map(async (route) => {
+      usable.map(async (route) => {
         const head = await this.registry.view.head(signal);
         const body = await signLogRequest(this.network, account, app, route.worker.workerId, head.timestamp);
-        const components = { ...this.#callComponents(), routes: async () => [route] };
+        const components = { ...this.#callComponents(), routes: async () => ({ usable: [route], unusable: [] }) };
         const call = new Call(components, serving, { method: 'POST', path: logsPath, body }, signal ? { signal } : {}, [
           zeroBytes32,
         ]);
@@ -223,22 +241,35 @@ export class CloisterClient {
     return serving;
   }
 
-  /** Verified ways to workers that offer the manifest's kind, in random order so that load spreads. */
-  async #routes(manifest: Manifest, refresh: boolean, signal: AbortSignal): Promise<readonly Route[]> {
+  /** Verified ways to workers that suit the manifest, in random order so that load spreads; or why there is none. */
+  async #routes(manifest: Manifest, refresh: boolean, signal: AbortSignal): Promise<Routes> {
     if (refresh) this.#verified.clear();
     const fresh = [...this.#verified.values()]
       .filter(({ route, atMs }) => isFresh(route, atMs))
       .map(({ route }) => route);
-    const usable = fresh.filter((route) => suits(route, manifest));
-    if (usable.length > 0) return shuffled(usable);
+    const usable = fresh.filter((route) => unsuited(route, manifest) === undefined);
+    if (usable.length > 0) return { usable: shuffled(usable), unusable: [] };
     this.#verified.clear();
-    for (const worker of await this.workers(signal)) {
-      if (worker.verified === undefined) continue;
-      const route: Route = { gateway: worker.gateway, worker: worker.verified };
-      this.#verified.set(worker.verified.workerId, { route, atMs: Date.now() });
+    const routes: Route[] = [];
+    const unusable: string[] = [];
+    for (const { announcement, gateway, verified, refusal } of await this.workers(signal)) {
+      if (verified === undefined) {
+        unusable.push(`${announcement.workerId}: ${refusal.message}`);
+        continue;
+      }
+      const route: Route = { gateway, worker: verified };
+      this.#verified.set(verified.workerId, { route, atMs: Date.now() });
+      const why = unsuited(route, manifest);
+      if (why === undefined) routes.push(route);
+      else unusable.push(`${verified.workerId}: ${why}`);
     }
-    return shuffled([...this.#verified.values()].map(({ route }) => route).filter((route) => suits(route, manifest)));
+    return { usable: shuffled(routes), unusable };
   }
+}
+
+/** Whether a worker refused the call, signed and unrun, because the app serves another version than the client named. */
+function namesOtherVersion({ outcome, receipt: { receipt, details } }: CallResult): boolean {
+  return outcome === 'refused' && receipt.manifest === zeroBytes32 && details.code === 'APP_OTHER_MANIFEST';
 }
 
 function isFresh(route: Route, atMs: number): boolean {
@@ -246,12 +277,13 @@ function isFresh(route: Route, atMs: number): boolean {
   return Date.now() - atMs < maxVerificationAgeMs && Date.now() < keyEndsMs;
 }
 
-function suits({ worker: { kinds, claims } }: Route, { kind, placement }: Manifest): boolean {
-  return (
-    offersKind(kinds, workloadKinds[kind]) &&
-    placement.teeTypes.includes(claims.teeType) &&
-    claims.tcbEvaluationDataNumber >= placement.minTcbEvaluationDataNumber
-  );
+/** Why a verified worker is not for this manifest; undefined where it is. */
+function unsuited({ worker: { kinds, claims } }: Route, { kind, placement }: Manifest): string | undefined {
+  if (!offersKind(kinds, workloadKinds[kind])) return `it runs no ${kind}s`;
+  if (!placement.teeTypes.includes(claims.teeType)) return `its TEE is ${claims.teeType}`;
+  const minimum = placement.minTcbEvaluationDataNumber;
+  if (claims.tcbEvaluationDataNumber >= minimum) return undefined;
+  return `its TCB was judged by data ${claims.tcbEvaluationDataNumber}, the app wants ${minimum} or later`;
 }
 
 function shuffled<T>(items: readonly T[]): T[] {

@@ -1,5 +1,5 @@
 import { parseKeyConfig } from '@cloister/channel/client';
-import { announcementToJson, type NetworkFile, type WorkerAnnouncement } from '@cloister/core';
+import { announcementToJson, type NetworkFile, type WorkerAnnouncement, zeroBytes32 } from '@cloister/core';
 import { fromHex, generateSecp256k1, toHex, utf8 } from '@cloister/crypto';
 import { createClient, type ListedWorker } from '@cloister/sdk';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -146,10 +146,64 @@ describe('what a client trusts', () => {
   });
 });
 
+describe('an app whose owner published a version meanwhile', () => {
+  /** A worker that runs only what the chain says is served, and refuses anything else unrun. */
+  const strict = (app: `0x${string}`) => {
+    worker.run = async ({ call }) =>
+      call.manifest === network.registries.apps.get(app)?.versions[0]?.manifestId
+        ? { body: [utf8('new')] }
+        : { status: 422, outcome: 'refused', manifest: zeroBytes32, code: 'APP_OTHER_MANIFEST', body: [utf8('{}')] };
+  };
+  const nextVersion = () => network.addApp({ name: 'next' }).manifest;
+
+  test('is called again in its new version, once', async () => {
+    const one = client();
+    await one.call(app);
+    strict(app);
+    network.publish(app, nextVersion());
+    expect(await one.call(app)).toMatchObject({ outcome: 'ok', app: { manifest: { name: 'next' } } });
+    expect(network.gateway.calls.length).toBe(3);
+  });
+
+  test('is not, where the caller named the version', async () => {
+    const one = client();
+    const { app: first } = await one.call(app);
+    strict(app);
+    network.publish(app, nextVersion());
+    expect(await one.call(app, {}, { manifest: first.manifestId })).toMatchObject({ outcome: 'refused' });
+  });
+
+  test('is not, where the chain knows of no other version: a worker that lies gets no second call', async () => {
+    const one = client();
+    await one.call(app);
+    worker.run = async () => ({ status: 422, outcome: 'refused', manifest: zeroBytes32, code: 'APP_OTHER_MANIFEST' });
+    expect(await one.call(app)).toMatchObject({ outcome: 'refused' });
+    expect(network.gateway.calls.length).toBe(2);
+  });
+});
+
 describe('which worker is called', () => {
   test('one that offers the kind on the chain, whatever it announces', async () => {
     Object.assign(network.registries.workers.get(worker.workerId) ?? {}, { kinds: 0b0010 });
-    await expect(client().call(app)).rejects.toMatchObject({ code: 'CALL_NO_WORKER' });
+    await expect(client().call(app)).rejects.toMatchObject({
+      code: 'CALL_NO_WORKER',
+      message: `No worker may be used: ${worker.workerId}: it runs no functions`,
+    });
+  });
+
+  test('none, and the error says why each was refused, the first few of many', async () => {
+    for (let more = 0; more < 4; more++) await network.addWorker(address(0x20 + more));
+    for (const entry of network.registries.workers.values()) Object.assign(entry, { state: 'evicted' });
+    const error: unknown = await client()
+      .call(app)
+      .catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'CALL_NO_WORKER', message: expect.stringContaining('state "evicted"') });
+    expect(error).toMatchObject({ message: expect.stringMatching(/; and 2 more$/) });
+    network.gateway.workers.clear();
+    await expect(client().call(app)).rejects.toMatchObject({
+      code: 'CALL_NO_WORKER',
+      message: 'No gateway lists a worker',
+    });
   });
 
   test('one whose TEE and TCB the manifest takes', async () => {

@@ -132,10 +132,15 @@ export class SimulatedNetwork {
   addApp(fields: Partial<Parameters<typeof functionManifest>[0]> = {}): { app: Bytes32; manifest: Manifest } {
     const manifest = functionManifest({ name: 'sample', code: { sha256: bytes32(0xcc), bytes: 10 }, ...fields });
     const app = toHex(randomBytes(32));
+    this.publish(app, manifest);
+    return { app, manifest };
+  }
+
+  /** Makes a manifest the one that an app serves. */
+  publish(app: Bytes32, manifest: Manifest): void {
     const version = { manifestId: manifestId(manifest), fields: enforcedFields(manifest), effectiveAt: 0n };
     this.registries.apps.set(app, { owner: address(0x0b), versions: [version] });
     this.gateway.store(manifestBytes(manifest));
-    return { app, manifest };
   }
 }
 
@@ -156,6 +161,8 @@ export type StubAnswer = {
   readonly outcome?: ReceiptStatus;
   /** Zero: the worker itself answers. */
   readonly manifest?: Bytes32;
+  /** Why the worker itself refuses. */
+  readonly code?: string;
 };
 
 type KeptAnswer = {
@@ -280,10 +287,11 @@ export class StubWorker {
 
   async #answer(opened: OpenedRequest): Promise<KeptAnswer> {
     this.runs += 1;
-    const { status = 200, headers = [], body = [], outcome = 'ok', manifest } = await this.run(opened);
+    const { status = 200, headers = [], body = [], outcome = 'ok', manifest, code } = await this.run(opened);
     const { call, request, requestHash } = opened;
     const route = commitBody(opened.inputSalt, utf8(`${request.method} ${request.path}`));
-    const details = { kind: 'function', httpStatus: status, route };
+    const details =
+      code === undefined ? { kind: 'function', httpStatus: status, route } : { kind: 'worker', code, route };
     this.#sequence += 1n;
     const receipt = this.editReceipt({
       app: call.app,
