@@ -42,6 +42,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
 const unsafeImporters: Readonly<Record<string, string>> = {
   'packages/chain/src/generated/index.ts': 'an ABI is data: it describes a contract and simulates nothing',
   'apps/worker/src/main.ts': 'opens the device by its unsafe name; the registry accepts it on simulated networks only',
+  'apps/cli/src/commands/attest.ts': 'opens the simulated device where --device names it, and never otherwise',
 };
 
 /** Files that may read the process's environment, each with its reason; scripts and tests always may. */

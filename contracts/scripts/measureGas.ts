@@ -1,22 +1,23 @@
 import type { network } from 'hardhat';
 import { type Hex, keccak256, stringToHex, toHex, zeroAddress, zeroHash } from 'viem';
-import { defaultImageId, platformId } from '../test/support/evidence.ts';
+import { deployAttestationWorld } from '../test/support/attestationWorld.ts';
+import { defaultImageId } from '../test/support/evidence.ts';
 import { commitment, contextOf, decisionBody, receiptWith, signReceipt, subjectOf } from '../test/support/receipts.ts';
-import { chainId, deployWorld, enroll, farFuture, lastRecord, register, signerOf } from '../test/support/world.ts';
+import { recordedAt } from '../test/support/recordedPlatform.ts';
+import { chainId, farFuture, lastRecord, signerOf } from '../test/support/world.ts';
+import { measureAttestationGas } from './measureAttestationGas.ts';
 
 type Network = typeof network;
 export type GasTable = Readonly<Record<string, number>>;
-
-const startsAt = 1_800_000_000;
 
 /**
  * Gas of whole transactions, as `gasUsed` says. Time, keys and so all bytes are fixed: the same sources give the same
  * values everywhere.
  */
 export async function measureGas(create: Network['create']): Promise<GasTable> {
-  const connection = await create({ override: { initialDate: new Date(startsAt * 1000) } });
+  const connection = await create({ override: { initialDate: new Date(recordedAt * 1000) } });
   tickPerTransaction(connection);
-  const world = await deployWorld(connection);
+  const world = await deployAttestationWorld(connection);
   const { viem, publicClient, apps, images, workers, owner, borrower, stranger } = world;
   const gas: Record<string, number> = {};
   const measure = async (id: string, hash: Hex) => {
@@ -52,16 +53,7 @@ export async function measureGas(create: Network['create']): Promise<GasTable> {
     'image-allow',
     await world.govern(images, 'allow', [toHex(0x1a, { size: 32 }), 0n, farFuture, 'worker 2']),
   );
-  await measure('enroll', await workers.write.enroll({ account: world.operator.account }));
-  const first = await workers.read.workerIdOf([world.operator.account.address, 0n]);
-  const second = await enroll(world);
-  const otherPlatform = `0x22${platformId.slice(4)}` as Hex;
-  await measure('register-new-platform', await register(world, first));
-  await register(world, second, { signer: signerOf(2).address, platform: otherPlatform });
-  const third = await enroll(world);
-  await measure('register-known-platform', await register(world, third, { signer: signerOf(3).address }));
-  await measure('renew-lease', await register(world, first));
-  await measure('replace-signer', await register(world, third, { signer: signerOf(4).address }));
+  await measureAttestationGas(world, measure);
 
   const policy = { workerRegistry: workers.address, appRegistry: apps.address, app, maxAgeBlocks: 100n, manifests: [] };
   const consumer = await viem.deployContract('ConsumerHarness', [policy]);
@@ -90,9 +82,10 @@ export async function measureGas(create: Network['create']): Promise<GasTable> {
     await credit.write.open([...(await signed(credit.address)), 1n, salt, body], { account }),
   );
 
-  const record = await lastRecord(world, third);
+  const id = await workers.read.workerIdOf([world.operator.account.address, 0n]);
+  const record = await lastRecord(world, id);
   await world.govern(images, 'revoke', [defaultImageId]);
-  await measure('evict', await workers.write.evict([third, record], { account: stranger.account }));
+  await measure('evict', await workers.write.evict([id, record], { account: stranger.account }));
   await connection.close();
   return gas;
 }
@@ -100,7 +93,7 @@ export async function measureGas(create: Network['create']): Promise<GasTable> {
 /** Every transaction one second after the one before, whatever the machine's clock says. */
 function tickPerTransaction({ provider }: Awaited<ReturnType<Network['create']>>): void {
   const request = provider.request.bind(provider);
-  let timestamp = startsAt;
+  let timestamp = recordedAt;
   provider.request = async (call) => {
     if (call.method === 'eth_sendTransaction') {
       timestamp += 1;
@@ -111,7 +104,9 @@ function tickPerTransaction({ provider }: Awaited<ReturnType<Network['create']>>
 }
 
 /** Gas of every contract creation so far. */
-async function deploymentGas(publicClient: Awaited<ReturnType<typeof deployWorld>>['publicClient']): Promise<number> {
+async function deploymentGas(
+  publicClient: Awaited<ReturnType<typeof deployAttestationWorld>>['publicClient'],
+): Promise<number> {
   let total = 0n;
   const head = await publicClient.getBlockNumber();
   for (let number = 1n; number <= head; number += 1n) {

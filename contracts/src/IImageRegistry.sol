@@ -40,6 +40,12 @@ interface IImageRegistry {
     /// @notice Whether the network file is allowed in the present block.
     function isConfigAllowed(bytes32 configId) external view returns (bool);
 
+    /// @notice Both in one call.
+    function areAllowed(
+        bytes32 imageId,
+        bytes32 configId
+    ) external view returns (bool imageAllowed, bool configAllowed);
+
     /// @notice The window of an image, zeros where it was never allowed or has been revoked.
     function imageWindow(bytes32 imageId) external view returns (uint64 notBefore, uint64 expiresAt);
 }

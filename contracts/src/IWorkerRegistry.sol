@@ -13,7 +13,6 @@ interface IWorkerRegistryTypes {
     /// @param roundLength Seconds.
     /// @param maxAttestedBlockAge Blocks, 1 to 8,191. Warning: beyond 256 only where the chain has EIP-2935.
     /// @param simulatedAllowed Whether evidence of a simulated TEE is accepted.
-    /// @param leaseDuration Seconds; what the first leases last. The only one that governance may change later.
     struct WorkerRegistrySettings {
         address timelock;
         IImageRegistry imageRegistry;
@@ -22,7 +21,19 @@ interface IWorkerRegistryTypes {
         uint32 roundLength;
         uint32 maxAttestedBlockAge;
         bool simulatedAllowed;
+    }
+
+    /// @notice What evidence of one TEE type must meet, besides being genuine.
+    /// @param verifier Who verifies it; the zero address takes no registrations of the type.
+    /// @param leaseDuration Seconds that a lease lasts at most.
+    /// @param acceptedTcbStatuses Bit n accepts the TCB status n of {EvidenceClaims}: 0x06 is UpToDate and
+    /// SWHardeningNeeded. Never Revoked.
+    /// @param minimumTcbEvaluationDataNumber Verdicts by older data are refused.
+    struct TeePolicy {
+        IEvidenceVerifier verifier;
         uint32 leaseDuration;
+        uint16 acceptedTcbStatuses;
+        uint32 minimumTcbEvaluationDataNumber;
     }
 
     /// @notice Unknown: no such id. Enrolled: has an id, never registered. Active: registered; holds while its lease
@@ -38,27 +49,30 @@ interface IWorkerRegistryTypes {
     /// @notice Why a worker was evicted.
     enum EvictionCause {
         ImageNotAllowed,
-        ConfigNotAllowed
+        ConfigNotAllowed,
+        TcbNotAccepted
     }
 
-    /// @notice All that a registration states. The registry keeps its hash, the event WorkerRegistered the rest.
+    /// @notice What a registration states and a renewal leaves as it is. The registry keeps its hash, the event
+    /// WorkerRegistered the rest.
     /// @param kinds Bit 0 function, 1 wasm, 2 model, 3 container.
+    /// @param attestedBy 1 this chain verified the evidence itself, 2 the committee did and signed the result.
+    /// @param platformId The physical machine; several workers may share it.
+    /// @param platformKey, tcb What the TCB verdict rests on, for {IEvidenceVerifier.recheck}.
     /// @param networkKeysHash The committee's keys that the evidence is bound to, zero before they existed.
-    /// @param attestedBlock The block whose hash the evidence holds.
-    /// @param leaseUntil Unix seconds.
     struct WorkerRecord {
         address operator;
         address receiptSigner;
         uint8 teeType;
         uint8 kinds;
+        uint8 attestedBy;
         bool simulated;
         bytes32 imageId;
         bytes32 configId;
         bytes32 platformId;
-        bytes32 evidenceHash;
+        bytes32 platformKey;
+        bytes32 tcb;
         bytes32 networkKeysHash;
-        uint64 attestedBlock;
-        uint64 leaseUntil;
     }
 
     /// @param leaseUntil Unix seconds; the lease counts only while state is Active.
@@ -69,6 +83,7 @@ interface IWorkerRegistryTypes {
         WorkerState state;
         uint8 kinds;
         uint8 teeType;
+        uint8 attestedBy;
         bool simulated;
         bytes32 recordHash;
     }
@@ -82,12 +97,14 @@ interface IWorkerRegistryErrors {
     error WorkerRegistryBlockAgeOutOfRange(uint32 blocks, uint32 maximum);
     error WorkerRegistryLeaseDurationOutOfRange(uint32 duration, uint32 minimum, uint32 maximum);
     error WorkerRegistryVerifierWithoutCode(address verifier);
+    error WorkerRegistryTcbStatusesInvalid(uint16 acceptedTcbStatuses);
 
     /// Caller
     error WorkerRegistryWorkerUnknown(bytes32 workerId);
     error WorkerRegistryCallerNotOperator(address caller, address operator);
 
     /// Registration
+    error WorkerRegistryNotEnrolled(address operator, uint64 index);
     error WorkerRegistrySignerMissing();
     error WorkerRegistrySignerUsed(address receiptSigner, bytes32 workerId);
     error WorkerRegistrySignerEvicted(address receiptSigner, uint64 blockNumber);
@@ -102,6 +119,8 @@ interface IWorkerRegistryErrors {
     error WorkerRegistryBlockHashMismatch(uint64 attestedBlock, bytes32 expected, bytes32 reported);
     error WorkerRegistryImageNotAllowed(bytes32 imageId);
     error WorkerRegistryConfigNotAllowed(bytes32 configId);
+    error WorkerRegistryTcbNotAccepted(uint8 tcbStatus, uint16 acceptedTcbStatuses);
+    error WorkerRegistryTcbEvaluationTooOld(uint32 tcbEvaluationDataNumber, uint32 minimum);
     error WorkerRegistryEvidenceExpired(uint64 validUntil, uint256 timestamp);
 
     /// Eviction, retirement
@@ -114,13 +133,21 @@ interface IWorkerRegistryErrors {
 interface IWorkerRegistryEvents {
     event WorkerEnrolled(bytes32 indexed workerId, address indexed operator, uint64 index);
 
-    /// @notice A registration, a renewal or a registration anew after a restart: the record replaces any before it.
+    /// @notice A registration, or one anew with another signer or other facts: the record replaces any before it.
+    /// @param leaseUntil Unix seconds.
+    /// @param attestedBlock The block whose hash the evidence holds.
     event WorkerRegistered(
         bytes32 indexed workerId,
         address indexed operator,
         address indexed receiptSigner,
-        IWorkerRegistryTypes.WorkerRecord record
+        IWorkerRegistryTypes.WorkerRecord record,
+        uint64 leaseUntil,
+        uint64 attestedBlock,
+        bytes32 evidenceHash
     );
+
+    /// @notice Fresh evidence of the same facts: the record stands, the lease runs on.
+    event WorkerRenewed(bytes32 indexed workerId, uint64 leaseUntil, uint64 attestedBlock, bytes32 evidenceHash);
 
     event WorkerEvicted(
         bytes32 indexed workerId,
@@ -130,8 +157,7 @@ interface IWorkerRegistryEvents {
     );
 
     event WorkerRetired(bytes32 indexed workerId, address indexed receiptSigner);
-    event VerifierSet(uint8 indexed teeType, IEvidenceVerifier verifier);
-    event LeaseDurationSet(uint32 leaseDuration);
+    event TeePolicySet(uint8 indexed teeType, IWorkerRegistryTypes.TeePolicy policy);
     event NetworkKeysHashSet(bytes32 networkKeysHash);
 }
 
@@ -145,17 +171,18 @@ interface IWorkerRegistry is IWorkerRegistryTypes, IWorkerRegistryErrors, IWorke
     /// @return workerId H("cloister/worker-id: v1", chainId, registry, operator, index), kept over restarts.
     function enroll() external returns (bytes32 workerId);
 
-    /// @notice Registers a worker, renews its lease (same signer) or replaces its signer after a restart. Its operator.
+    /// @notice Registers the caller's worker, renews its lease (same signer) or replaces its signer after a restart.
+    /// @param index Which of the caller's enrolled workers.
     /// @param receiptSigner The enclave's key. Never one that another worker, or this one before its present key, had.
     /// @param kinds Bit 0 function, 1 wasm, 2 model, 3 container; at least one.
     /// @param attestedBlock The block whose hash stands in the second half of report_data.
     /// @param teeType 1 SGX, 2 TDX, 3 SEV-SNP, 4 Nitro.
     /// @param evidence In the form that the verifier of teeType reads; its own errors pass through.
-    /// @return leaseUntil The earlier of now + leaseDuration and the end of the collateral, unix seconds.
+    /// @return leaseUntil The earlier of now + the policy's leaseDuration and the end of the collateral, unix seconds.
     /// @dev Warning: a node that simulates calls on its newest block does not know that block's hash. Attest the block
     /// before it, or simulate on "pending".
     function register(
-        bytes32 workerId,
+        uint64 index,
         address receiptSigner,
         uint8 kinds,
         uint64 attestedBlock,
@@ -163,9 +190,11 @@ interface IWorkerRegistry is IWorkerRegistryTypes, IWorkerRegistryErrors, IWorke
         bytes calldata evidence
     ) external returns (uint64 leaseUntil);
 
-    /// @notice Ends a running lease whose image or network file is no longer allowed. Anyone.
+    /// @notice Ends a running lease whose image or network file is no longer allowed, or whose TCB is no longer accepted
+    /// under the collateral and the policy of now. Anyone.
     /// @param record As the last WorkerRegistered event of this worker has it.
     /// @dev The signer is dead for ever; the worker may register again with a new one and evidence that holds.
+    /// Collateral that has merely ended is no cause: no lease outlives it. The verifier's own errors pass through.
     /// A retired worker can be evicted until its lease would have ended: leaving is no way around it.
     function evict(bytes32 workerId, WorkerRecord calldata record) external;
 
@@ -175,12 +204,10 @@ interface IWorkerRegistry is IWorkerRegistryTypes, IWorkerRegistryErrors, IWorke
 
     /* GOVERNANCE */
 
-    /// @notice Sets who verifies evidence of a TEE type; the zero address stops registrations of it. Timelock only.
-    /// @dev Warning: running leases stay.
-    function setVerifier(uint8 teeType, IEvidenceVerifier verifier) external;
-
-    /// @notice Seconds that later leases last at most, between MIN_LEASE_DURATION and MAX_LEASE_DURATION. Timelock only.
-    function setLeaseDuration(uint32 duration) external;
+    /// @notice Sets what evidence of a TEE type must meet from now on. Timelock only.
+    /// @param policy leaseDuration between MIN_LEASE_DURATION and MAX_LEASE_DURATION.
+    /// @dev Warning: running leases that no longer meet it end only when somebody calls {evict}.
+    function setTeePolicy(uint8 teeType, TeePolicy calldata policy) external;
 
     /// @notice H(appsPublicKey, beaconPublicKey) that evidence must be bound to from now on. Timelock only.
     /// @dev Warning: leases bound to another value run on.
@@ -227,8 +254,7 @@ interface IWorkerRegistry is IWorkerRegistryTypes, IWorkerRegistryErrors, IWorke
             uint256[] memory extensions
         );
 
-    function verifierOf(uint8 teeType) external view returns (IEvidenceVerifier);
-    function leaseDuration() external view returns (uint32);
+    function teePolicyOf(uint8 teeType) external view returns (TeePolicy memory);
     function networkKeysHash() external view returns (bytes32);
 
     function imageRegistry() external view returns (IImageRegistry);

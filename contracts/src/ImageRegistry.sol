@@ -60,9 +60,17 @@ contract ImageRegistry is IImageRegistry, Governed {
     }
 
     /// @inheritdoc IImageRegistry
-    function isImageAllowed(bytes32 imageId) external view returns (bool) {
+    function isImageAllowed(bytes32 imageId) public view returns (bool) {
         Window memory window = _images[imageId];
         return window.notBefore <= block.timestamp && block.timestamp < window.expiresAt;
+    }
+
+    /// @inheritdoc IImageRegistry
+    function areAllowed(
+        bytes32 imageId,
+        bytes32 configId
+    ) external view returns (bool imageAllowed, bool configAllowed) {
+        return (isImageAllowed(imageId), _configs[configId]);
     }
 
     /// @inheritdoc IImageRegistry

@@ -18,10 +18,11 @@ contract WorkerRegistry is IWorkerRegistry, Governed {
         WorkerState state;
         uint8 kinds;
         uint8 teeType;
+        uint8 attestedBy;
         bool simulated;
         // ### 2nd slot
         bytes32 recordHash;
-        // ### 3rd slot: written once
+        // ### 3rd slot: written once; registering derives the id from the caller instead of reading it
         address operator;
         uint64 index;
     }
@@ -30,6 +31,8 @@ contract WorkerRegistry is IWorkerRegistry, Governed {
     uint32 public constant MAX_LEASE_DURATION = 30 days;
 
     uint8 private constant ALL_KINDS = 0x0f;
+    /// @dev The statuses that a policy may accept: 1 to 6, all but Revoked.
+    uint16 private constant ACCEPTABLE_TCB_STATUSES = 0x7e;
 
     /// @inheritdoc IWorkerRegistry
     IImageRegistry public immutable imageRegistry;
@@ -43,11 +46,6 @@ contract WorkerRegistry is IWorkerRegistry, Governed {
     bytes32 public networkKeysHash;
 
     /// @inheritdoc IWorkerRegistry
-    uint32 public leaseDuration;
-
-    mapping(uint8 teeType => IEvidenceVerifier) public verifierOf;
-
-    /// @inheritdoc IWorkerRegistry
     mapping(address signer => bytes32 workerId) public workerOf;
 
     /// @inheritdoc IWorkerRegistry
@@ -56,6 +54,7 @@ contract WorkerRegistry is IWorkerRegistry, Governed {
     /// @inheritdoc IWorkerRegistry
     mapping(address operator => uint64) public enrolledCount;
 
+    mapping(uint8 teeType => TeePolicy) private _policies;
     mapping(bytes32 workerId => Worker) private _workers;
 
     constructor(WorkerRegistrySettings memory settings) Governed(settings.timelock) {
@@ -76,7 +75,6 @@ contract WorkerRegistry is IWorkerRegistry, Governed {
         roundLength = settings.roundLength;
         maxAttestedBlockAge = settings.maxAttestedBlockAge;
         simulatedAllowed = settings.simulatedAllowed;
-        _setLeaseDuration(settings.leaseDuration);
     }
 
     /* WORKERS */
@@ -94,36 +92,32 @@ contract WorkerRegistry is IWorkerRegistry, Governed {
 
     /// @inheritdoc IWorkerRegistry
     function register(
-        bytes32 workerId,
+        uint64 index,
         address receiptSigner,
         uint8 kinds,
         uint64 attestedBlock,
         uint8 teeType,
         bytes calldata evidence
     ) external returns (uint64 leaseUntil) {
-        Worker storage worker = _workers[workerId];
-        _checkOperator(workerId, worker.operator);
+        bytes32 workerId = workerIdOf(msg.sender, index);
+        if (_workers[workerId].state == WorkerState.Unknown) revert WorkerRegistryNotEnrolled(msg.sender, index);
         if (kinds == 0 || kinds > ALL_KINDS) revert WorkerRegistryKindsInvalid(kinds);
-        _claimSigner(workerId, worker, receiptSigner);
+        _claimSigner(workerId, receiptSigner);
 
         WorkerRecord memory record;
         record.operator = msg.sender;
         record.receiptSigner = receiptSigner;
         record.teeType = teeType;
         record.kinds = kinds;
-        record.attestedBlock = attestedBlock;
-        _appraise(record, evidence);
-
-        leaseUntil = record.leaseUntil;
-        worker.receiptSigner = receiptSigner;
-        // No truncation: at most now + MAX_LEASE_DURATION.
-        worker.leaseUntil = uint40(leaseUntil);
-        worker.state = WorkerState.Active;
-        worker.kinds = kinds;
-        worker.teeType = teeType;
-        worker.simulated = record.simulated;
-        worker.recordHash = keccak256(abi.encode(record));
-        emit WorkerRegistered(workerId, msg.sender, receiptSigner, record);
+        bytes32 evidenceHash;
+        (leaseUntil, evidenceHash) = _appraise(record, attestedBlock, evidence);
+        if (_keep(workerId, record, leaseUntil)) {
+            emit WorkerRenewed(workerId, leaseUntil, attestedBlock, evidenceHash);
+        } else {
+            emit WorkerRegistered(
+                workerId, msg.sender, receiptSigner, record, leaseUntil, attestedBlock, evidenceHash
+            );
+        }
     }
 
     /// @inheritdoc IWorkerRegistry
@@ -137,10 +131,7 @@ contract WorkerRegistry is IWorkerRegistry, Governed {
         bytes32 given = keccak256(abi.encode(record));
         if (given != worker.recordHash) revert WorkerRegistryRecordMismatch(workerId, worker.recordHash, given);
 
-        EvictionCause cause;
-        if (!imageRegistry.isImageAllowed(record.imageId)) cause = EvictionCause.ImageNotAllowed;
-        else if (!imageRegistry.isConfigAllowed(record.configId)) cause = EvictionCause.ConfigNotAllowed;
-        else revert WorkerRegistryNoCause(workerId);
+        EvictionCause cause = _causeAgainst(workerId, record);
 
         worker.state = WorkerState.Evicted;
         evictionBlockOf[record.receiptSigner] = uint64(block.number);
@@ -159,17 +150,20 @@ contract WorkerRegistry is IWorkerRegistry, Governed {
     /* GOVERNANCE */
 
     /// @inheritdoc IWorkerRegistry
-    function setVerifier(uint8 teeType, IEvidenceVerifier verifier) external onlyTimelock {
-        if (address(verifier) != address(0) && address(verifier).code.length == 0) {
-            revert WorkerRegistryVerifierWithoutCode(address(verifier));
+    function setTeePolicy(uint8 teeType, TeePolicy calldata policy) external onlyTimelock {
+        if (address(policy.verifier) != address(0) && address(policy.verifier).code.length == 0) {
+            revert WorkerRegistryVerifierWithoutCode(address(policy.verifier));
         }
-        verifierOf[teeType] = verifier;
-        emit VerifierSet(teeType, verifier);
-    }
-
-    /// @inheritdoc IWorkerRegistry
-    function setLeaseDuration(uint32 duration) external onlyTimelock {
-        _setLeaseDuration(duration);
+        if (policy.leaseDuration < MIN_LEASE_DURATION || policy.leaseDuration > MAX_LEASE_DURATION) {
+            revert WorkerRegistryLeaseDurationOutOfRange(
+                policy.leaseDuration, MIN_LEASE_DURATION, MAX_LEASE_DURATION
+            );
+        }
+        if (policy.acceptedTcbStatuses == 0 || policy.acceptedTcbStatuses & ~ACCEPTABLE_TCB_STATUSES != 0) {
+            revert WorkerRegistryTcbStatusesInvalid(policy.acceptedTcbStatuses);
+        }
+        _policies[teeType] = policy;
+        emit TeePolicySet(teeType, policy);
     }
 
     /// @inheritdoc IWorkerRegistry
@@ -199,9 +193,15 @@ contract WorkerRegistry is IWorkerRegistry, Governed {
             state: worker.state,
             kinds: worker.kinds,
             teeType: worker.teeType,
+            attestedBy: worker.attestedBy,
             simulated: worker.simulated,
             recordHash: worker.recordHash
         });
+    }
+
+    /// @inheritdoc IWorkerRegistry
+    function teePolicyOf(uint8 teeType) external view returns (TeePolicy memory) {
+        return _policies[teeType];
     }
 
     /// @inheritdoc IWorkerRegistry
@@ -258,29 +258,48 @@ contract WorkerRegistry is IWorkerRegistry, Governed {
 
     /// @dev A signer belongs to one worker for ever, and to it only until the next one replaces it: its sequences
     /// could repeat otherwise.
-    function _claimSigner(bytes32 workerId, Worker storage worker, address receiptSigner) private {
+    function _claimSigner(bytes32 workerId, address receiptSigner) private {
+        Worker storage worker = _workers[workerId];
         if (receiptSigner == address(0)) revert WorkerRegistrySignerMissing();
-        bytes32 owner = workerOf[receiptSigner];
-        if (owner == 0) {
-            workerOf[receiptSigner] = workerId;
+        if (worker.receiptSigner == receiptSigner) {
+            if (worker.state == WorkerState.Evicted) {
+                revert WorkerRegistrySignerEvicted(receiptSigner, evictionBlockOf[receiptSigner]);
+            }
             return;
         }
-        if (owner != workerId || worker.receiptSigner != receiptSigner) {
-            revert WorkerRegistrySignerUsed(receiptSigner, owner);
-        }
-        if (worker.state == WorkerState.Evicted) {
-            revert WorkerRegistrySignerEvicted(receiptSigner, evictionBlockOf[receiptSigner]);
-        }
+        bytes32 owner = workerOf[receiptSigner];
+        if (owner != 0) revert WorkerRegistrySignerUsed(receiptSigner, owner);
+        workerOf[receiptSigner] = workerId;
+    }
+
+    /// @return renewed Whether nothing but the lease has changed.
+    function _keep(bytes32 workerId, WorkerRecord memory record, uint64 leaseUntil) private returns (bool renewed) {
+        Worker storage worker = _workers[workerId];
+        bytes32 recordHash = keccak256(abi.encode(record));
+        renewed = worker.state == WorkerState.Active && worker.recordHash == recordHash;
+        if (!renewed) worker.recordHash = recordHash;
+        worker.receiptSigner = record.receiptSigner;
+        // No truncation: at most now + MAX_LEASE_DURATION.
+        worker.leaseUntil = uint40(leaseUntil);
+        worker.state = WorkerState.Active;
+        worker.kinds = record.kinds;
+        worker.teeType = record.teeType;
+        worker.attestedBy = record.attestedBy;
+        worker.simulated = record.simulated;
     }
 
     /// @dev Verifies the evidence, then holds its claims against the record and the network's policy, and completes
     /// the record by them. The order: what is cheap to refuse, genuineness, binding, freshness, policy.
-    function _appraise(WorkerRecord memory record, bytes calldata evidence) private view {
-        bytes32 attestedHash = _hashOf(record.attestedBlock);
+    function _appraise(
+        WorkerRecord memory record,
+        uint64 attestedBlock,
+        bytes calldata evidence
+    ) private returns (uint64 leaseUntil, bytes32 evidenceHash) {
+        bytes32 attestedHash = _hashOf(attestedBlock);
 
-        IEvidenceVerifier verifier = verifierOf[record.teeType];
-        if (address(verifier) == address(0)) revert WorkerRegistryVerifierMissing(record.teeType);
-        EvidenceClaims memory claims = verifier.verify(evidence);
+        TeePolicy memory policy = _policies[record.teeType];
+        if (address(policy.verifier) == address(0)) revert WorkerRegistryVerifierMissing(record.teeType);
+        EvidenceClaims memory claims = policy.verifier.verify(evidence);
         if (claims.teeType != record.teeType) revert WorkerRegistryTeeTypeMismatch(record.teeType, claims.teeType);
 
         bytes32 keysHash = networkKeysHash;
@@ -288,25 +307,56 @@ contract WorkerRegistry is IWorkerRegistry, Governed {
             Ids.workerBinding(block.chainid, address(this), record.operator, record.receiptSigner, keysHash);
         if (claims.reportDataHead != binding) revert WorkerRegistryBindingMismatch(binding, claims.reportDataHead);
         if (claims.reportDataTail != attestedHash) {
-            revert WorkerRegistryBlockHashMismatch(record.attestedBlock, attestedHash, claims.reportDataTail);
+            revert WorkerRegistryBlockHashMismatch(attestedBlock, attestedHash, claims.reportDataTail);
         }
 
         if (claims.debug) revert WorkerRegistryDebugRefused();
         if (claims.simulated && !simulatedAllowed) revert WorkerRegistrySimulatedRefused();
-        if (!imageRegistry.isImageAllowed(claims.imageId)) revert WorkerRegistryImageNotAllowed(claims.imageId);
-        if (!imageRegistry.isConfigAllowed(claims.configId)) revert WorkerRegistryConfigNotAllowed(claims.configId);
+        if (!_isAccepted(claims.tcbStatus, policy.acceptedTcbStatuses)) {
+            revert WorkerRegistryTcbNotAccepted(claims.tcbStatus, policy.acceptedTcbStatuses);
+        }
+        if (claims.tcbEvaluationDataNumber < policy.minimumTcbEvaluationDataNumber) {
+            revert WorkerRegistryTcbEvaluationTooOld(
+                claims.tcbEvaluationDataNumber, policy.minimumTcbEvaluationDataNumber
+            );
+        }
+        (bool imageAllowed, bool configAllowed) = imageRegistry.areAllowed(claims.imageId, claims.configId);
+        if (!imageAllowed) revert WorkerRegistryImageNotAllowed(claims.imageId);
+        if (!configAllowed) revert WorkerRegistryConfigNotAllowed(claims.configId);
         if (claims.validUntil <= block.timestamp) {
             revert WorkerRegistryEvidenceExpired(claims.validUntil, block.timestamp);
         }
 
-        uint256 policyEnd = block.timestamp + leaseDuration;
-        record.leaseUntil = claims.validUntil < policyEnd ? claims.validUntil : uint64(policyEnd);
+        uint256 policyEnd = block.timestamp + policy.leaseDuration;
+        leaseUntil = claims.validUntil < policyEnd ? claims.validUntil : uint64(policyEnd);
+        evidenceHash = claims.evidenceHash;
+        record.attestedBy = claims.attestedBy;
         record.simulated = claims.simulated;
         record.imageId = claims.imageId;
         record.configId = claims.configId;
         record.platformId = claims.platformId;
-        record.evidenceHash = claims.evidenceHash;
+        record.platformKey = claims.platformKey;
+        record.tcb = claims.tcb;
         record.networkKeysHash = keysHash;
+    }
+
+    /// @dev Why a registration may not go on, under images, collateral and policy of now. Reverts where it may.
+    function _causeAgainst(bytes32 workerId, WorkerRecord calldata record) private view returns (EvictionCause) {
+        (bool imageAllowed, bool configAllowed) = imageRegistry.areAllowed(record.imageId, record.configId);
+        if (!imageAllowed) return EvictionCause.ImageNotAllowed;
+        if (!configAllowed) return EvictionCause.ConfigNotAllowed;
+        TeePolicy memory policy = _policies[record.teeType];
+        if (address(policy.verifier) != address(0)) {
+            (uint8 status, uint32 evaluation,) = policy.verifier.recheck(record.platformKey, record.tcb);
+            if (
+                !_isAccepted(status, policy.acceptedTcbStatuses) || evaluation < policy.minimumTcbEvaluationDataNumber
+            ) return EvictionCause.TcbNotAccepted;
+        }
+        revert WorkerRegistryNoCause(workerId);
+    }
+
+    function _isAccepted(uint8 tcbStatus, uint16 accepted) private pure returns (bool) {
+        return (uint256(accepted) >> tcbStatus) & 1 == 1;
     }
 
     function _hashOf(uint64 attestedBlock) private view returns (bytes32 attestedHash) {
@@ -318,13 +368,5 @@ contract WorkerRegistry is IWorkerRegistry, Governed {
 
     function _ticks(uint32 length) private view returns (uint64) {
         return block.timestamp <= genesis ? 0 : uint64((block.timestamp - genesis) / length);
-    }
-
-    function _setLeaseDuration(uint32 duration) private {
-        if (duration < MIN_LEASE_DURATION || duration > MAX_LEASE_DURATION) {
-            revert WorkerRegistryLeaseDurationOutOfRange(duration, MIN_LEASE_DURATION, MAX_LEASE_DURATION);
-        }
-        leaseDuration = duration;
-        emit LeaseDurationSet(duration);
     }
 }

@@ -74,9 +74,9 @@ export const scenario: Scenario = {
     assert.deepEqual([failed.code, failed.json.ok, failed.json.outcome], [3, false, 'app-error']);
 
     note('verify');
-    const verified = await run('verify', 'proof.json', '--app', 'greeter');
+    const verified = await run('verify', 'proof.json', '--app', 'greeter', '--source', 'greeter.ts');
     assert.equal(verified.code, 0, verified.stdout + verified.stderr);
-    assert.match(verified.stdout, /Everything holds: the call ended with "ok"/);
+    assert.match(verified.stdout, /Everything holds: the call ended with "ok", and this source is the code that ran/);
     assert.match(verified.stdout, /SIMULATED: the TEE is a development one and protects nothing/);
     await edits(await fs.promises.readFile(path.join(folder, 'proof.json'), 'utf8'), clientOf(network), note);
     await edited(folder, json);

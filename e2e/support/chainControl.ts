@@ -1,7 +1,15 @@
-import { ChainAccount, type GovernedCall, governAtOnce, workerRegistryAbi } from '@cloister/chain';
+import {
+  batchAbi,
+  batchBytecode,
+  ChainAccount,
+  deployContract,
+  type GovernedCall,
+  governAtOnce,
+  workerRegistryAbi,
+} from '@cloister/chain';
 import type { Bytes32, Hex } from '@cloister/core';
 import type { CloisterClient } from '@cloister/sdk';
-import type { ContractFunctionArgs } from 'viem';
+import { type ContractFunctionArgs, encodeFunctionData } from 'viem';
 import type { RunningDevnet } from '../devnet.ts';
 import { type Account, accountsOf } from './accounts.ts';
 import { clientOf } from './apps.ts';
@@ -38,6 +46,26 @@ export class ChainControl {
       functionName: 'evict',
       args: [workerId, record],
     });
+  }
+
+  /** Makes several calls in one transaction, all or none, as anyone may. */
+  async batch(by: Account, ...calls: readonly GovernedCall[]): Promise<void> {
+    const account = this.account(by);
+    // Stands already: the same code and salt lead to the same address.
+    const address = await deployContract(account, this.rpcUrl, {
+      name: 'Batch',
+      abi: batchAbi,
+      bytecode: batchBytecode,
+      args: [],
+    });
+    await account.write({ address, abi: batchAbi, functionName: 'execute', args: [calls] });
+  }
+
+  /** The call that evicts a worker, by the record of its last registration. */
+  async evictCall(workerId: Bytes32): Promise<GovernedCall> {
+    const args = [workerId, await this.#lastRecord(clientOf(this.#network), workerId)] as const;
+    const data = encodeFunctionData({ abi: workerRegistryAbi, functionName: 'evict', args });
+    return { target: this.#network.network.contracts.workerRegistry, data };
   }
 
   /** A method of the chain's own RPC. */

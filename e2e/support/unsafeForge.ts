@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { fullEvidence, platformOfQuote } from '@cloister/attestation/onchain';
 import {
   createSimulatedPlatform,
   loadSimulatedRoot,
@@ -6,7 +7,8 @@ import {
   type SimulatedRoot,
   SimulatedTdxDevice,
 } from '@cloister/attestation/unsafe-simulated';
-import { workerRegistryAbi } from '@cloister/chain';
+import { quoteOf } from '@cloister/attestation/verify';
+import { intelContractsOf, registerPck, workerRegistryAbi } from '@cloister/chain';
 import {
   type Address,
   type Bytes32,
@@ -17,11 +19,11 @@ import {
   teeTypes,
   type WorkerAnnouncement,
   workerReportData,
+  zeroAddress,
   zeroBytes32,
 } from '@cloister/core';
 import { addressOf, engine, fromHex, generateSecp256k1, type SecretBytes, signDigest, toHex } from '@cloister/crypto';
 import type { VerifiedWorker } from '@cloister/sdk';
-import { encodeAbiParameters } from 'viem';
 import type { RunningDevnet } from '../devnet.ts';
 import { spareOperator } from './accounts.ts';
 import { clientOf } from './apps.ts';
@@ -104,7 +106,7 @@ export class UnsafeForge {
   async registerOwnWorker(): Promise<{ readonly announcement: WorkerAnnouncement; readonly signer: SecretBytes }> {
     const operator = spareOperator(this.#network);
     const client = clientOf(this.#network);
-    const { chainId, contracts } = this.#network.network;
+    const { contracts } = this.#network.network;
     const account = new ChainControl(this.#network).account(operator);
     const registry = { address: contracts.workerRegistry, abi: workerRegistryAbi } as const;
     const index = await client.registry.enrolledCount(operator.address);
@@ -112,16 +114,18 @@ export class UnsafeForge {
     const workerId = await client.registry.workerIdOf(operator.address, index);
     const signer = generateSecp256k1();
     const receiptSigner = addressOf(signer);
-    const { device, document, attestedBlock } = await this.#quote({ operator: operator.address, receiptSigner });
-    const { signedPart, platformId, validUntil, r, s } = await device.endorseForChain(document, chainId);
-    const evidence = encodeAbiParameters(
-      [{ type: 'bytes' }, { type: 'bytes16' }, { type: 'uint64' }, { type: 'uint256' }, { type: 'uint256' }],
-      [signedPart, platformId, validUntil, BigInt(r), BigInt(s)],
-    );
+    const { document, attestedBlock } = await this.#quote({ operator: operator.address, receiptSigner });
+    const quote = quoteOf(document);
+    const { platformKey, certificate } = platformOfQuote(quote);
+    const policy = await client.registry.teePolicy(teeTypes.tdx);
+    const { view } = client.registry;
+    const intel = await intelContractsOf(view, policy?.verifier ?? zeroAddress);
+    const platform = { platformKey: toHex(platformKey) as Bytes32, certificate: toHex(certificate) };
+    await registerPck(account, view, intel, platform);
     await account.write({
       ...registry,
       functionName: 'register',
-      args: [workerId, receiptSigner, 1, attestedBlock, teeTypes.tdx, evidence],
+      args: [index, receiptSigner, 1, attestedBlock, teeTypes.tdx, fullEvidence(quote)],
     });
     const { leaseUntil } = await client.registry.workerStatus(workerId);
     const now = (await client.registry.view.head()).timestamp;
@@ -166,6 +170,6 @@ export class UnsafeForge {
       networkKeysHash: zeroBytes32,
     };
     const reportData = workerReportData(binding, forged.blockHash ?? block.hash);
-    return { device, attestedBlock, document: await device.quote(reportData, { signal: AbortSignal.timeout(10_000) }) };
+    return { attestedBlock, document: await device.quote(reportData, { signal: AbortSignal.timeout(10_000) }) };
   }
 }

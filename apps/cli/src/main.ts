@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { CloisterError, describeError } from '@cloister/core';
 import { Command } from 'commander';
+import { attestCommand } from './commands/attest.ts';
 import { callCommand } from './commands/call.ts';
+import { collateralCommand } from './commands/collateral.ts';
 import { deployCommand } from './commands/deploy.ts';
 import { devCommand } from './commands/dev.ts';
 import { listingCommands } from './commands/listings.ts';
@@ -28,6 +30,8 @@ verifyCommand(program);
 listingCommands(program);
 devCommand(program);
 verifyEvidenceCommand(program);
+attestCommand(program);
+collateralCommand(program);
 
 try {
   await program.parseAsync();

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -230,6 +230,64 @@ describe('verify', () => {
     expect(prose.out).toContain('NOT PROVEN');
   });
 
+  test('--source: the file that was deployed, from another folder', async () => {
+    await proof();
+    await mkdir(file('checkout'), { recursive: true });
+    await copyFile(file('hello.ts'), file('checkout/hello.ts'));
+    await writeFile(file('tsconfig.json'), '{"compilerOptions":{"target":"ES5","alwaysStrict":true}}');
+    const { result, exitCode } = await json('verify', file('proof.json'), '--source', file('checkout/hello.ts'));
+    expect(exitCode).toBe(0);
+    expect(result.ok).toBe(true);
+    expect(result.steps.at(-1)).toMatchObject({ id: 'source', ok: true, detail: `sha256 ${result.source.sha256}` });
+    expect(result.source).toMatchObject({
+      file: file('checkout/hello.ts'),
+      inputs: ['hello.ts'],
+      expected: { sha256: result.source.sha256, bytes: result.source.bytes },
+    });
+    const prose = await run(...options, 'verify', file('proof.json'), '--source', file('hello.ts'));
+    expect(prose.exitCode).toBe(0);
+    expect(prose.out).toContain('and this source is the code that ran');
+    expect(prose.out).toContain('SIMULATED');
+  });
+
+  test('--source: a file of one other character builds to other code, though the proof holds', async () => {
+    await proof();
+    await mkdir(file('other'), { recursive: true });
+    await writeFile(file('other/hello.ts'), 'export default { fetch: (): Response => new Response("ho") };\n');
+    const { result, exitCode } = await json('verify', file('proof.json'), '--source', file('other/hello.ts'));
+    expect(exitCode).toBe(1);
+    expect(result).toMatchObject({ ok: false, outcome: 'ok' });
+    expect(result.steps.at(-1)).toMatchObject({ id: 'source', ok: false });
+    expect(result.steps.slice(0, -1).every(({ ok }: { ok: boolean }) => ok)).toBe(true);
+    expect(result.source.sha256).not.toBe(result.source.expected.sha256);
+    const prose = await run(...options, 'verify', file('proof.json'), '--source', file('other/hello.ts'));
+    expect(prose.exitCode).toBe(1);
+    expect(prose.out).toContain('NOT THIS SOURCE');
+    expect(prose.out).toContain(`${result.source.expected.sha256} (${result.source.expected.bytes}) ran`);
+    expect(prose.out).not.toContain('Everything holds');
+  });
+
+  test('--source: nothing is compared with a proof that does not hold', async () => {
+    await proof();
+    const { result, exitCode } = await json(
+      'verify',
+      file('proof.json'),
+      '--app',
+      bytes32(9),
+      '--source',
+      file('hello.ts'),
+    );
+    expect(exitCode).toBe(1);
+    expect(result.steps.at(-1)).toMatchObject({ id: 'app', ok: false });
+    expect(result.source).toBeUndefined();
+  });
+
+  test('--source: a file that can not be built', async () => {
+    await proof();
+    const { error } = await run(...options, 'verify', file('proof.json'), '--source', file('nothing.ts'));
+    expect(error).toMatchObject({ code: 'BUNDLE_ENTRY_MISSING' });
+  });
+
   test.each([
     ['nothing there', undefined],
     ['no JSON', 'proof'],
@@ -371,10 +429,27 @@ describe('verify-evidence', () => {
     expect(prose.out).toBe('Holds: tdx, TCB UpToDate\n');
   });
 
-  test('a time that is none', async () => {
-    expect((await run('verify-evidence', file('evidence.json'), '--at', 'today')).error).toMatchObject({
-      code: 'OPTION_VALUE_INVALID',
-    });
+  test('a time that is none, and an age', async () => {
+    for (const [option, value] of [
+      ['--at', 'today'],
+      ['--nitro-max-age', '3h'],
+    ] as const)
+      expect((await run('verify-evidence', file('evidence.json'), option, value)).error).toMatchObject({
+        code: 'OPTION_VALUE_INVALID',
+      });
+  });
+
+  test('shows what was checked, up to what does not hold', async () => {
+    const good = await verify('evidence.json', '--root', file('root.der'), '--tree');
+    expect(good.result.tree).toMatchObject([
+      { id: 'evidence', ok: true, children: [{ id: 'collateral' }, { id: 'quote' }] },
+      { id: 'appraisal', ok: true },
+    ]);
+    const options = ['--at', String(now), '--root', file('root.der'), '--tree'];
+    const prose = (await run('verify-evidence', file('forged.json'), ...options)).out;
+    expect(prose).toContain("\n  ✓ Intel's collateral holds\n");
+    expect(prose).toMatch(/\n {4}✗ The attestation key signed the quote: Expected a valid signature[^\n]*\nRefused: /);
+    expect(await verify('evidence.json', '--root', file('root.der'))).not.toHaveProperty('result.tree');
   });
 });
 

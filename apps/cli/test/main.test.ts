@@ -34,6 +34,7 @@ const commands = [
   'logs',
   'dev',
   'verify-evidence',
+  'attest',
 ];
 
 describe('cloister', () => {

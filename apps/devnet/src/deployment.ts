@@ -1,17 +1,20 @@
+import { collateralSubmissions } from '@cloister/attestation/onchain';
+import { mintCollateral, type SimulatedRoot } from '@cloister/attestation/unsafe-simulated';
 import {
   allowConfigCall,
   allowImageCall,
   type ChainAccount,
   ChainView,
+  collateralStoreAbi,
   type GovernedCall,
   governAtOnce,
+  publishCollateral,
   RegistryReader,
   revokeImageCall,
-  setVerifierCall,
-  workerRegistryAbi,
+  setTeePolicyCall,
 } from '@cloister/chain';
 import { type DeployedNetwork, deployUnsafeSimulatedNetwork } from '@cloister/chain/unsafe-simulated';
-import { type Hex, type NetworkFile, networkFileId, parseNetworkFile, teeTypes, zeroAddress } from '@cloister/core';
+import { type Hex, type NetworkFile, networkFileId, parseNetworkFile, teeTypes } from '@cloister/core';
 import { toHex } from '@cloister/crypto';
 import { createTestClient, http, parseEther } from 'viem';
 import { type DevnetState, everyAccount } from './dataFolder.ts';
@@ -45,11 +48,35 @@ export function deployContracts(
       epochLengthSeconds: 60,
       roundLengthSeconds: 30,
       maxAttestedBlockAge: 256,
-      leaseDurationSeconds: 3_600,
       simulatedRoot: { x: BigInt(toHex(rootKey.subarray(0, 32))), y: BigInt(toHex(rootKey.subarray(32, 64))) },
     },
     onDeployed,
   );
+}
+
+/** The end of the collateral on the chain must be further away than this, or it is published anew. Seconds. */
+const freshSeconds = 5 * 86_400;
+
+/** Publishes the DEV root's collateral where none stands, or what stands ends soon. Answers the gas spent. */
+export async function publishDevCollateral(
+  account: ChainAccount,
+  rpc: string,
+  { collateralStore }: DeployedNetwork,
+  root: SimulatedRoot,
+): Promise<bigint> {
+  const view = new ChainView({ chainId, rpcs: [rpc] });
+  const [, endsAt] = await view.read({
+    address: collateralStore,
+    abi: collateralStoreAbi,
+    functionName: 'rootCrl',
+    args: [],
+  });
+  const { timestamp } = await view.head();
+  if (endsAt > Number(timestamp) + freshSeconds) return 0n;
+  // Dated back, as collateral of simulated devices is: whoever judges by the chain's clock is a little behind.
+  const collateral = mintCollateral(root, { issuedAt: Number(timestamp) - 43_200, lifetimeSeconds: 30 * 86_400 });
+  const published = await publishCollateral(account, collateralStore, collateralSubmissions(collateral));
+  return published.reduce((sum, { gas }) => sum + (gas ?? 0n), 0n);
 }
 
 /** The network file of this folder: the same at every start, since ports, contracts and root are. */
@@ -84,14 +111,15 @@ export async function setRules(
   const { imageRegistry, workerRegistry, timelock } = network.contracts;
   const registry = new RegistryReader(new ChainView({ chainId, rpcs: [rpc] }), network.contracts);
   const calls: GovernedCall[] = [];
-  const verifier = await registry.view.read({
-    address: workerRegistry,
-    abi: workerRegistryAbi,
-    functionName: 'verifierOf',
-    args: [teeTypes.tdx],
-  });
-  if (verifier === zeroAddress)
-    calls.push(setVerifierCall(workerRegistry, teeTypes.tdx, deployed.unsafeSimulatedVerifier));
+  if ((await registry.teePolicy(teeTypes.tdx)) === undefined)
+    calls.push(
+      setTeePolicyCall(workerRegistry, teeTypes.tdx, {
+        verifier: deployed.tdxVerifier,
+        leaseDurationSeconds: 3_600,
+        acceptedTcbStatuses: ['UpToDate', 'SWHardeningNeeded'],
+        minimumTcbEvaluationDataNumber: 0,
+      }),
+    );
   if (!(await registry.imageAllowed(images.now)))
     calls.push(allowImageCall(imageRegistry, images.now, 'devnet worker'));
   if (images.before !== null && images.before !== images.now && (await registry.imageAllowed(images.before)))

@@ -7,7 +7,7 @@ import { processFiles, writeFileAtomic } from '@cloister/service';
 import { anvilSpec } from './anvil.ts';
 import { Child, type ChildEvents, type ChildSpec, readyLine } from './child.ts';
 import { type DataFolder, type DevnetState, dataVersion, newAccounts, openDataFolder } from './dataFolder.ts';
-import { chainId, deployContracts, fundAccounts, networkFileOf, setRules } from './deployment.ts';
+import { chainId, deployContracts, fundAccounts, networkFileOf, publishDevCollateral, setRules } from './deployment.ts';
 import type { DevnetOptions } from './options.ts';
 import { assertPortFree, freePort } from './ports.ts';
 import type { Reporter } from './reporter.ts';
@@ -120,6 +120,12 @@ async function startChain(parts: Parts): Promise<{ network: NetworkFile; imageId
     'Contracts stand',
     () => deployContracts(deployer, rpcUrl, state, devRoot.root.key.publicKey, () => (deployedNow += 1)),
     () => (deployedNow === 0 ? 'all were there' : `${deployedNow} deployed`),
+  );
+  await reporter.step(
+    'collateral',
+    'The chain has the collateral that evidence is judged by, signed by the DEV root',
+    () => publishDevCollateral(deployer, rpcUrl, deployed, devRoot),
+    (gas) => (gas === 0n ? 'still current' : `published, ${gas} gas`),
   );
   const { spkiSha256 } = devRoot.trustRoot;
   const network = networkFileOf(deployed, rpcUrl, gatewayUrl, { spkiSha256, name: devRoot.root.commonName });

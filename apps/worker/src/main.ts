@@ -6,6 +6,8 @@ import { addressOf, signDigest } from '@cloister/crypto/native-secp256k1';
 import { FunctionDriver, type WallReport } from '@cloister/sandbox';
 import { createMetrics, type Logger, runProcess, startHealthServer } from '@cloister/service';
 import { WorkerDialler } from './gatewayDialler.ts';
+import { IntelChainEvidence } from './intelChainEvidence.ts';
+import { selectWorkerDevice } from './selectWorkerDevice.ts';
 import { Worker, WorkerError } from './worker.ts';
 import { workerConfig } from './workerConfig.ts';
 
@@ -29,16 +31,20 @@ runProcess({
     const secret = generateSecp256k1();
     const receiptSigner = { address: addressOf(secret), sign: (digest: Uint8Array) => signDigest(secret, digest) };
 
-    const { openUnsafeSimulatedDevice } = await import('./unsafeSimulatedDevice.ts');
-    const { device, chainEvidence } = await openUnsafeSimulatedDevice(
+    const { unsafeSimulatedDriver } = await import('./unsafeSimulatedDevice.ts');
+    const device = await selectWorkerDevice(
       {
         network,
-        rootDir: config.unsafeSimulated.rootDir,
-        platform: config.unsafeSimulated.platform,
-        imageRoot: config.imageRoot,
+        wanted: config.device,
+        collateral: config.collateral,
+        dstackEndpoint: config.dstackEndpoint,
+        privilegeLevel: config.privilegeLevel,
+        simulated: unsafeSimulatedDriver({ network, imageRoot: config.imageRoot, ...config.unsafeSimulated }),
+        log,
       },
       signal,
     );
+    const intel = new IntelChainEvidence({ registry, account: operator, log });
     const driver = new FunctionDriver({ runDir: config.runDir, pooled: config.pooledSandboxes });
     await driver.start({ signal });
     requireWalls(driver.walls, device.simulated, log);
@@ -50,7 +56,14 @@ runProcess({
         registry,
         operator,
         device,
-        chainEvidence,
+        chainEvidence: (document, inner) => {
+          if (document.teeType === 'tdx' || document.teeType === 'sgx') return intel.of(document, inner);
+          throw new WorkerError(
+            'WORKER_DEVICE_UNREGISTRABLE',
+            `The evidence of "${device.name}" needs the committee's signed result, and there is no committee yet`,
+            'Run "cloister attest" to see what the device gives',
+          );
+        },
         driver,
         receiptSigner,
         announce: (announcement) => {
@@ -88,6 +101,7 @@ runProcess({
         health: health.url,
         operator: operator.address,
         receiptSigner: receiptSigner.address,
+        device: device.name,
         simulated: device.simulated,
         missingWalls: missing.map(([name, wall]) => ({ name, reason: wall.missingReason ?? '' })),
       },

@@ -23,7 +23,8 @@ export type RegistrationComponents = {
   /** The operator's account: pays, and is trusted for nothing. */
   readonly operator: ChainAccount;
   readonly device: AttestationDevice;
-  readonly chainEvidence: (document: EvidenceDocument) => Promise<ChainEvidence>;
+  /** Sees to what the chain must know before it can check the evidence, and gives the evidence in the contract's form. */
+  readonly chainEvidence: (document: EvidenceDocument, signal: AbortSignal) => Promise<ChainEvidence>;
   readonly receiptSigner: Address;
   readonly log: Logger;
 };
@@ -79,13 +80,13 @@ export class Registration {
     if (binding.networkKeysHash !== zeroBytes32)
       throw new RegistrationError('REGISTRATION_KEYS_UNKNOWN', 'The network has keys that its file does not name');
     const evidence = await device.quote(workerReportData(binding, attested.hash), { signal });
-    const forChain = await chainEvidence(evidence);
+    const forChain = await chainEvidence(evidence, signal);
     await operator.write(
       {
         address: network.contracts.workerRegistry,
         abi: workerRegistryAbi,
         functionName: 'register',
-        args: [workerId, receiptSigner, this.#init.kinds, attested.number, forChain.teeType, forChain.evidence],
+        args: [this.#init.index, receiptSigner, this.#init.kinds, attested.number, forChain.teeType, forChain.evidence],
       },
       signal,
     );

@@ -1,4 +1,5 @@
 import type { AttestationDevice } from '@cloister/attestation/attest';
+import { evidenceJson } from '@cloister/attestation/verify';
 import type { ChainAccount, NetworkClock, RegistryReader } from '@cloister/chain';
 import type { CallOpen, FrameStream } from '@cloister/channel/frame';
 import { KeyRing } from '@cloister/channel/worker';
@@ -29,7 +30,10 @@ export type WorkerComponents = {
   readonly registry: RegistryReader;
   readonly operator: ChainAccount;
   readonly device: AttestationDevice;
-  readonly chainEvidence: (document: Awaited<ReturnType<AttestationDevice['quote']>>) => Promise<ChainEvidence>;
+  readonly chainEvidence: (
+    document: Awaited<ReturnType<AttestationDevice['quote']>>,
+    signal: AbortSignal,
+  ) => Promise<ChainEvidence>;
   readonly driver: SandboxDriver;
   /** The receipt signer, made at boot: its address and how to sign with it. The key itself stays with who made it. */
   readonly receiptSigner: { readonly address: Address; readonly sign: SignDigest };
@@ -169,7 +173,7 @@ export class Worker {
       receiptSigner: receiptSigner.address,
       attestedBlock,
       kinds: ['function'],
-      evidence: { ...evidence, collateral: { ...evidence.collateral } },
+      evidence: evidenceJson(evidence),
       keyConfigs: this.#signed.map(({ config, notBefore, notAfter, signature }) => ({
         config: toHex(config),
         notBefore,
@@ -184,7 +188,9 @@ function epochAt(clock: NetworkClock, timestamp: bigint): bigint {
   return tickAt(timestamp, clock.genesis, clock.epochLength);
 }
 
-export class WorkerError extends CloisterError<'WORKER_NO_CHAIN' | 'WORKER_WALLS_MISSING' | 'WORKER_KEY_FILE'> {
+export class WorkerError extends CloisterError<
+  'WORKER_NO_CHAIN' | 'WORKER_WALLS_MISSING' | 'WORKER_KEY_FILE' | 'WORKER_DEVICE_UNREGISTRABLE'
+> {
   override readonly name = 'WorkerError';
   constructor(code: WorkerError['code'], message: string, hint?: string) {
     super({ code, message, hint });

@@ -10,8 +10,22 @@ export const workerConfig = config.object({
   index: config.integer({ min: 0, max: 65_535, default: 0 }),
   /** Scratch folder for sandboxes; emptied at start. */
   runDir: config.text(),
-  /** The TEE. "unsafe-simulated-tdx" protects nothing and works only on networks deployed for it. */
-  device: config.oneOf(['unsafe-simulated-tdx']),
+  /**
+   * The TEE; default: the one that this machine has. "unsafe-simulated-tdx" is never a default: it protects nothing, and works
+   * only on networks deployed for it.
+   */
+  device: config.optional(config.oneOf(['dstack', 'configfs-tsm', 'unsafe-simulated-tdx'])),
+  /** Where what stands beside a quote comes from; it is trusted for nothing. */
+  collateral: config.object({
+    /** A service with the API of Intel's PCS, such as the operator's PCCS. */
+    service: config.url({ default: 'https://api.trustedservices.intel.com' }),
+    /** A file of collateral or a folder of them, asked before the service. */
+    path: config.optional(config.text()),
+  }),
+  /** Of the device "dstack": the guest agent's socket, where it is in an unusual place, or the URL of dstack's simulator. */
+  dstackEndpoint: config.optional(config.text()),
+  /** Of the device "configfs-tsm" on SEV-SNP: the VMPL of its evidence; default: the lowest that the kernel allows. */
+  privilegeLevel: config.optional(config.integer({ min: 0, max: 3 })),
   /** Of the simulated device: the folder with the network's DEV root, and this machine's platform in it. */
   unsafeSimulated: config.object({
     rootDir: config.text({ default: '' }),

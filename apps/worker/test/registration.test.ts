@@ -76,7 +76,9 @@ describe('registering', () => {
       network.rpc.blocks[4]?.hash ?? zeroBytes32,
     );
     const evidence = new EvidenceVerifier({ roots: [network.root.trustRoot] });
-    expect((await evidence.verify(registered.evidence, nowSeconds())).reportData).toBe(toHex(bound));
+    const document = registered.evidence;
+    if (document.teeType !== 'tdx') throw new Error(`Expected evidence of a TD, got ${document.teeType}`);
+    expect((await evidence.verify(document, nowSeconds())).reportData).toBe(toHex(bound));
     expect(registered.leaseUntil).toBe(network.registries.workers.get(idOf(0n))?.leaseUntil);
     expect(sent()).toBe(2);
 

@@ -1,14 +1,13 @@
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { createSimulatedRoot, endorsedBytes } from '@cloister/attestation/unsafe-simulated';
-import { EvidenceVerifier, quoteOf } from '@cloister/attestation/verify';
-import { networkFileId, teeTypes } from '@cloister/core';
-import { engine, fromHex, toHex } from '@cloister/crypto';
-import { decodeAbiParameters } from 'viem';
+import { createSimulatedRoot } from '@cloister/attestation/unsafe-simulated';
+import { EvidenceVerifier } from '@cloister/attestation/verify';
+import { networkFileId } from '@cloister/core';
+import { toHex } from '@cloister/crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SimulatedNetwork } from '../../../packages/sdk/test/simulatedNetwork.ts';
-import { openUnsafeSimulatedDevice } from '../src/unsafeSimulatedDevice.ts';
+import { type UnsafeSimulatedDeviceInit, unsafeSimulatedDriver } from '../src/unsafeSimulatedDevice.ts';
 
 const signal = AbortSignal.timeout(60_000);
 const { execPath } = process;
@@ -39,11 +38,17 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+async function open(init: Omit<UnsafeSimulatedDeviceInit, 'network'>) {
+  const device = await unsafeSimulatedDriver({ network: network.file, ...init }).open({ signal });
+  return { device };
+}
+
 async function imageOf(tree: string): Promise<string> {
-  const { device } = await openUnsafeSimulatedDevice(
-    { network: network.file, rootDir: join(folder, 'root'), platform: 'platform-0', imageRoot: join(folder, tree) },
-    signal,
-  );
+  const { device } = await open({
+    rootDir: join(folder, 'root'),
+    platform: 'platform-0',
+    imageRoot: join(folder, tree),
+  });
   const root = await createSimulatedRoot(join(folder, 'root'));
   const evidence = await device.quote(new Uint8Array(64).fill(7), { signal });
   const claims = await new EvidenceVerifier({ roots: [root.trustRoot] }).verify(
@@ -77,26 +82,4 @@ test("measures the worker's real files: the same in another folder, another with
   await writeFile(runtime, 'another runtime');
   seen.add(await imageOf('one'));
   expect(seen.size).toBe(6);
-});
-
-test('what the chain takes is signed by the root, for this chain alone', async () => {
-  const root = await createSimulatedRoot(join(folder, 'root'));
-  const { device, chainEvidence } = await openUnsafeSimulatedDevice(
-    { network: network.file, rootDir: join(folder, 'root'), platform: 'platform-1', imageRoot: join(folder, 'one') },
-    signal,
-  );
-  const document = await device.quote(new Uint8Array(64), { signal });
-  const { teeType, evidence } = await chainEvidence(document);
-  expect(teeType).toBe(teeTypes.tdx);
-  const [signedPart, platformId, validUntil, r, s] = decodeAbiParameters(
-    [{ type: 'bytes' }, { type: 'bytes16' }, { type: 'uint64' }, { type: 'uint256' }, { type: 'uint256' }],
-    evidence,
-  );
-  expect(quoteOf(document).subarray(0, fromHex(signedPart).length)).toEqual(fromHex(signedPart));
-  expect(validUntil).toBeGreaterThan(BigInt(Math.floor(Date.now() / 1000)));
-  const word = (value: bigint) => value.toString(16).padStart(64, '0');
-  const signature = fromHex(`0x${word(r)}${word(s)}`);
-  const over = (chainId: bigint) => endorsedBytes(fromHex(signedPart), platformId, chainId, validUntil);
-  expect(await engine.verifyP256(root.root.key.publicKey, over(BigInt(network.file.chainId)), signature)).toBe(true);
-  expect(await engine.verifyP256(root.root.key.publicKey, over(1n), signature)).toBe(false);
 });

@@ -64,4 +64,9 @@ library Ids {
     ) internal pure returns (bytes32) {
         return keccak256(abi.encodePacked(IMAGE_TAG, uint256(TEE_TDX), mrtd, rtmr0, rtmr1, rtmr2));
     }
+
+    /// @notice The image of an SGX worker.
+    function sgxImageId(bytes32 mrEnclave) internal pure returns (bytes32) {
+        return keccak256(abi.encode(IMAGE_TAG, uint256(TEE_SGX), mrEnclave));
+    }
 }

@@ -27,7 +27,16 @@ import {
   subjectOf,
 } from '../support/receipts.ts';
 import { refused } from '../support/refused.ts';
-import { chainId, deployWorld, enroll, lastRecord, register, registrySettings, signerOf } from '../support/world.ts';
+import {
+  chainId,
+  deployWorld,
+  enroll,
+  lastRecord,
+  register,
+  registrySettings,
+  signerOf,
+  teePolicy,
+} from '../support/world.ts';
 
 const connection = await network.create();
 const { networkHelpers, viem } = connection;
@@ -299,7 +308,7 @@ describe('CloisterConsumer: who signed', () => {
     const foreign = await viem.deployContract('WorkerRegistry', [
       registrySettings(timelock, world.images.address, world.settings.genesis),
     ]);
-    await world.govern(foreign, 'setVerifier', [2, world.verifier.address]);
+    await world.govern(foreign, 'setTeePolicy', [2, teePolicy(world.verifier.address)]);
     const foreignId = await enroll(world, world.operator, foreign);
     await register(world, foreignId, { registry: foreign, signer: signerOf(3).address });
     assert.deepEqual(await foreign.read.isActiveSigner([signerOf(3).address]), [true, foreignId]);

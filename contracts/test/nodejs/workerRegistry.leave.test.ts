@@ -1,10 +1,20 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { network } from 'hardhat';
-import { getAddress, toHex } from 'viem';
-import { defaultImageId, networkFileId } from '../support/evidence.ts';
+import { getAddress, toHex, zeroAddress } from 'viem';
+import { defaultImageId, networkFileId, platformKey, tcb } from '../support/evidence.ts';
 import { refused } from '../support/refused.ts';
-import { deployWorld, enroll, farFuture, hour, lastRecord, register, signerOf } from '../support/world.ts';
+import {
+  deployWorld,
+  enroll,
+  farFuture,
+  hour,
+  lastRecord,
+  register,
+  signerOf,
+  teePolicy,
+  teeTdx,
+} from '../support/world.ts';
 
 const connection = await network.create();
 const { networkHelpers } = connection;
@@ -66,12 +76,50 @@ describe('WorkerRegistry.evict', () => {
     ]);
     await govern(images, 'revoke', [defaultImageId]);
     await workers.write.evict([id, record]);
-    await refused(workers.write.evict([id, record]), 'WorkerRegistryNoLease', [id, 3, record.leaseUntil]);
+    const { leaseUntil } = await workers.read.statusOf([id]);
+    await refused(workers.write.evict([id, record]), 'WorkerRegistryNoLease', [id, 3, leaseUntil]);
   });
 
-  it('refuses a record that a renewal replaced', async () => {
+  it('ends one whose TCB is no longer accepted under the collateral of now', async () => {
+    const { workers, verifier, stranger, id, record } = await load();
+    await refused(workers.write.evict([id, record]), 'WorkerRegistryNoCause', [id]);
+    const verdict = { tcbStatus: tcb.outOfDate, tcbEvaluationDataNumber: 18, validUntil: farFuture };
+    await verifier.write.script([platformKey, verdict]);
+    await workers.write.evict([id, record], { account: stranger.account });
+    assert.equal((await workers.getEvents.WorkerEvicted({ workerId: id }))[0]?.args.cause, 2);
+    assert.deepEqual(await workers.read.isActiveSigner([signer]), [false, id]);
+  });
+
+  it('ends one whose platform was revoked', async () => {
+    const { workers, verifier, id, record } = await load();
+    const verdict = { tcbStatus: tcb.revoked, tcbEvaluationDataNumber: 17, validUntil: farFuture };
+    await verifier.write.script([platformKey, verdict]);
+    await workers.write.evict([id, record]);
+    assert.equal((await workers.read.statusOf([id])).state, 3);
+  });
+
+  it('ends one that a stricter policy no longer accepts', async () => {
+    for (const stricter of [{ acceptedTcbStatuses: 0x04 }, { minimumTcbEvaluationDataNumber: 18 }]) {
+      const { workers, verifier, govern, id, record } = await load();
+      await govern(workers, 'setTeePolicy', [teeTdx, teePolicy(verifier.address, stricter)]);
+      await workers.write.evict([id, record]);
+      assert.equal((await workers.getEvents.WorkerEvicted({ workerId: id }))[0]?.args.cause, 2);
+    }
+  });
+
+  it('finds no cause in collateral that has ended, nor where its type takes no registrations any more', async () => {
+    const { workers, verifier, govern, id, record } = await load();
+    await verifier.write.script([platformKey, { tcbStatus: 0, tcbEvaluationDataNumber: 0, validUntil: 0n }]);
+    await refused(workers.write.evict([id, record]), 'UnsafeScriptedVerifierNoCollateral', [platformKey]);
+    await govern(workers, 'setTeePolicy', [teeTdx, teePolicy(zeroAddress)]);
+    await refused(workers.write.evict([id, record]), 'WorkerRegistryNoCause', [id]);
+  });
+
+  it('goes by the record of the last registration, which renewals leave as it is', async () => {
     const world = await load();
     await register(world, world.id);
+    assert.deepEqual(await lastRecord(world, world.id), world.record);
+    await register(world, world.id, { kinds: 0b0011 });
     await world.govern(world.images, 'revoke', [defaultImageId]);
     await refused(world.workers.write.evict([world.id, world.record]), 'WorkerRegistryRecordMismatch');
     await world.workers.write.evict([world.id, await lastRecord(world, world.id)]);
@@ -80,8 +128,9 @@ describe('WorkerRegistry.evict', () => {
   it('has nothing to end once the lease has lapsed', async () => {
     const { workers, images, govern, id, record } = await load();
     await govern(images, 'revoke', [defaultImageId]);
-    await networkHelpers.time.setNextBlockTimestamp(record.leaseUntil);
-    await refused(workers.write.evict([id, record]), 'WorkerRegistryNoLease', [id, 2, record.leaseUntil]);
+    const { leaseUntil } = await workers.read.statusOf([id]);
+    await networkHelpers.time.setNextBlockTimestamp(leaseUntil);
+    await refused(workers.write.evict([id, record]), 'WorkerRegistryNoLease', [id, 2, leaseUntil]);
   });
 
   it('kills the signer for ever, not the worker', async () => {

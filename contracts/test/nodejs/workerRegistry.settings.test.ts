@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { network } from 'hardhat';
-import { hashDomain, toHex, zeroAddress, zeroHash } from 'viem';
+import { getAddress, hashDomain, toHex, zeroAddress, zeroHash } from 'viem';
 import { refused } from '../support/refused.ts';
-import { chainId, deployWorld, hour, signerOf, teeTdx } from '../support/world.ts';
+import { chainId, deployWorld, hour, signerOf, type TeePolicy, teePolicy, teeTdx } from '../support/world.ts';
 
 const connection = await network.create();
 const { networkHelpers, viem } = connection;
@@ -23,7 +23,6 @@ describe('WorkerRegistry settings', () => {
     assert.equal(await workers.read.roundLength(), settings.roundLength);
     assert.equal(await workers.read.maxAttestedBlockAge(), settings.maxAttestedBlockAge);
     assert.equal(await workers.read.simulatedAllowed(), true);
-    assert.equal(await workers.read.leaseDuration(), settings.leaseDuration);
     assert.equal(await workers.read.networkKeysHash(), zeroHash);
   });
 
@@ -40,30 +39,28 @@ describe('WorkerRegistry settings', () => {
     await refused(deploy({ roundLength: 31 }), 'WorkerRegistryClockInvalid', [hour, 31]);
     await refused(deploy({ maxAttestedBlockAge: 0 }), 'WorkerRegistryBlockAgeOutOfRange', [0, 8191]);
     await refused(deploy({ maxAttestedBlockAge: 8192 }), 'WorkerRegistryBlockAgeOutOfRange', [8192, 8191]);
-    await refused(deploy({ leaseDuration: 59 }), 'WorkerRegistryLeaseDurationOutOfRange', [59, 60, 30 * 24 * hour]);
   });
 
   it('changes by the timelock, within its bounds', async () => {
     const { workers, verifier, stranger, timelock, govern } = await load();
-    await govern(workers, 'setLeaseDuration', [60]);
-    assert.equal(await workers.read.leaseDuration(), 60);
-    await govern(workers, 'setVerifier', [3, verifier.address]);
-    assert.equal((await workers.read.verifierOf([3])).toLowerCase(), verifier.address.toLowerCase());
+    const policy = { verifier: getAddress(verifier.address), leaseDuration: 60, acceptedTcbStatuses: 0x02 };
+    const whole = { ...policy, minimumTcbEvaluationDataNumber: 18 };
+    await govern(workers, 'setTeePolicy', [3, whole]);
+    assert.deepEqual(await workers.read.teePolicyOf([3]), whole);
+    assert.deepEqual((await workers.getEvents.TeePolicySet())[0]?.args, { teeType: 3, policy: whole });
     await govern(workers, 'setNetworkKeysHash', [toHex(5, { size: 32 })]);
     assert.equal(await workers.read.networkKeysHash(), toHex(5, { size: 32 }));
 
     // Through the timelock a refusal passes as it is.
-    const tooLong = 30 * 24 * hour + 1;
-    await refused(govern(workers, 'setLeaseDuration', [tooLong]), 'WorkerRegistryLeaseDurationOutOfRange', [
-      tooLong,
-      60,
-      30 * 24 * hour,
-    ]);
-    await refused(
-      govern(workers, 'setVerifier', [teeTdx, stranger.account.address]),
-      'WorkerRegistryVerifierWithoutCode',
-      [stranger.account.address],
-    );
+    const refuse = (changes: Partial<TeePolicy>, error: string, values: readonly unknown[]) =>
+      refused(govern(workers, 'setTeePolicy', [teeTdx, teePolicy(verifier.address, changes)]), error, values);
+    const longest = 30 * 24 * hour;
+    for (const leaseDuration of [0, 59, longest + 1])
+      await refuse({ leaseDuration }, 'WorkerRegistryLeaseDurationOutOfRange', [leaseDuration, 60, longest]);
+    for (const acceptedTcbStatuses of [0, 0x01, 0x80, 0x86, 0x100, 0xffff])
+      await refuse({ acceptedTcbStatuses }, 'WorkerRegistryTcbStatusesInvalid', [acceptedTcbStatuses]);
+    const nobody = stranger.account.address;
+    await refuse({ verifier: nobody }, 'WorkerRegistryVerifierWithoutCode', [nobody]);
     assert.notEqual(timelock.address, zeroAddress);
   });
 });

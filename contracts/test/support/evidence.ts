@@ -1,11 +1,9 @@
-import { createHash } from 'node:crypto';
 import { p256 } from '@noble/curves/nist.js';
 import {
   type Address,
   bytesToHex,
   concatHex,
   encodeAbiParameters,
-  encodePacked,
   type Hex,
   hexToBytes,
   keccak256,
@@ -14,23 +12,52 @@ import {
   toHex,
 } from 'viem';
 
-/** The parts of a quote that the tests vary. Registers are 48 bytes each. */
-export type QuoteFields = {
-  readonly version?: number;
-  readonly attestationKeyType?: number;
-  readonly teeType?: number;
-  readonly tdAttributes?: bigint;
-  readonly mrtd?: Hex;
-  readonly rtmrs?: readonly [Hex, Hex, Hex, Hex];
-  readonly mrConfigId?: Hex;
-  readonly reportData?: Hex;
+/** What UnsafeScriptedVerifier takes as evidence: the claims themselves, as IEvidenceVerifier.sol has them. */
+export type Claims = {
+  readonly teeType: number;
+  readonly attestedBy: number;
+  readonly simulated: boolean;
+  readonly debug: boolean;
+  readonly tcbStatus: number;
+  readonly tcbEvaluationDataNumber: number;
+  readonly validUntil: bigint;
+  readonly imageId: Hex;
+  readonly configId: Hex;
+  readonly platformId: Hex;
+  readonly evidenceHash: Hex;
+  readonly reportDataHead: Hex;
+  readonly reportDataTail: Hex;
+  readonly platformKey: Hex;
+  readonly tcb: Hex;
 };
 
+const claimsComponents = [
+  { name: 'teeType', type: 'uint8' },
+  { name: 'attestedBy', type: 'uint8' },
+  { name: 'simulated', type: 'bool' },
+  { name: 'debug', type: 'bool' },
+  { name: 'tcbStatus', type: 'uint8' },
+  { name: 'tcbEvaluationDataNumber', type: 'uint32' },
+  { name: 'validUntil', type: 'uint64' },
+  { name: 'imageId', type: 'bytes32' },
+  { name: 'configId', type: 'bytes32' },
+  { name: 'platformId', type: 'bytes32' },
+  { name: 'evidenceHash', type: 'bytes32' },
+  { name: 'reportDataHead', type: 'bytes32' },
+  { name: 'reportDataTail', type: 'bytes32' },
+  { name: 'platformKey', type: 'bytes32' },
+  { name: 'tcb', type: 'bytes32' },
+] as const;
+
+export const tcb = { upToDate: 1, swHardeningNeeded: 2, configurationNeeded: 3, outOfDate: 5, revoked: 7 } as const;
+/** UpToDate and SWHardeningNeeded. */
+export const defaultTcbStatuses = 0x06;
+
 export const devRoot = p256RootOf(0x5eedn);
-export const otherRoot = p256RootOf(0xbadn);
 
 export const networkFileId = padHex('0xc0f1', { size: 32 });
-export const platformId = padHex('0x11a7', { size: 16 });
+export const platformId = padHex('0x11a7', { size: 32 });
+export const platformKey = padHex('0x9c4e', { size: 32 });
 
 const registerOf = (byte: number): Hex => toHex(new Uint8Array(48).fill(byte));
 export const defaultMrtd = registerOf(0xa0);
@@ -50,22 +77,8 @@ export function tdxImageId(mrtd: Hex, rtmrs: readonly [Hex, Hex, Hex, Hex]): Hex
   );
 }
 
-/** Header and body of a TDX quote of version 4, 632 bytes. */
-export function quotePart(fields: QuoteFields = {}): Hex {
-  const bytes = new Uint8Array(632);
-  const view = new DataView(bytes.buffer);
-  view.setUint16(0, fields.version ?? 4, true);
-  view.setUint16(2, fields.attestationKeyType ?? 2, true);
-  view.setUint32(4, fields.teeType ?? 0x81, true);
-  bytes.set(hexToBytes('0x939a7233f79c4ca9940a0db3957f0607'), 12);
-  view.setBigUint64(48 + 120, fields.tdAttributes ?? 0x10000000n, true);
-  bytes.set(hexToBytes(fields.mrtd ?? defaultMrtd), 48 + 136);
-  bytes.set(hexToBytes(fields.mrConfigId ?? padHex(networkFileId, { size: 48, dir: 'right' })), 48 + 184);
-  (fields.rtmrs ?? defaultRtmrs).forEach((rtmr, index) => {
-    bytes.set(hexToBytes(rtmr), 48 + 328 + 48 * index);
-  });
-  bytes.set(hexToBytes(fields.reportData ?? toHex(0, { size: 64 })), 48 + 520);
-  return bytesToHex(bytes);
+export function encodeClaims(claims: Claims): Hex {
+  return encodeAbiParameters([{ type: 'tuple', components: claimsComponents }], [claims]);
 }
 
 /** The first half of report_data. */
@@ -88,33 +101,6 @@ export function workerBinding(
       ],
       ['cloister/worker: v1', BigInt(chainId), registry, operator, receiptSigner, networkKeysHash],
     ),
-  );
-}
-
-export function endorsementDigest(chainId: number, part: Hex, platform: Hex, validUntil: bigint): Hex {
-  const message = encodePacked(
-    ['string', 'uint256', 'bytes32', 'bytes16', 'uint64'],
-    ['cloister/unsafe-simulated-endorsement: v1', BigInt(chainId), keccak256(part), platform, validUntil],
-  );
-  return `0x${createHash('sha256').update(hexToBytes(message)).digest('hex')}`;
-}
-
-/** Evidence as UnsafeSimulatedVerifier reads it. */
-export function simulatedEvidence(
-  part: Hex,
-  options: {
-    readonly chainId?: number;
-    readonly platform?: Hex;
-    readonly validUntil: bigint;
-    readonly root?: P256Root;
-  },
-): Hex {
-  const platform = options.platform ?? platformId;
-  const digest = endorsementDigest(options.chainId ?? 31337, part, platform, options.validUntil);
-  const [r, s] = (options.root ?? devRoot).sign(digest);
-  return encodeAbiParameters(
-    [{ type: 'bytes' }, { type: 'bytes16' }, { type: 'uint64' }, { type: 'uint256' }, { type: 'uint256' }],
-    [part, platform, options.validUntil, r, s],
   );
 }
 

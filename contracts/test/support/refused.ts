@@ -7,7 +7,14 @@ const ecdsaErrors = [
   { type: 'error', name: 'ECDSAInvalidSignatureLength', inputs: [{ name: 'length', type: 'uint256' }] },
   { type: 'error', name: 'ECDSAInvalidSignatureS', inputs: [{ name: 's', type: 'bytes32' }] },
 ] as const;
-const abi = [...contractErrorsAbi, ...ecdsaErrors] as const;
+const harnessErrors = [
+  {
+    type: 'error',
+    name: 'UnsafeScriptedVerifierNoCollateral',
+    inputs: [{ name: 'platformKey', type: 'bytes32' }],
+  },
+] as const;
+const abi = [...contractErrorsAbi, ...ecdsaErrors, ...harnessErrors] as const;
 
 /** Expects a revert with exactly this error and, where given, these values. */
 export async function refused(call: Promise<unknown>, errorName: string, args?: readonly unknown[]): Promise<void> {
@@ -20,6 +27,18 @@ export async function refused(call: Promise<unknown>, errorName: string, args?: 
   const decoded = decodeErrorResult({ abi, data });
   assert.equal(decoded.errorName, errorName, `Refused by "${decoded.errorName}" (${decoded.args?.join(', ')})`);
   if (args !== undefined) assert.deepEqual((decoded.args ?? []).map(plain), args.map(plain));
+}
+
+/** The name of the error that a call is refused with; undefined where it goes through. */
+export async function refusalOf(call: Promise<unknown>): Promise<string | undefined> {
+  try {
+    await call;
+    return undefined;
+  } catch (error) {
+    const data = revertDataOf(error);
+    if (data === undefined || data === '0x') throw error;
+    return decodeErrorResult({ abi, data }).errorName;
+  }
 }
 
 function plain(value: unknown): unknown {

@@ -11,14 +11,14 @@ import {
 import { privateKeyToAccount } from 'viem/accounts';
 import { accountsOf, type Connection } from './accounts.ts';
 import {
+  type Claims,
   defaultImageId,
-  devRoot,
+  defaultTcbStatuses,
+  encodeClaims,
   networkFileId,
-  type P256Root,
   platformId,
-  type QuoteFields,
-  quotePart,
-  simulatedEvidence,
+  platformKey,
+  tcb,
   workerBinding,
 } from './evidence.ts';
 
@@ -45,11 +45,29 @@ export function registrySettings(timelock: Address, imageRegistry: Address, gene
     roundLength: 30,
     maxAttestedBlockAge: 300,
     simulatedAllowed: true,
-    leaseDuration: 6 * hour,
   };
 }
 
-/** A network with an allowed image and network file, and the simulated verifier for TDX; nothing enrolled. */
+/** What evidence of a type must meet in the tests, but for the changes. */
+export function teePolicy(verifier: Address, changes: Partial<TeePolicy> = {}): TeePolicy {
+  const leaseDuration = 6 * hour;
+  return {
+    verifier,
+    leaseDuration,
+    acceptedTcbStatuses: defaultTcbStatuses,
+    minimumTcbEvaluationDataNumber: 10,
+    ...changes,
+  };
+}
+
+export type TeePolicy = {
+  readonly verifier: Address;
+  readonly leaseDuration: number;
+  readonly acceptedTcbStatuses: number;
+  readonly minimumTcbEvaluationDataNumber: number;
+};
+
+/** A network with an allowed image and network file, and a scripted verifier for TDX; nothing enrolled. */
 export async function deployWorld(connection: Connection) {
   const { viem } = connection;
   const publicClient = await viem.getPublicClient();
@@ -65,7 +83,7 @@ export async function deployWorld(connection: Connection) {
   const genesis = (await publicClient.getBlock()).timestamp;
   const settings = registrySettings(timelock.address, images.address, genesis);
   const workers = await viem.deployContract('WorkerRegistry', [settings]);
-  const verifier = await viem.deployContract('UnsafeSimulatedVerifier', [devRoot.x, devRoot.y, BigInt(chainId)]);
+  const verifier = await viem.deployContract('UnsafeScriptedVerifier', []);
   const apps = await viem.deployContract('AppRegistry', []);
 
   let salt = 0n;
@@ -83,7 +101,7 @@ export async function deployWorld(connection: Connection) {
 
   await govern(images, 'allow', [defaultImageId, 0n, farFuture, 'worker 1']);
   await govern(images, 'allowConfig', [networkFileId]);
-  await govern(workers, 'setVerifier', [teeTdx, verifier.address]);
+  await govern(workers, 'setTeePolicy', [teeTdx, teePolicy(verifier.address)]);
   return {
     viem,
     publicClient,
@@ -112,6 +130,7 @@ export async function enroll(
 export type RegistrationChanges = {
   readonly registry?: World['workers'];
   readonly operator?: World['operator'];
+  readonly index?: bigint;
   readonly signer?: Address;
   readonly boundOperator?: Address;
   readonly boundSigner?: Address;
@@ -122,10 +141,24 @@ export type RegistrationChanges = {
   readonly attestedBlock?: bigint;
   readonly blockHash?: Hex;
   readonly teeType?: number;
-  readonly validUntil?: bigint;
-  readonly root?: P256Root;
-  readonly platform?: Hex;
-  readonly quote?: QuoteFields;
+  readonly claims?: Partial<Claims>;
+};
+
+/** The claims of evidence that holds, about an image, network file and platform of the tests. */
+export const someClaims: Omit<Claims, 'reportDataHead' | 'reportDataTail'> = {
+  teeType: teeTdx,
+  attestedBy: 1,
+  simulated: true,
+  debug: false,
+  tcbStatus: tcb.upToDate,
+  tcbEvaluationDataNumber: 17,
+  validUntil: farFuture,
+  imageId: defaultImageId,
+  configId: networkFileId,
+  platformId,
+  evidenceHash: toHex(0xe71d, { size: 32 }),
+  platformKey,
+  tcb: toHex(0x7cb, { size: 32 }),
 };
 
 /** The arguments of register for evidence that holds, but for the changes. Attests the newest block. */
@@ -137,28 +170,30 @@ export async function registration(world: World, workerId: Hex, changes: Registr
   const block = await publicClient.getBlock(
     changes.attestedBlock === undefined ? {} : { blockNumber: changes.attestedBlock },
   );
-  const head = workerBinding(
+  const reportDataHead = workerBinding(
     changes.boundChainId ?? chainId,
     changes.boundRegistry ?? registry.address,
     changes.boundOperator ?? operator.account.address,
     changes.boundSigner ?? signer,
     changes.networkKeysHash,
   );
-  const reportData: Hex = `${head}${(changes.blockHash ?? block.hash ?? zeroHash).slice(2)}`;
-  const evidence = simulatedEvidence(quotePart({ reportData, ...changes.quote }), {
-    chainId,
-    validUntil: changes.validUntil ?? farFuture,
-    platform: changes.platform ?? platformId,
-    ...(changes.root === undefined ? {} : { root: changes.root }),
-  });
+  const reportDataTail = changes.blockHash ?? block.hash ?? zeroHash;
   return [
-    workerId,
+    changes.index ?? (await indexOf(registry, operator.account.address, workerId)),
     signer,
     changes.kinds ?? functionKind,
     block.number ?? 0n,
     changes.teeType ?? teeTdx,
-    evidence,
+    encodeClaims({ ...someClaims, reportDataHead, reportDataTail, ...changes.claims }),
   ] as const;
+}
+
+/** Which of an operator's workers an id is; one past the last where it is none of them. */
+async function indexOf(registry: World['workers'], operator: Address, workerId: Hex): Promise<bigint> {
+  const count = await registry.read.enrolledCount([operator]);
+  for (let index = 0n; index < count; index += 1n)
+    if ((await registry.read.workerIdOf([operator, index])) === workerId) return index;
+  return count;
 }
 
 /** Registers with evidence that holds, but for the changes; gives the transaction's hash. */

@@ -1,7 +1,8 @@
 import { fromHex } from '@cloister/crypto';
 import { describe, expect, test } from 'vitest';
+import { mintQuote } from '../src/unsafe-simulated/index.ts';
 import { type AppraisalPolicy, appraise, parsePolicy, type TdxClaims } from '../src/verify/index.ts';
-import { claimsOf, makeWorld } from './synthetic.ts';
+import { claimsOf, makeWorld, measurements } from './synthetic.ts';
 
 const allow: AppraisalPolicy = { unsafeAllowSimulated: true };
 const claims = await claimsOf(makeWorld({ quote: { version: 5, tdVersion: '1.5' } }));
@@ -83,11 +84,20 @@ describe('appraise', () => {
 
   test('configuration', () => {
     expect(verdict({}, { ...allow, configId: `0x${'c0'.repeat(32)}` })).toBe('ok');
-    expect(verdict({}, { ...allow, configId: `0x${'c1'.repeat(32)}` })).toBe('CONFIG_MISMATCH at claims.mrConfigId');
-    const trailing = `0x${'c0'.repeat(33)}${'00'.repeat(15)}` as const;
-    expect(verdict({ mrConfigId: trailing }, { ...allow, configId: `0x${'c0'.repeat(32)}` })).toBe(
-      'CONFIG_MISMATCH at claims.mrConfigId',
+    expect(verdict({}, { ...allow, configId: `0x${'c1'.repeat(32)}` })).toBe('CONFIG_MISMATCH at claims.configId');
+    expect(verdict({ configId: null }, { ...allow, configId: `0x${'c0'.repeat(32)}` })).toBe(
+      'CONFIG_MISMATCH at claims.configId',
     );
+  });
+
+  test('a MRCONFIGID with anything behind its 32 bytes is no configuration', async () => {
+    const { platform } = makeWorld();
+    const mrConfigId = Uint8Array.from({ length: 48 }, (_, index) => (index <= 32 ? 0xc0 : 0));
+    const world = { ...makeWorld(), quote: mintQuote(platform, { ...measurements, mrConfigId }) };
+    const other = await claimsOf(world);
+    expect(other.configId).toBeNull();
+    const appraisal = appraise(other, { ...allow, configId: `0x${'c0'.repeat(32)}` });
+    expect(appraisal).toMatchObject({ refusal: { code: 'CONFIG_MISMATCH', value: other.mrConfigId } });
   });
 
   test('report data', () => {
@@ -97,7 +107,7 @@ describe('appraise', () => {
     );
   });
 
-  test('SGX claims have no TDX image or configuration to match', () => {
+  test('SGX claims have an image of their own and no configuration', () => {
     const sgx = {
       ...claims,
       teeType: 'sgx',
@@ -107,6 +117,8 @@ describe('appraise', () => {
       mrSigner: `0x${'02'.repeat(32)}`,
       isvProdId: 1,
       isvSvn: 1,
+      imageId: `0x${'03'.repeat(32)}`,
+      configId: null,
     } as const;
     expect(appraise(sgx, allow)).toEqual({ ok: true });
     expect(appraise(sgx, { ...allow, imageIds: [claims.imageId] })).toMatchObject({

@@ -47,7 +47,7 @@ describe('evidence documents', () => {
 
   test.each([
     ['another format', { ...document, format: 'cloister-evidence-2' }, 'MALFORMED_EVIDENCE at evidence.format'],
-    ['another TEE type', { ...document, teeType: 'sgx' }, 'MALFORMED_EVIDENCE at evidence.teeType'],
+    ['another TEE type', { ...document, teeType: 'sev' }, 'MALFORMED_EVIDENCE at evidence.teeType'],
     ['an unknown field', { ...document, simulated: false }, 'MALFORMED_EVIDENCE at evidence'],
     ['a quote that is no base64', { ...document, quote: 'a*' }, 'MALFORMED_BASE64 at evidence.quote @ 1'],
     ['a quote beyond all bounds', { ...document, quote: 'A'.repeat(200_000) }, 'MALFORMED_EVIDENCE at evidence.quote'],
@@ -86,7 +86,7 @@ describe('EvidenceVerifier', () => {
   test('remembers collateral and chains, and still checks dates each time', async () => {
     const verifier = new EvidenceVerifier({ roots });
     const first = await verifier.verify(document, now);
-    expect(await verifier.verify(document, now + 60)).toEqual(first);
+    expect(await verifier.verify(document, now + 60)).toEqual({ ...first, verifiedAt: now + 60 });
     const later = verifier.verify(document, now + 60 * 86_400);
     await expect(later).rejects.toMatchObject({ code: 'EXPIRED', place: 'collateral.tcb_info' });
     await expect(verifier.verify(document, Number.NaN)).rejects.toMatchObject({ code: 'INVALID_TIME' });
@@ -233,8 +233,8 @@ describe('roots of other makers', () => {
   test("a root without the DEV prefix has signers with Intel's own names, and its evidence is simulated all the same", async () => {
     const other = withIntelNames(makeSimulatedRoot(now));
     const trusted = trustRootOfCertificate(other.root.certificate);
-    expect(trusted).toMatchObject({ simulated: true, roles: 'intel', name: 'Somebody else' });
-    const certificate = { subject: commonNameOf('pck', 'intel') };
+    expect(trusted).toMatchObject({ simulated: true, roles: 'vendor', name: 'Somebody else' });
+    const certificate = { subject: commonNameOf('pck', 'vendor') };
     const { quote, collateral } = makeWorld({ root: other, platform: { certificate } });
     const evidenceBytes = serialiseEvidence(evidenceDocument(quote, collateral));
     expect(await verifyEvidenceFile({ evidenceBytes, at: now, roots: [trusted] })).toMatchObject({
@@ -285,8 +285,8 @@ function withIntelNames(made: SimulatedRoot): SimulatedRoot {
   };
   return {
     root: certify(made.root, name, 1),
-    pckCa: certify(made.pckCa, commonNameOf('pckCa', 'intel'), 0),
-    tcbSigner: certify(made.tcbSigner, commonNameOf('tcbSigning', 'intel')),
+    pckCa: certify(made.pckCa, commonNameOf('pckCa', 'vendor'), 0),
+    tcbSigner: certify(made.tcbSigner, commonNameOf('tcbSigning', 'vendor')),
     trustRoot: made.trustRoot,
   };
 }

@@ -1,26 +1,40 @@
-import { fromHex } from '@cloister/crypto';
+import { fromHex, sha256, toHex, utf8 } from '@cloister/crypto';
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
-import { parseCertificate } from '../src/verify/certificate.ts';
-import { parseCrl } from '../src/verify/crl.ts';
+import { readPckExtension } from '../src/verify/dcap/pckExtension.ts';
+import { parseQeIdentity } from '../src/verify/dcap/qeIdentity.ts';
+import { parseTcbInfo } from '../src/verify/dcap/tcbInfo.ts';
 import {
   AttestationError,
   type Collateral,
   evidenceDocument,
   fromBase64,
+  nitroEvidenceDocument,
   parseEvidence,
   parsePolicy,
   parseQuote,
+  readTokenKeys,
   serialiseEvidence,
+  snpEvidenceDocument,
+  trustRootOfCertificate,
   verifyCollateral,
   verifyEvidenceFile,
+  verifyGpuTokens,
+  verifyRuntimeData,
   verifyTdxQuote,
+  verifyToken,
 } from '../src/verify/index.ts';
-import { readPckExtension } from '../src/verify/pckExtension.ts';
-import { readPemChain } from '../src/verify/pem.ts';
-import { parseQeIdentity } from '../src/verify/qeIdentity.ts';
-import { parseTcbInfo } from '../src/verify/tcbInfo.ts';
+import { parseAttestationDocument } from '../src/verify/nitro/attestationDocument.ts';
+import { readEndorsementExtensions } from '../src/verify/snp/endorsementExtensions.ts';
+import { parseSnpReport } from '../src/verify/snp/report.ts';
+import { parseCertificate } from '../src/verify/x509/certificate.ts';
+import { parseCrl } from '../src/verify/x509/crl.ts';
+import { readPemChain } from '../src/verify/x509/pem.ts';
+import { amdProfile } from '../src/verify/x509/profile.ts';
+import { awsRoot, makeNitroDocument } from './nitro/syntheticNitro.ts';
+import { amdRoot, makeSnpWorld } from './snp/syntheticSnp.ts';
 import { makeWorld, now } from './synthetic.ts';
+import { encode, issuer, jwks, keys, mintGpuAnswer, mintToken, nonce } from './token/syntheticToken.ts';
 
 const long = process.env.CLOISTER_LONG === '1';
 const numRuns = long ? 20_000 : 400;
@@ -28,6 +42,10 @@ vi.setConfig({ testTimeout: long ? 900_000 : 120_000 });
 const world = makeWorld();
 const { collateral, quote, root, platform } = world;
 const roots = [root.trustRoot];
+const snp = makeSnpWorld();
+const snpDocument = snpEvidenceDocument(snp.report, snp.certificates);
+const nitro = makeNitroDocument();
+const tokenKeys = readTokenKeys(jwks);
 
 /** Runs a parser; anything but our error is a defect and escapes. */
 function survives(action: () => unknown): void {
@@ -37,6 +55,17 @@ function survives(action: () => unknown): void {
     if (!(error instanceof AttestationError)) throw error;
     expect(error.place).not.toBe('');
     expect(error.message).not.toMatch(/\.$/);
+  }
+}
+
+/** As {@link survives} for what answers later. */
+async function survivesLater(action: () => Promise<unknown>): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    survives(() => {
+      throw error;
+    });
   }
 }
 
@@ -65,8 +94,25 @@ const parsers: readonly (readonly [string, Uint8Array, (bytes: Uint8Array) => un
     Buffer.from(collateral.qe_identity),
     (bytes) => parseQeIdentity(Buffer.from(bytes).toString('utf8'), 'it'),
   ],
-  ['a policy', Buffer.from('{"tcbStatuses":["UpToDate"],"imageIds":[]}'), parsePolicy],
+  [
+    'a policy',
+    Buffer.from('{"tcbStatuses":["UpToDate"],"imageIds":[],"snpMinimumTcb":{"Milan":{"snp":8}},"gpus":{"minimum":1}}'),
+    parsePolicy,
+  ],
   ['an evidence document', serialiseEvidence(evidenceDocument(quote, collateral)), parseEvidence],
+  ['an SNP report', snp.report, parseSnpReport],
+  [
+    "a chip's certificate",
+    snp.certificates.leaf,
+    (bytes) => readEndorsementExtensions(parseCertificate(bytes, 'it', amdProfile), 'Milan', 'vcek'),
+  ],
+  ['an RSA certificate', snp.certificates.root, (bytes) => parseCertificate(bytes, 'it', amdProfile)],
+  ["AMD's CRL", snp.certificates.crl, (bytes) => parseCrl(bytes, 'it', amdProfile)],
+  ['a root of anybody', snp.certificates.root, trustRootOfCertificate],
+  ['a Nitro document', nitro, parseAttestationDocument],
+  ['keys of tokens', Buffer.from(jwks), (bytes) => readTokenKeys(bytes)],
+  ['an SNP document', serialiseEvidence(snpDocument), parseEvidence],
+  ['a Nitro evidence document', serialiseEvidence(nitroEvidenceDocument(nitro)), parseEvidence],
   ['base64', Buffer.from('AAECAwQFBgc='), (bytes) => fromBase64(Buffer.from(bytes).toString('latin1'), 'it')],
 ];
 
@@ -106,7 +152,75 @@ describe('parsers throw only our errors', () => {
   });
 });
 
+const laterParsers: readonly (readonly [string, string, (text: string) => Promise<unknown>])[] = [
+  ['a token', mintToken(keys.ES384), (text) => verifyToken(text, { keys: tokenKeys, now, issuer })],
+  ['tokens of GPUs', mintGpuAnswer(), (text) => verifyGpuTokens(text, { keys: tokenKeys, now, nonce, issuer })],
+  [
+    'runtime data',
+    '{"user-data":""}',
+    async (text) => verifyRuntimeData(utf8(text), { reportData: `${toHex(sha256(utf8(text)))}${'00'.repeat(32)}` }),
+  ],
+];
+
+describe('verifiers of text throw only our errors', () => {
+  test.each(laterParsers)('%s, mutated', async (_, good, verify) => {
+    await survivesLater(() => verify(good));
+    await fc.assert(
+      fc.asyncProperty(mutated(utf8(good)), (bytes) =>
+        survivesLater(() => verify(Buffer.from(bytes).toString('latin1'))),
+      ),
+      { numRuns },
+    );
+  });
+
+  test.each(laterParsers)('%s, made of anything', async (_, _good, verify) => {
+    await fc.assert(
+      fc.asyncProperty(fc.string({ unit: 'binary', maxLength: 200 }), (text) => survivesLater(() => verify(text))),
+      { numRuns },
+    );
+  });
+
+  test('a token of any JSON', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.jsonValue({ maxDepth: 4 }), fc.jsonValue({ maxDepth: 4 }), (header, claims) =>
+        survivesLater(() => verifyToken(`${encode(header)}.${encode(claims)}.AAAA`, { keys: tokenKeys, now, issuer })),
+      ),
+      { numRuns },
+    );
+  });
+
+  test('signed claims of any JSON', async () => {
+    const record = fc.dictionary(
+      fc.constantFrom('iss', 'aud', 'exp', 'nbf', 'iat', 'x'),
+      fc.jsonValue({ maxDepth: 3 }),
+    );
+    await fc.assert(
+      fc.asyncProperty(record, (claims) =>
+        survivesLater(() => verifyToken(mintToken(keys.ES384, { claims }), { keys: tokenKeys, now, issuer })),
+      ),
+      { numRuns: Math.floor(numRuns / 4) },
+    );
+  });
+});
+
 describe('verification of mutated evidence', () => {
+  test.each([
+    ['SNP', serialiseEvidence(snpDocument), amdRoot],
+    ['Nitro', serialiseEvidence(nitroEvidenceDocument(nitro)), awsRoot],
+    ['a bare Nitro document', nitro, awsRoot],
+  ])('%s, mutated: a result, never an exception', async (_, bytes, vendorRoot) => {
+    const policy = { unsafeAllowSimulated: true, snpMinimumTcb: { Milan: {} } };
+    const options = { at: now, roots: [vendorRoot], policy };
+    expect(await verifyEvidenceFile({ evidenceBytes: bytes, ...options })).toMatchObject({ ok: true });
+    await fc.assert(
+      fc.asyncProperty(mutated(bytes), async (evidenceBytes) => {
+        const result = await verifyEvidenceFile({ evidenceBytes, ...options });
+        expect(result.ok).toBe(result.refusal === undefined);
+      }),
+      { numRuns: Math.floor(numRuns / 4) },
+    );
+  });
+
   test('whole files, mutated: a result, never an exception', async () => {
     const bytes = serialiseEvidence(evidenceDocument(quote, collateral));
     await fc.assert(

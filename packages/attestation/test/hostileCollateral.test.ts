@@ -136,7 +136,7 @@ describe('the TCB signer', () => {
   const cases: readonly (readonly [string, () => CertifiedKey, string])[] = [
     [
       "Intel's own name below a DEV root",
-      () => certify(commonNameOf('tcbSigning', 'intel'), {}),
+      () => certify(commonNameOf('tcbSigning', 'vendor'), {}),
       `WRONG_ROLE at ${place}`,
     ],
     ["a PCK CA's role", () => certify(commonNameOf('pckCa', 'dev'), {}), `WRONG_ROLE at ${place}`],
@@ -346,7 +346,7 @@ describe('the platform certificate', () => {
     ['a CA', { isCa: true, keyUsage: signsData }, `CA_NOT_ALLOWED at ${leaf}`],
     ['no signatures allowed', { keyUsage: 0x08 }, `KEY_USAGE_FORBIDS at ${leaf}`],
     ['another role', { subject: signerName }, `WRONG_ROLE at ${leaf}`],
-    ["Intel's name", { subject: commonNameOf('pck', 'intel') }, `WRONG_ROLE at ${leaf}`],
+    ["Intel's name", { subject: commonNameOf('pck', 'vendor') }, `WRONG_ROLE at ${leaf}`],
     ['no SGX extension', { extensions: [] }, `MALFORMED_CERTIFICATE at ${leaf}`],
     ["a stranger's signature", { signer: generateP256Key() }, `SIGNATURE_INVALID at ${leaf}`],
   ])('%s', async (_, certificate, refusal) => {

@@ -8,11 +8,11 @@ import {
   mintQuote,
   signsCertificates,
 } from '../src/unsafe-simulated/index.ts';
+import type { PckExtension } from '../src/verify/dcap/pckExtension.ts';
+import { matchSgxLevel } from '../src/verify/dcap/platformTcb.ts';
+import { parseTcbInfo } from '../src/verify/dcap/tcbInfo.ts';
+import { verifyCollateral } from '../src/verify/dcap/verifyCollateral.ts';
 import { verifySgxQuote } from '../src/verify/index.ts';
-import type { PckExtension } from '../src/verify/pckExtension.ts';
-import { matchSgxLevel } from '../src/verify/platformTcb.ts';
-import { parseTcbInfo } from '../src/verify/tcbInfo.ts';
-import { verifyCollateral } from '../src/verify/verifyCollateral.ts';
 import {
   makeWorld,
   measurements,

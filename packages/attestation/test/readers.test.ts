@@ -1,10 +1,10 @@
 import { fromHex, utf8 } from '@cloister/crypto';
 import { describe, expect, test } from 'vitest';
 import { der, integer, integerOfBytes, oid, time } from '../src/unsafe-simulated/derWriter.ts';
-import { DerReader, tags } from '../src/verify/der.ts';
 import { AttestationError, fromBase64, toBase64 } from '../src/verify/index.ts';
-import { readPemChain } from '../src/verify/pem.ts';
-import { parseIsoTime, readTime } from '../src/verify/times.ts';
+import { DerReader, tags } from '../src/verify/x509/der.ts';
+import { readPemChain } from '../src/verify/x509/pem.ts';
+import { parseIsoTime, readTime } from '../src/verify/x509/times.ts';
 
 function codeOf(action: () => unknown): string {
   try {

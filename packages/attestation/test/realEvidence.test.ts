@@ -1,8 +1,8 @@
 import { createPublicKey, X509Certificate } from 'node:crypto';
 import { sha256, toHex, utf8 } from '@cloister/crypto';
 import { describe, expect, test } from 'vitest';
-import { parseCertificate } from '../src/verify/certificate.ts';
-import { parseCrl } from '../src/verify/crl.ts';
+import { parseQeIdentity } from '../src/verify/dcap/qeIdentity.ts';
+import { parseTcbInfo } from '../src/verify/dcap/tcbInfo.ts';
 import {
   type Collateral,
   intelSgxRoot,
@@ -12,8 +12,8 @@ import {
   verifyCollateral,
   verifyEvidenceFile,
 } from '../src/verify/index.ts';
-import { parseQeIdentity } from '../src/verify/qeIdentity.ts';
-import { parseTcbInfo } from '../src/verify/tcbInfo.ts';
+import { parseCertificate } from '../src/verify/x509/certificate.ts';
+import { parseCrl } from '../src/verify/x509/crl.ts';
 import { fixture, fixtureJson, hasFixtures } from './fixtures.ts';
 import { oracleOf, outcome } from './synthetic.ts';
 

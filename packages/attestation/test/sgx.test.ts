@@ -1,6 +1,4 @@
-import { concatBytes } from '@cloister/crypto';
 import { expect, test } from 'vitest';
-import { type JsonObject, mintCollateral, signP256 } from '../src/unsafe-simulated/index.ts';
 import {
   type Collateral,
   type SgxClaims,
@@ -8,40 +6,12 @@ import {
   verifySgxQuote,
   verifyTdxQuote,
 } from '../src/verify/index.ts';
-import { makeWorld, now, oracleOf, outcome, sharedRoot } from './synthetic.ts';
+import { now, oracleOf, outcome } from './synthetic.ts';
+import { sgxCollateral, sgxQuote, sgxWorld } from './syntheticSgx.ts';
 
-const world = makeWorld();
-const { platform, root } = world;
+const world = sgxWorld;
+const { root } = world;
 const roots = [root.trustRoot];
-
-/** A version-3 quote: the synthetic TDX quote's certification around an enclave's report. */
-function sgxQuote(attributes = 0x05): Uint8Array {
-  const header = Uint8Array.from(world.quote.subarray(0, 48));
-  header[0] = 3;
-  header[4] = 0;
-  const report = new Uint8Array(384);
-  report[48] = attributes;
-  report.fill(0x11, 64, 96);
-  report.fill(0x22, 128, 160);
-  report.set([7, 0, 9, 0], 256);
-  report.fill(0x33, 320, 384);
-  const signedPart = concatBytes(header, report);
-  const certification = world.quote.subarray(770);
-  const signatureData = concatBytes(
-    signP256(platform.attestationKey, signedPart),
-    platform.attestationKey.publicKey,
-    certification,
-  );
-  const length = Uint8Array.of(signatureData.length & 0xff, signatureData.length >> 8, 0, 0);
-  return concatBytes(signedPart, length, signatureData);
-}
-
-const sgxCollateral = (edit: (info: JsonObject) => JsonObject = (info) => info): Collateral =>
-  mintCollateral(sharedRoot, {
-    issuedAt: now - 60,
-    editTcbInfo: (info) => edit({ ...info, id: 'SGX' }),
-    editQeIdentity: (identity) => ({ ...identity, id: 'QE' }),
-  });
 
 async function claimsOf(quote: Uint8Array, collateral: Collateral): Promise<SgxClaims> {
   return verifySgxQuote(quote, await verifyCollateral(collateral, { roots, now }), { now });

@@ -3,26 +3,20 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Hex, mrConfigIdOf, tdxImageId } from '@cloister/core';
-import { concatBytes, engine, fromHex, sha384, toHex, utf8 } from '@cloister/crypto';
+import { concatBytes, sha384, toHex, utf8 } from '@cloister/crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { AttestationDriver } from '../src/attest/index.ts';
-import { DeviceError, selectDevice } from '../src/attest/index.ts';
 import {
   createSimulatedPlatform,
   createSimulatedRoot,
-  endorsedBytes,
   extendRtmr,
   loadSimulatedRoot,
-  makeSimulatedRoot,
   measureImage,
   openSimulatedPlatform,
   SimulatedTdxDevice,
   type SimulatedTdxDeviceInit,
-  simulatedTdxDriver,
-  simulatedTdxDriverName,
 } from '../src/unsafe-simulated/index.ts';
-import { appraise, EvidenceVerifier, evidenceDocument, quoteOf } from '../src/verify/index.ts';
-import { makeWorld, now, oracleOf, sharedRoot } from './synthetic.ts';
+import { appraise, EvidenceVerifier, quoteOf } from '../src/verify/index.ts';
+import { now, oracleOf, sharedRoot } from './synthetic.ts';
 
 let folder = '';
 const signal = AbortSignal.timeout(60_000);
@@ -149,45 +143,6 @@ describe('SimulatedTdxDevice', () => {
     const aborted = AbortSignal.abort(new Error('given up'));
     await expect(device.quote(new Uint8Array(64), { signal: aborted })).rejects.toThrow('given up');
   });
-
-  test('endorses for one chain what it has verified, in the form that the contract reads', async () => {
-    const device = new SimulatedTdxDevice(memoryInit);
-    const evidence = await device.quote(new Uint8Array(64).fill(9), { signal });
-    const endorsement = await device.endorseForChain(evidence, 31_337);
-    const { signedPart, platformId, validUntil, r, s } = endorsement;
-    expect(fromHex(signedPart)).toEqual(quoteOf(evidence).subarray(0, 632));
-    expect(platformId).toBe(toHex(memoryInit.platform.tcb.ppid));
-    expect(validUntil).toBe(BigInt(now + 30 * 86_400));
-    expect(BigInt(s) <= 0x7fffffff800000007fffffffffffffffde737d56d38bcf4279dce5617e3192a8n).toBe(true);
-    const holds = (chainId: bigint, until: bigint, id: Hex): Promise<boolean> | boolean =>
-      engine.verifyP256(
-        sharedRoot.root.key.publicKey,
-        endorsedBytes(fromHex(signedPart), id, chainId, until),
-        concatBytes(fromHex(r), fromHex(s)),
-      );
-    expect(await holds(31_337n, validUntil, platformId)).toBe(true);
-    expect(await holds(31_338n, validUntil, platformId)).toBe(false);
-    expect(await holds(31_337n, validUntil + 1n, platformId)).toBe(false);
-    expect(await holds(31_337n, validUntil, `0x${'00'.repeat(16)}`)).toBe(false);
-  });
-
-  test('endorses nothing of another root, nothing altered, nothing of version 5', async () => {
-    const device = new SimulatedTdxDevice(memoryInit);
-    const stranger = makeWorld({ root: makeSimulatedRoot(now) });
-    await expect(
-      device.endorseForChain(evidenceDocument(stranger.quote, stranger.collateral), 1),
-    ).rejects.toMatchObject({ code: 'ROOT_UNTRUSTED' });
-    const own = makeWorld();
-    const altered = Uint8Array.from(own.quote);
-    altered[200] = (altered[200] ?? 0) ^ 1;
-    await expect(device.endorseForChain(evidenceDocument(altered, own.collateral), 1)).rejects.toMatchObject({
-      code: 'SIGNATURE_INVALID',
-    });
-    const v5 = makeWorld({ quote: { version: 5 } });
-    await expect(device.endorseForChain(evidenceDocument(v5.quote, v5.collateral), 1)).rejects.toMatchObject({
-      code: 'FOREIGN_QUOTE',
-    });
-  });
 });
 
 describe('measureImage', () => {
@@ -284,46 +239,6 @@ describe('measureImage', () => {
     await expect(of('missing')).rejects.toMatchObject({ code: 'IMAGE_FILE_UNREADABLE' });
     await expect(of('src')).rejects.toMatchObject({ code: 'IMAGE_FILE_UNREADABLE' });
     await expect(measureImage(files, AbortSignal.abort(new Error('given up')))).rejects.toThrow('given up');
-  });
-});
-
-describe('selectDevice', () => {
-  const simulated = simulatedTdxDriver(memoryInit);
-  const real = (problem?: string): AttestationDriver => ({
-    name: 'tdx',
-    simulated: false,
-    unavailable: async () => problem,
-    open: async () => ({
-      ...new SimulatedTdxDevice(memoryInit),
-      name: 'tdx',
-      kind: 'tdx',
-      simulated: false,
-      sealsAtRest: false,
-      quote: () => Promise.reject(new Error('not here')),
-    }),
-  });
-
-  test('takes the real device that is here', async () => {
-    expect((await selectDevice([simulated, real()], { signal })).name).toBe('tdx');
-  });
-
-  test('takes the simulated one by name only, and never beside a real one', async () => {
-    const named = { signal, wanted: simulatedTdxDriverName };
-    expect((await selectDevice([real('no configfs'), simulated], named)).simulated).toBe(true);
-    await expect(selectDevice([simulated], { signal })).rejects.toMatchObject({
-      code: 'DEVICE_NOT_FOUND',
-      message: 'Found no TEE on this machine (unsafe-simulated-tdx: only by name)',
-    });
-    await expect(selectDevice([simulated, real()], named)).rejects.toMatchObject({ code: 'SIMULATED_BESIDE_REAL' });
-  });
-
-  test('says why there is none', async () => {
-    await expect(selectDevice([real('no configfs')], { signal })).rejects.toMatchObject({
-      code: 'DEVICE_NOT_FOUND',
-      message: 'Found no TEE on this machine (tdx: no configfs)',
-    });
-    await expect(selectDevice([], { signal })).rejects.toBeInstanceOf(DeviceError);
-    await expect(selectDevice([real()], { signal, wanted: 'sev' })).rejects.toMatchObject({ code: 'DEVICE_UNKNOWN' });
   });
 });
 

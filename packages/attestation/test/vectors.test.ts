@@ -2,9 +2,10 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Hex } from '@cloister/core';
-import { concatBytes, engine, fromHex, keccak256, sha256, toHex } from '@cloister/crypto';
+import { fromHex, keccak256, toHex } from '@cloister/crypto';
 import { expect, test } from 'vitest';
-import { digestOfFiles, endorsedBytes, extendRtmr } from '../src/unsafe-simulated/index.ts';
+import { fullEvidence, knownKeyEvidence, platformOfQuote, rememberingEvidence } from '../src/onchain/index.ts';
+import { digestOfFiles, extendRtmr } from '../src/unsafe-simulated/index.ts';
 import {
   EvidenceVerifier,
   parseEvidence,
@@ -19,16 +20,13 @@ type Vectors = {
     readonly digest: Hex;
     readonly extendedOverZero: Hex;
   };
-  readonly endorsement: {
-    readonly rootPublicKey: { readonly x: Hex; readonly y: Hex };
-    readonly chainId: string;
-    readonly signedPart: Hex;
-    readonly signedPartHash: Hex;
-    readonly platformId: Hex;
-    readonly validUntil: string;
-    readonly digest: Hex;
-    readonly r: Hex;
-    readonly s: Hex;
+  readonly onchain: {
+    readonly platformKey: Hex;
+    readonly fmspc: Hex;
+    readonly pceId: Hex;
+    readonly full: Hex;
+    readonly remembering: Hex;
+    readonly knownKey: Hex;
   };
   readonly evidence: {
     readonly at: number;
@@ -47,18 +45,20 @@ test('the evidence of the vectors has its claims', async () => {
   const { at, rootCertificate, rootSpkiSha256, document, claims } = vectors.evidence;
   const root = trustRootOfCertificate(fromHex(rootCertificate));
   expect(root.spkiSha256).toBe(rootSpkiSha256);
-  expect(await new EvidenceVerifier({ roots: [root] }).verify(parseEvidence(document), at)).toEqual(claims);
+  expect(await new EvidenceVerifier({ roots: [root] }).verify(parseEvidence(document), at)).toMatchObject(claims);
 });
 
-test('the endorsement of the vectors holds', async () => {
-  const { rootPublicKey, chainId, signedPart, signedPartHash, platformId, validUntil, digest, r, s } =
-    vectors.endorsement;
-  const signed = endorsedBytes(fromHex(signedPart), platformId, BigInt(chainId), BigInt(validUntil));
-  expect(toHex(keccak256(fromHex(signedPart)))).toBe(signedPartHash);
-  expect(toHex(sha256(signed))).toBe(digest);
-  const publicKey = concatBytes(fromHex(rootPublicKey.x), fromHex(rootPublicKey.y));
-  expect(await engine.verifyP256(publicKey, signed, concatBytes(fromHex(r), fromHex(s)))).toBe(true);
-  expect(toHex(quoteOf(parseEvidence(vectors.evidence.document)).subarray(0, 632))).toBe(signedPart);
+test('the evidence of the vectors has its forms for the chain', () => {
+  const { full, remembering, knownKey, platformKey, fmspc, pceId } = vectors.onchain;
+  const quote = quoteOf(parseEvidence(vectors.evidence.document));
+  expect([fullEvidence(quote), rememberingEvidence(quote), knownKeyEvidence(quote)]).toEqual([
+    full,
+    remembering,
+    knownKey,
+  ]);
+  const platform = platformOfQuote(quote);
+  expect([toHex(platform.platformKey), platform.fmspc, platform.pceId]).toEqual([platformKey, fmspc, pceId]);
+  expect(toHex(keccak256(platform.publicKey))).toBe(platformKey);
 });
 
 test('the file set of the vectors has its digest', async () => {

@@ -7,6 +7,7 @@ import {
   ContractFunctionRevertedError,
   createPublicClient,
   createWalletClient,
+  decodeErrorResult,
   defineChain,
   encodeFunctionData,
   http,
@@ -14,6 +15,7 @@ import {
   type TransactionReceipt,
 } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
+import { contractErrorsAbi } from './generated/index.ts';
 
 export type AccountInit = {
   readonly chainId: number;
@@ -111,8 +113,9 @@ function asTransactionError(what: string, cause: unknown): Error {
   if (!(cause instanceof BaseError)) return cause instanceof Error ? cause : new Error(String(cause));
   const reverted = cause.walk((error) => error instanceof ContractFunctionRevertedError);
   if (reverted instanceof ContractFunctionRevertedError) {
-    const name = reverted.data?.errorName ?? reverted.signature ?? reverted.reason ?? 'without a reason';
-    const args = reverted.data?.args ?? [];
+    const known = reverted.data ?? errorOfOtherContract(reverted.raw);
+    const name = known?.errorName ?? reverted.signature ?? reverted.reason ?? 'without a reason';
+    const args = known?.args ?? [];
     return new TransactionError(
       'TRANSACTION_REFUSED',
       `${what} was refused: ${name}(${args.map(String).join(', ')})`,
@@ -121,6 +124,18 @@ function asTransactionError(what: string, cause: unknown): Error {
     );
   }
   return new TransactionError('TRANSACTION_FAILED', `${what} failed: ${cause.shortMessage.split('\n')[0]}`, {}, cause);
+}
+
+/** An error that passed through the contract that was called, as by a batch or a registry from its verifier. */
+function errorOfOtherContract(
+  data: Hex | undefined,
+): { readonly errorName: string; readonly args?: readonly unknown[] } | undefined {
+  if (data === undefined) return undefined;
+  try {
+    return decodeErrorResult({ abi: contractErrorsAbi, data });
+  } catch {
+    return undefined; // an error that none of our contracts has
+  }
 }
 
 export type TransactionErrorCode = 'TRANSACTION_REFUSED' | 'TRANSACTION_REVERTED' | 'TRANSACTION_FAILED';

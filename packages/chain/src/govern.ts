@@ -28,11 +28,37 @@ export function allowConfigCall(imageRegistry: Address, configId: Hex): Governed
   };
 }
 
-/** The call that sets who verifies evidence of a TEE type. */
-export function setVerifierCall(workerRegistry: Address, teeType: number, verifier: Address): GovernedCall {
+/** What the registry asks of evidence of one TEE type (`TeePolicy` of the contract). */
+export type TeePolicy = {
+  readonly verifier: Address;
+  readonly leaseDurationSeconds: number;
+  /** Never `Revoked`. */
+  readonly acceptedTcbStatuses: readonly (keyof typeof tcbStatusNumbers)[];
+  readonly minimumTcbEvaluationDataNumber: number;
+};
+
+/** The numbers that contracts know TCB statuses by (`EvidenceClaims.tcbStatus`). */
+export const tcbStatusNumbers = {
+  UpToDate: 1,
+  SWHardeningNeeded: 2,
+  ConfigurationNeeded: 3,
+  ConfigurationAndSWHardeningNeeded: 4,
+  OutOfDate: 5,
+  OutOfDateConfigurationNeeded: 6,
+  Revoked: 7,
+} as const;
+
+/** The call that sets what evidence of a TEE type must meet. */
+export function setTeePolicyCall(workerRegistry: Address, teeType: number, policy: TeePolicy): GovernedCall {
+  const { verifier, leaseDurationSeconds: leaseDuration, minimumTcbEvaluationDataNumber } = policy;
+  const acceptedTcbStatuses = policy.acceptedTcbStatuses.reduce(
+    (mask, name) => mask | (1 << tcbStatusNumbers[name]),
+    0,
+  );
+  const args = [teeType, { verifier, leaseDuration, acceptedTcbStatuses, minimumTcbEvaluationDataNumber }] as const;
   return {
     target: workerRegistry,
-    data: encodeFunctionData({ abi: workerRegistryAbi, functionName: 'setVerifier', args: [teeType, verifier] }),
+    data: encodeFunctionData({ abi: workerRegistryAbi, functionName: 'setTeePolicy', args }),
   };
 }
 

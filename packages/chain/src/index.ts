@@ -8,12 +8,23 @@ export {
   type GovernedCall,
   governAtOnce,
   revokeImageCall,
-  setVerifierCall,
+  setTeePolicyCall,
+  type TeePolicy,
+  tcbStatusNumbers,
 } from './govern.ts';
+export {
+  type IntelContracts,
+  intelContractsOf,
+  type Published,
+  publishCollateral,
+  registerPck,
+  type Submission,
+} from './intelCollateral.ts';
 export {
   type AppVersion,
   type NetworkClock,
   RegistryReader,
+  type TeePolicyStatus,
   type WorkerStatus,
   workerStates,
 } from './registryReader.ts';

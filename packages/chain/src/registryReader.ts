@@ -5,9 +5,11 @@ import {
   type EnforcedFields,
   type Hex,
   type NetworkFile,
+  zeroAddress,
 } from '@cloister/core';
 import { ChainError, type ChainView } from './chainView.ts';
 import { appRegistryAbi, imageRegistryAbi, workerRegistryAbi } from './generated/index.ts';
+import { tcbStatusNumbers } from './govern.ts';
 
 export const workerStates = ['unknown', 'enrolled', 'active', 'evicted', 'retired'] as const;
 
@@ -19,7 +21,17 @@ export type WorkerStatus = {
   readonly state: (typeof workerStates)[number];
   readonly kinds: number;
   readonly teeType: number;
+  /** `chain` where the contract checked the evidence itself, `committee` where it took the committee's word; null before a registration. */
+  readonly attestedBy: 'chain' | 'committee' | null;
   readonly simulated: boolean;
+};
+
+/** What the registry asks of evidence of one TEE type. */
+export type TeePolicyStatus = {
+  readonly verifier: Address;
+  readonly leaseDurationSeconds: number;
+  readonly acceptedTcbStatuses: readonly string[];
+  readonly minimumTcbEvaluationDataNumber: number;
 };
 
 export type AppVersion = { readonly manifestId: Bytes32; readonly version: number; readonly fields: EnforcedFields };
@@ -46,6 +58,7 @@ export class RegistryReader {
       state: workerStates[status.state] ?? 'unknown',
       kinds: status.kinds,
       teeType: status.teeType,
+      attestedBy: status.attestedBy === 1 ? 'chain' : status.attestedBy === 2 ? 'committee' : null,
       simulated: status.simulated,
     };
   }
@@ -60,6 +73,20 @@ export class RegistryReader {
       signal,
     );
     return { active, workerId };
+  }
+
+  /** What registering by evidence of a TEE type asks; undefined where the type can't register. */
+  async teePolicy(teeType: number, block?: bigint, signal?: AbortSignal): Promise<TeePolicyStatus | undefined> {
+    const policy = await this.view.read({ ...this.#workers('teePolicyOf'), args: [teeType], ...at(block) }, signal);
+    if (policy.verifier === zeroAddress) return undefined;
+    return {
+      verifier: lower(policy.verifier),
+      leaseDurationSeconds: policy.leaseDuration,
+      acceptedTcbStatuses: Object.entries(tcbStatusNumbers).flatMap(([name, number]) =>
+        (policy.acceptedTcbStatuses >> number) & 1 ? [name] : [],
+      ),
+      minimumTcbEvaluationDataNumber: policy.minimumTcbEvaluationDataNumber,
+    };
   }
 
   /** The block in which this signer was evicted for cause, or zero. It outlives the worker's next registration. */

@@ -4,14 +4,24 @@ import { type DeployableContract, deployContract } from './deploy.ts';
 import {
   appRegistryAbi,
   appRegistryBytecode,
+  batchAbi,
+  batchBytecode,
+  collateralStoreAbi,
+  collateralStoreBytecode,
   imageRegistryAbi,
   imageRegistryBytecode,
+  pckRegistryAbi,
+  pckRegistryBytecode,
   phaTokenAbi,
   phaTokenBytecode,
+  platformAssuranceAbi,
+  platformAssuranceBytecode,
+  sgxVerifierAbi,
+  sgxVerifierBytecode,
+  tdxVerifierAbi,
+  tdxVerifierBytecode,
   timelockControllerAbi,
   timelockControllerBytecode,
-  unsafeSimulatedVerifierAbi,
-  unsafeSimulatedVerifierBytecode,
   workerRegistryAbi,
   workerRegistryBytecode,
 } from './generated/index.ts';
@@ -28,7 +38,6 @@ export type NetworkParameters = {
   readonly epochLengthSeconds: number;
   readonly roundLengthSeconds: number;
   readonly maxAttestedBlockAge: number;
-  readonly leaseDurationSeconds: number;
   /** P-256 key of the network's DEV root: only for networks that are simulated for ever. */
   readonly simulatedRoot: { readonly x: bigint; readonly y: bigint };
 };
@@ -37,7 +46,12 @@ export type DeployedNetwork = {
   readonly timelock: Address;
   readonly phaToken: Address;
   readonly imageRegistry: Address;
-  readonly unsafeSimulatedVerifier: Address;
+  readonly collateralStore: Address;
+  readonly pckRegistry: Address;
+  readonly tdxVerifier: Address;
+  readonly sgxVerifier: Address;
+  readonly platformAssurance: Address;
+  readonly batch: Address;
   readonly workerRegistry: Address;
   readonly appRegistry: Address;
 };
@@ -78,11 +92,31 @@ export async function deployUnsafeSimulatedNetwork(
     bytecode: imageRegistryBytecode,
     args: [timelock],
   });
-  const unsafeSimulatedVerifier = await put({
-    name: 'UnsafeSimulatedVerifier',
-    abi: unsafeSimulatedVerifierAbi,
-    bytecode: unsafeSimulatedVerifierBytecode,
-    args: [simulatedRoot.x, simulatedRoot.y, BigInt(parameters.chainId)],
+  const collateralStore = await put({
+    name: 'CollateralStore',
+    abi: collateralStoreAbi,
+    bytecode: collateralStoreBytecode,
+    // The same code as on a network of real machines: only the root is another one.
+    args: [simulatedRoot.x, simulatedRoot.y],
+  });
+  const pckRegistry = await put({
+    name: 'PckRegistry',
+    abi: pckRegistryAbi,
+    bytecode: pckRegistryBytecode,
+    args: [collateralStore],
+  });
+  const behind = [collateralStore, pckRegistry];
+  const tdxVerifier = await put({
+    name: 'TdxVerifier',
+    abi: tdxVerifierAbi,
+    bytecode: tdxVerifierBytecode,
+    args: behind,
+  });
+  const sgxVerifier = await put({
+    name: 'SgxVerifier',
+    abi: sgxVerifierAbi,
+    bytecode: sgxVerifierBytecode,
+    args: behind,
   });
   const workerRegistry = await put({
     name: 'WorkerRegistry',
@@ -97,10 +131,28 @@ export async function deployUnsafeSimulatedNetwork(
         roundLength: parameters.roundLengthSeconds,
         maxAttestedBlockAge: parameters.maxAttestedBlockAge,
         simulatedAllowed: true,
-        leaseDuration: parameters.leaseDurationSeconds,
       },
     ],
   });
   const appRegistry = await put({ name: 'AppRegistry', abi: appRegistryAbi, bytecode: appRegistryBytecode, args: [] });
-  return { timelock, phaToken, imageRegistry, unsafeSimulatedVerifier, workerRegistry, appRegistry };
+  const platformAssurance = await put({
+    name: 'PlatformAssurance',
+    abi: platformAssuranceAbi,
+    bytecode: platformAssuranceBytecode,
+    args: [timelock, workerRegistry],
+  });
+  const batch = await put({ name: 'Batch', abi: batchAbi, bytecode: batchBytecode, args: [] });
+  return {
+    timelock,
+    phaToken,
+    imageRegistry,
+    collateralStore,
+    pckRegistry,
+    tdxVerifier,
+    sgxVerifier,
+    workerRegistry,
+    appRegistry,
+    platformAssurance,
+    batch,
+  };
 }

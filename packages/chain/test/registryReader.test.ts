@@ -46,6 +46,7 @@ describe('RegistryReader', () => {
     expect(await reader.workerStatus(id)).toEqual({
       operator,
       receiptSigner: signer,
+      attestedBy: 'chain',
       leaseUntil: 2_000_000_000n,
       state: 'active',
       kinds: 1,

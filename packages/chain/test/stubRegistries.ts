@@ -47,6 +47,13 @@ export class StubRegistries {
   readonly registrations: { readonly workerId: Bytes32; readonly receiptSigner: Address; readonly evidence: Hex }[] =
     [];
   networkKeysHash: Bytes32 = zeroBytes32;
+  /** As the contract has it; bits 1 and 2 are UpToDate and SWHardeningNeeded. */
+  teePolicy = {
+    verifier: getAddress(`0x${'7e'.repeat(20)}`),
+    leaseDuration: 3_600,
+    acceptedTcbStatuses: 0b110,
+    minimumTcbEvaluationDataNumber: 0,
+  };
   leaseSeconds = 3_600n;
   genesis = 1_700_000_000n;
   epochLength = 60n;
@@ -103,6 +110,7 @@ export class StubRegistries {
           state: states[worker?.state ?? 'unknown'],
           kinds: worker?.kinds ?? 0,
           teeType: 2,
+          attestedBy: 1,
           simulated: true,
           recordHash: zeroBytes32,
         };
@@ -120,6 +128,7 @@ export class StubRegistries {
       workerIdOf: (operator: Address, index: bigint) =>
         workerId(this.#chainId, this.#contracts.workerRegistry, operator, index),
       networkKeysHash: () => this.networkKeysHash,
+      teePolicyOf: () => this.teePolicy,
       simulatedAllowed: () => true,
       genesis: () => this.genesis,
       epochLength: () => Number(this.epochLength),
@@ -140,20 +149,16 @@ export class StubRegistries {
         return id;
       },
       register: (
-        id: Bytes32,
+        index: bigint,
         receiptSigner: Address,
         kinds: number,
         attestedBlock: bigint,
         _: number,
         evidence: Hex,
       ) => {
-        const worker = this.workers.get(id);
-        if (worker === undefined) throw revert({ errorName: 'WorkerRegistryWorkerUnknown', args: [id] });
-        if (worker.operator !== from)
-          throw revert({
-            errorName: 'WorkerRegistryCallerNotOperator',
-            args: [getAddress(from), getAddress(worker.operator)],
-          });
+        const id = workerId(this.#chainId, this.#contracts.workerRegistry, from, index);
+        if (!this.workers.has(id))
+          throw revert({ errorName: 'WorkerRegistryNotEnrolled', args: [getAddress(from), index] });
         const refusal = this.refuseRegistration?.({ block, from, commits } as StubCall, attestedBlock);
         if (refusal !== undefined) throw revert(refusal);
         const leaseUntil = block.timestamp + this.leaseSeconds;

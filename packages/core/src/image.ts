@@ -23,6 +23,21 @@ export function tdxImageId(image: TdxImage): Bytes32 {
   );
 }
 
+/** imageId of an SGX enclave: as {@link tdxImageId} with teeType 1 and MRENCLAVE (32 bytes). */
+export function sgxImageId(mrEnclave: Uint8Array): Bytes32 {
+  return toHex(keccak256(concatBytes(imageTag, abiWord(teeTypes.sgx), mrEnclave)));
+}
+
+/** imageId of a SEV-SNP guest: as {@link tdxImageId} with teeType 3 and the launch measurement (48 bytes). */
+export function snpImageId(measurement: Uint8Array): Bytes32 {
+  return toHex(keccak256(concatBytes(imageTag, abiWord(teeTypes['sev-snp']), measurement)));
+}
+
+/** imageId of a Nitro enclave: as {@link tdxImageId} with teeType 4 and PCR0 to PCR2 (48 bytes each). */
+export function nitroImageId(pcr0: Uint8Array, pcr1: Uint8Array, pcr2: Uint8Array): Bytes32 {
+  return toHex(keccak256(concatBytes(imageTag, abiWord(teeTypes.nitro), pcr0, pcr1, pcr2)));
+}
+
 /** MRCONFIGID as the devices report it: the 32 bytes of the network file's id and 16 zero bytes. */
 export function mrConfigIdOf(networkFileId: Bytes32): Uint8Array {
   return concatBytes(fromHex(networkFileId), new Uint8Array(16));

@@ -32,7 +32,16 @@ export {
   zeroBytes32,
 } from './hex.ts';
 export { appId, contextHash, type ReceiptContext, subjectOf, tickAt, workerId } from './ids.ts';
-export { mrConfigIdOf, type TdxImage, type TeeType, tdxImageId, teeTypes } from './image.ts';
+export {
+  mrConfigIdOf,
+  nitroImageId,
+  sgxImageId,
+  snpImageId,
+  type TdxImage,
+  type TeeType,
+  tdxImageId,
+  teeTypes,
+} from './image.ts';
 export {
   canonicalJson,
   type Json,

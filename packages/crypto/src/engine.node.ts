@@ -1,4 +1,5 @@
 import {
+  constants,
   createCipheriv,
   createDecipheriv,
   createHmac,
@@ -7,13 +8,14 @@ import {
   diffieHellman,
   generateKeyPairSync,
   type KeyObject,
+  type SigningOptions,
   verify,
 } from 'node:crypto';
 import { concatBytes } from './bytes.ts';
-import { ecdsaSignatureDer } from './der.ts';
-import { type Engine, gcmTagLength, type X25519KeyPair } from './engine.ts';
+import { ecdsaSignatureDer, rsaSpki } from './der.ts';
+import { type Engine, gcmTagLength, type RsaPublicKey, type X25519KeyPair } from './engine.ts';
 import { assertLength, CryptoError } from './errors.ts';
-import { p256PublicKeyObject, x25519PublicKeyObject } from './pem.node.ts';
+import { p256PublicKeyObject, p384PublicKeyObject, spkiKeyObject, x25519PublicKeyObject } from './pem.node.ts';
 import { SecretBytes } from './secretBytes.ts';
 import { asUint8Array, hasOneShotHash, sha256, sha256Into } from './sha2.node.ts';
 import { x25519Export, x25519SecretKeyObject } from './x25519Keys.node.ts';
@@ -22,12 +24,12 @@ const hmacBlockLength = 64;
 /** Scratch space of HMAC: calls are synchronous, so never two at once. */
 const hmacScratch = new Uint8Array(512);
 const hmacOuter = new Uint8Array(hmacBlockLength + 32);
-const maxCachedP256Keys = 64;
+const maxCachedKeys = 64;
 
 /** Secret keys as OpenSSL has parsed them: the parse costs more than the agreement. Gone with the secret itself. */
 const parsedSecrets = new WeakMap<SecretBytes, KeyObject>();
-/** Public P-256 keys, least recently used first: chains of certificates meet the same few issuers again and again. */
-const parsedP256 = new Map<string, KeyObject>();
+/** Public keys, least recently used first: chains of certificates meet the same few issuers again and again. */
+const parsedKeys = new Map<string, KeyObject>();
 
 /** Primitives by node:crypto, all synchronous: a hop through the thread pool costs more than any of these operations. */
 export const engine: Engine = {
@@ -121,12 +123,48 @@ export const engine: Engine = {
     if (publicKey.length !== 64 || signature.length !== 64) return false;
     try {
       // In DER, because Node takes r ‖ s only in an options object, which costs a third of the verification.
-      return verify('sha256', message, parsedP256Key(publicKey), ecdsaSignatureDer(signature));
+      return verify('sha256', message, parsedKey(publicKey, p256PublicKeyObject), ecdsaSignatureDer(signature));
     } catch {
       return false; // not a point of the curve
     }
   },
+
+  verifyP384(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+    if (publicKey.length !== 96 || signature.length !== 96) return false;
+    try {
+      return verify('sha384', message, parsedKey(publicKey, p384PublicKeyObject), ecdsaSignatureDer(signature));
+    } catch {
+      return false; // not a point of the curve
+    }
+  },
+
+  verifyRsaPss(publicKey: RsaPublicKey, message: Uint8Array, signature: Uint8Array): boolean {
+    return verifiesRsa('sha384', publicKey, message, signature, {
+      padding: constants.RSA_PKCS1_PSS_PADDING,
+      saltLength: 48,
+    });
+  },
+
+  verifyRsaPkcs1(publicKey: RsaPublicKey, message: Uint8Array, signature: Uint8Array): boolean {
+    return verifiesRsa('sha256', publicKey, message, signature, { padding: constants.RSA_PKCS1_PADDING });
+  },
 };
+
+function verifiesRsa(
+  hash: 'sha256' | 'sha384',
+  publicKey: RsaPublicKey,
+  message: Uint8Array,
+  signature: Uint8Array,
+  padding: SigningOptions,
+): boolean {
+  const spki = rsaSpki(publicKey);
+  if (spki === undefined) return false;
+  try {
+    return verify(hash, message, { key: parsedKey(spki, spkiKeyObject), ...padding }, signature);
+  } catch {
+    return false;
+  }
+}
 
 function parsedSecret(secretKey: SecretBytes): KeyObject {
   const bytes = secretKey.reveal();
@@ -138,13 +176,14 @@ function parsedSecret(secretKey: SecretBytes): KeyObject {
   return parsed;
 }
 
-function parsedP256Key(publicKey: Uint8Array): KeyObject {
+/** By the key's bytes: their length tells the kinds apart. */
+function parsedKey(publicKey: Uint8Array, parse: (publicKey: Uint8Array) => KeyObject): KeyObject {
   const id = Buffer.from(publicKey.buffer, publicKey.byteOffset, publicKey.length).toString('latin1');
-  const parsed = parsedP256.get(id) ?? p256PublicKeyObject(publicKey);
-  parsedP256.delete(id);
-  parsedP256.set(id, parsed);
-  const [oldest] = parsedP256.keys();
-  if (parsedP256.size > maxCachedP256Keys && oldest !== undefined) parsedP256.delete(oldest);
+  const parsed = parsedKeys.get(id) ?? parse(publicKey);
+  parsedKeys.delete(id);
+  parsedKeys.set(id, parsed);
+  const [oldest] = parsedKeys.keys();
+  if (parsedKeys.size > maxCachedKeys && oldest !== undefined) parsedKeys.delete(oldest);
   return parsed;
 }
 

@@ -39,7 +39,26 @@ export interface Engine {
    * @param signature 64 bytes, r ‖ s
    */
   verifyP256(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): Awaitable<boolean>;
+
+  /**
+   * As {@link verifyP256} for ECDSA P-384 over SHA-384.
+   * @param publicKey 96 bytes, x ‖ y
+   * @param signature 96 bytes, r ‖ s
+   */
+  verifyP384(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): Awaitable<boolean>;
+
+  /**
+   * Whether an RSASSA-PSS signature holds (RFC 8017 §8.1.2): SHA-384, MGF1 with SHA-384, salt of 48 bytes. False, never an
+   * error, for any bad signature, and for keys that are not of 2048 to 4096 bits with an odd exponent of 3 to 2^32.
+   */
+  verifyRsaPss(publicKey: RsaPublicKey, message: Uint8Array, signature: Uint8Array): Awaitable<boolean>;
+
+  /** As {@link verifyRsaPss} for RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 §8.2.2). */
+  verifyRsaPkcs1(publicKey: RsaPublicKey, message: Uint8Array, signature: Uint8Array): Awaitable<boolean>;
 }
+
+/** An RSA key, numbers big-endian without leading zero bytes. */
+export type RsaPublicKey = { readonly modulus: Uint8Array; readonly exponent: Uint8Array };
 
 /** Bytes of an AES-GCM tag. */
 export const gcmTagLength = 16;

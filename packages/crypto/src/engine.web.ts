@@ -1,13 +1,16 @@
 import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { concatBytes } from './bytes.ts';
-import { lastKeyBytes, p256SpkiPrefix, x25519Pkcs8, x25519SpkiPrefix } from './der.ts';
-import { type Engine, gcmTagLength, type X25519KeyPair } from './engine.ts';
+import { lastKeyBytes, p256SpkiPrefix, p384SpkiPrefix, rsaSpki, x25519Pkcs8, x25519SpkiPrefix } from './der.ts';
+import { type Engine, gcmTagLength, type RsaPublicKey, type X25519KeyPair } from './engine.ts';
 import { assertLength, CryptoError } from './errors.ts';
 import { SecretBytes } from './secretBytes.ts';
 
 const x25519Algorithm = { name: 'X25519' };
 const p256Algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
+const p384Algorithm = { name: 'ECDSA', namedCurve: 'P-384' };
+const rsaPssAlgorithm = { name: 'RSA-PSS', hash: 'SHA-384' };
+const rsaPkcs1Algorithm = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' };
 
 const importedSecrets = new WeakMap<SecretBytes, CryptoKey>();
 
@@ -78,20 +81,40 @@ export const engine: Engine = {
 
   async verifyP256(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
     if (publicKey.length !== 64 || signature.length !== 64) return false;
-    try {
-      const key = await crypto.subtle.importKey(
-        'spki',
-        own(concatBytes(p256SpkiPrefix, publicKey)),
-        p256Algorithm,
-        false,
-        ['verify'],
-      );
-      return await crypto.subtle.verify({ name: 'ECDSA', hash: 'SHA-256' }, key, own(signature), own(message));
-    } catch {
-      return false; // not a point of the curve
-    }
+    const spki = concatBytes(p256SpkiPrefix, publicKey);
+    return await verifies(spki, p256Algorithm, { name: 'ECDSA', hash: 'SHA-256' }, message, signature);
+  },
+
+  async verifyP384(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
+    if (publicKey.length !== 96 || signature.length !== 96) return false;
+    const spki = concatBytes(p384SpkiPrefix, publicKey);
+    return await verifies(spki, p384Algorithm, { name: 'ECDSA', hash: 'SHA-384' }, message, signature);
+  },
+
+  async verifyRsaPss(publicKey: RsaPublicKey, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
+    return await verifies(rsaSpki(publicKey), rsaPssAlgorithm, { name: 'RSA-PSS', saltLength: 48 }, message, signature);
+  },
+
+  async verifyRsaPkcs1(publicKey: RsaPublicKey, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
+    return await verifies(rsaSpki(publicKey), rsaPkcs1Algorithm, rsaPkcs1Algorithm, message, signature);
   },
 };
+
+async function verifies(
+  spki: Uint8Array | undefined,
+  keyAlgorithm: EcKeyImportParams | RsaHashedImportParams,
+  algorithm: EcdsaParams | RsaPssParams | AlgorithmIdentifier,
+  message: Uint8Array,
+  signature: Uint8Array,
+): Promise<boolean> {
+  if (spki === undefined) return false;
+  try {
+    const key = await crypto.subtle.importKey('spki', own(spki), keyAlgorithm, false, ['verify']);
+    return await crypto.subtle.verify(algorithm, key, own(signature), own(message));
+  } catch {
+    return false; // not a point of the curve, or no key of this platform
+  }
+}
 
 async function importedSecret(secretKey: SecretBytes): Promise<CryptoKey> {
   const bytes = secretKey.reveal();

@@ -1,6 +1,8 @@
 import {
+  type AppraisalPolicy,
   AttestationError,
   appraise,
+  defaultTcbStatuses,
   EvidenceVerifier,
   parseEvidence,
   type TdxClaims,
@@ -17,6 +19,7 @@ import {
   type NetworkFile,
   networkFileId,
   type RecordDomain,
+  teeTypes,
   type WorkerAnnouncement,
   workerBindingHash,
   zeroBytes32,
@@ -94,7 +97,7 @@ export class WorkerVerifier {
       status.state === 'active' &&
         status.receiptSigner === announcement.receiptSigner &&
         status.operator === announcement.operator,
-      `state "${status.state}", signer ${status.receiptSigner}`,
+      `state "${status.state}", evidence checked by ${checkedBy[status.attestedBy ?? 'nobody']}, signer ${status.receiptSigner}`,
       refusal('WORKER_NOT_REGISTERED'),
     );
     list.check(
@@ -135,10 +138,10 @@ export class WorkerVerifier {
       `The ${claims.teeType.toUpperCase()} quote and all its collateral verify up to ${root}`,
       `TCB ${claims.tcbStatus}, platform ${claims.platformId}`,
     );
-    const verdict = appraise(claims, { unsafeAllowSimulated: this.#network.simulated });
+    const verdict = appraise(claims, await this.#policy(claims, atBlock, signal));
     list.check(
       'policy',
-      'It meets the policy: TCB level, no debug',
+      "It meets the network's policy and yours: TCB level and age of its data, no debug",
       verdict.ok,
       verdict.ok ? `TCB ${claims.tcbStatus}` : verdict.refusal.message,
       refusal('WORKER_EVIDENCE_REFUSED'),
@@ -177,6 +180,24 @@ export class WorkerVerifier {
     return claims;
   }
 
+  /**
+   * What evidence must meet: this package's own rules, and those by which the registry would evict, whichever is stricter.
+   */
+  async #policy(
+    { teeType }: TdxClaims,
+    atBlock: bigint | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<AppraisalPolicy> {
+    const rules = await this.#registry.teePolicy(teeTypes[teeType], atBlock, signal);
+    const unsafeAllowSimulated = this.#network.simulated;
+    if (rules === undefined) return { unsafeAllowSimulated };
+    return {
+      unsafeAllowSimulated,
+      tcbStatuses: defaultTcbStatuses.filter((status) => rules.acceptedTcbStatuses.includes(status)),
+      minimumTcbEvaluationDataNumber: rules.minimumTcbEvaluationDataNumber,
+    };
+  }
+
   /** The block of that number; undefined where the chain has none. The number is anyone's word. */
   async #blockAt(blockNumber: bigint, signal: AbortSignal | undefined): Promise<Head | undefined> {
     const { view } = this.#registry;
@@ -189,13 +210,13 @@ export class WorkerVerifier {
 
   async #claims(announcement: WorkerAnnouncement, now: number, list: StepList): Promise<TdxClaims> {
     try {
-      const claims = await this.#evidence.verify(parseEvidence(announcement.evidence), now);
-      if (claims.teeType === 'tdx') return claims;
+      const document = parseEvidence(announcement.evidence);
+      if (document.teeType === 'tdx') return await this.#evidence.verify(document, now);
       throw new AttestationError({
         code: 'TEE_TYPE_REFUSED',
-        place: 'claims.teeType',
-        value: claims.teeType,
-        message: `Workers of this release have TDX evidence, got "${claims.teeType}"`,
+        place: 'evidence.teeType',
+        value: document.teeType,
+        message: `Workers of this release have TDX evidence, got "${document.teeType}"`,
       });
     } catch (cause) {
       const step = { id: 'evidence', title: 'The evidence verifies', ok: false, detail: describeError(cause) };
@@ -233,6 +254,9 @@ export class WorkerVerifier {
     throw new WorkerRefusedError('WORKER_KEY_INVALID', step, list.steps);
   }
 }
+
+/** Who verified the evidence before the registry took it, in words. */
+const checkedBy = { chain: 'the chain itself', committee: "the network's committee", nobody: 'nobody yet' } as const;
 
 /** A block that not every RPC has, or that they name differently, proves nothing; an RPC that is away is another matter. */
 export const disagreements: ReadonlySet<ChainErrorCode> = new Set(['CHAIN_SPLIT', 'CHAIN_BLOCK_UNKNOWN']);

@@ -6,6 +6,7 @@ import {
   networkFileId,
   type WorkerAnnouncement,
   workerReportData,
+  zeroAddress,
   zeroBytes32,
 } from '@cloister/core';
 import { fromHex, generateSecp256k1, toHex } from '@cloister/crypto';
@@ -95,6 +96,14 @@ describe('a worker for which everything holds', () => {
     await expect(verifier.verify(worker.announcement)).rejects.toMatchObject({ code: 'WORKER_IMAGE_NOT_ALLOWED' });
   });
 
+  test('a registry that accepts more than this package does not make it accept more', async () => {
+    network.registries.teePolicy.acceptedTcbStatuses = 0x7e;
+    const outOfDate = worker.evidence({ quote: { teeTcbSvn: Uint8Array.from([3, 1, ...new Array(14).fill(0)]) } });
+    await expect(verify(withEvidence(outOfDate))).rejects.toMatchObject({ code: 'WORKER_EVIDENCE_REFUSED' });
+    network.registries.teePolicy.verifier = zeroAddress;
+    expect((await verify(worker.announcement)).claims.tcbStatus).toBe('UpToDate');
+  });
+
   test('the first key that is good now is taken', async () => {
     const good = worker.announcement.keyConfigs[0] ?? expect.fail();
     const later = await worker.newKey({ notBefore: BigInt(nowSeconds() + 600) });
@@ -161,6 +170,24 @@ const cases: readonly Case[] = [
     step: 'policy',
     code: 'WORKER_EVIDENCE_REFUSED',
     arrange: () => withEvidence(worker.evidence({ quote: { tdAttributes: fromHex('0100001000000000') } })),
+  },
+  {
+    name: 'a TCB status that the registry no longer accepts',
+    step: 'policy',
+    code: 'WORKER_EVIDENCE_REFUSED',
+    arrange() {
+      network.registries.teePolicy.acceptedTcbStatuses = 0b100;
+      return worker.announcement;
+    },
+  },
+  {
+    name: 'a verdict by older data than the registry asks for',
+    step: 'policy',
+    code: 'WORKER_EVIDENCE_REFUSED',
+    arrange() {
+      network.registries.teePolicy.minimumTcbEvaluationDataNumber = 21;
+      return worker.announcement;
+    },
   },
   {
     name: 'an image that is not allowed',

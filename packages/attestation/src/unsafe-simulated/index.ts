@@ -1,4 +1,3 @@
-export { type ChainEndorsement, endorsedBytes, signEndorsement } from './endorseForChain.ts';
 export { SimulatedError, type SimulatedErrorCode } from './errors.ts';
 export {
   type CertificateSpec,
@@ -43,4 +42,4 @@ export {
   signsData,
 } from './simulatedRoot.ts';
 export { SimulatedTdxDevice, type SimulatedTdxDeviceInit } from './simulatedTdxDevice.ts';
-export { simulatedTdxDriver, simulatedTdxDriverName } from './simulatedTdxDriver.ts';
+export { type SimulatedTdxDriver, simulatedTdxDriver, simulatedTdxDriverName } from './simulatedTdxDriver.ts';

@@ -1,6 +1,6 @@
 import { sha256, toHex, utf8 } from '@cloister/crypto';
-import type { Collateral } from '../verify/collateral.ts';
-import { isoTime } from '../verify/times.ts';
+import type { Collateral } from '../verify/dcap/collateral.ts';
+import { isoTime } from '../verify/x509/times.ts';
 import { issueCrl, toPem } from './issueCertificate.ts';
 import { type P256Key, signP256 } from './p256Key.ts';
 import { simulatedTcb } from './simulatedPlatform.ts';

@@ -1,5 +1,5 @@
 import { fromHex, randomBytes } from '@cloister/crypto';
-import { commonNameOf } from '../verify/roles.ts';
+import { commonNameOf } from '../verify/dcap/roles.ts';
 import { type CertificateSpec, issueCertificate } from './issueCertificate.ts';
 import { generateP256Key, type P256Key } from './p256Key.ts';
 import { type PlatformTcb, sgxExtension } from './sgxExtension.ts';

@@ -1,5 +1,5 @@
 import { randomBytes } from '@cloister/crypto';
-import { commonNameOf } from '../verify/roles.ts';
+import { commonNameOf } from '../verify/dcap/roles.ts';
 import { type TrustRoot, trustRootOfKey } from '../verify/roots.ts';
 import { issueCertificate } from './issueCertificate.ts';
 import { generateP256Key, type P256Key } from './p256Key.ts';

@@ -1,13 +1,39 @@
 import type { Bytes32, Hex } from '@cloister/core';
-import type { TcbStatus } from './tcbStatus.ts';
+import type { TcbStatus } from './dcap/tcbStatus.ts';
+import type { SnpProduct } from './snp/product.ts';
+import type { SnpTcb } from './snp/tcb.ts';
 
-/** What every verified quote says of its platform, before any policy. Byte strings are lower-case hexadecimal with 0x. */
-export type PlatformClaims = {
+/** What all verified evidence says, before any policy. Byte strings are lower-case hexadecimal with 0x. */
+export type EvidenceClaims = {
   /** True unless the evidence leads to a root that is pinned in this package. */
   readonly simulated: boolean;
-  readonly tcbStatus: TcbStatus;
-  /** Intel's advisories that explain the status, such as `INTEL-SA-00615`. */
+  /** Intel's verdict; null where the vendor gives none (AMD, AWS). */
+  readonly tcbStatus: TcbStatus | null;
+  /** Advisories that explain the status, such as `INTEL-SA-00615`. */
   readonly advisories: readonly string[];
+  /** 16 bytes that tell physical machines apart; null where the evidence names no machine. */
+  readonly platformId: Hex | null;
+  /** Debug mode: the host can read what runs inside. */
+  readonly debug: boolean;
+  /** 64 bytes; null for Nitro documents whose user data has another length. */
+  readonly reportData: Hex | null;
+  /** The reference value that the measurements make. */
+  readonly imageId: Bytes32;
+  /** What the host configured at launch, measured with the guest, zero where it did not; null where there is no such thing or it has another form. */
+  readonly configId: Bytes32 | null;
+  /** Unix seconds: the time for which all this was verified. */
+  readonly verifiedAt: number;
+  /** Unix seconds: until when the evidence holds. */
+  readonly notAfter: number;
+};
+
+/** What every verified quote of Intel's TEEs says of its platform. */
+export type PlatformClaims = EvidenceClaims & {
+  readonly tcbStatus: TcbStatus;
+  /** Unix seconds: the date of the TCB that the platform has; of platform, module and quoting enclave the oldest. */
+  readonly tcbDate: number;
+  /** Unix seconds: since when something in it is out of date, as the date of the TCB that superseded it; null where nothing is or nobody says. */
+  readonly outOfDateSince: number | null;
   /** The lower of the numbers of TCB info and QE identity. */
   readonly tcbEvaluationDataNumber: number;
   /** 6 bytes: the kind of platform. */
@@ -16,14 +42,9 @@ export type PlatformClaims = {
   readonly pceId: Hex;
   /** 16 bytes. */
   readonly ppid: Hex;
-  /** 16 bytes that tell physical machines apart: the PPID. */
+  /** The PPID. */
   readonly platformId: Hex;
-  /** Debug mode: the host can read what runs inside. */
-  readonly debug: boolean;
-  /** 64 bytes. */
   readonly reportData: Hex;
-  /** Unix seconds: until when certificates and collateral hold. */
-  readonly notAfter: number;
 };
 
 /** What a verified TDX quote says. */
@@ -50,8 +71,6 @@ export type TdxClaims = PlatformClaims & {
   readonly rtmr3: Hex;
   /** 48 bytes; null for TD 1.0, zero where no service TD is bound. */
   readonly serviceTd: Hex | null;
-  /** The reference value that MRTD and RTMR0 to 2 make. */
-  readonly imageId: Bytes32;
 };
 
 /** What a verified SGX quote says. */
@@ -67,5 +86,67 @@ export type SgxClaims = PlatformClaims & {
   readonly isvSvn: number;
 };
 
-/** Claims by TEE type; further types join this union. */
-export type Claims = TdxClaims | SgxClaims;
+/** What a verified SNP report says. AMD gives no verdict on its TCB: a policy states its own floor. */
+export type SnpClaims = EvidenceClaims & {
+  readonly teeType: 'sev-snp';
+  readonly tcbStatus: null;
+  readonly reportVersion: 2 | 3 | 5;
+  readonly product: SnpProduct;
+  /** Whose key signed: the chip's own (VCEK), or one that a cloud loaded onto its chips (VLEK). */
+  readonly signer: 'vcek' | 'vlek';
+  /** The cloud that a VLEK was made for. */
+  readonly cspId: string | null;
+  /** 64 bytes; null where the host hides it. With a VLEK it is what the firmware says, no certificate vouches for it. */
+  readonly chipId: Hex | null;
+  /** 8 bytes (little-endian). */
+  readonly policy: Hex;
+  readonly guestSvn: number;
+  /** Privilege level of the part of the guest that asked, 0 the highest. */
+  readonly vmpl: number;
+  /** Whether a migration agent may move the guest to other machines. */
+  readonly migratable: boolean;
+  /** What the signing key was derived for: the TCB that the vendor vouches for. */
+  readonly reportedTcb: SnpTcb;
+  readonly currentTcb: SnpTcb;
+  readonly committedTcb: SnpTcb;
+  readonly launchTcb: SnpTcb;
+  /** 8 bytes. */
+  readonly platformInfo: Hex;
+  /** 48 bytes each. */
+  readonly measurement: Hex;
+  readonly idKeyDigest: Hex;
+  readonly authorKeyDigest: Hex;
+  /** 32 bytes. */
+  readonly hostData: Hex;
+  readonly reportId: Hex;
+  /** 16 bytes each. */
+  readonly familyId: Hex;
+  readonly guestImageId: Hex;
+  readonly reportData: Hex;
+};
+
+/** What a verified Nitro document says. */
+export type NitroClaims = EvidenceClaims & {
+  readonly teeType: 'nitro';
+  readonly tcbStatus: null;
+  readonly platformId: null;
+  /** The enclave's name: instance and enclave. */
+  readonly moduleId: string;
+  /** Unix seconds: when the hypervisor signed. */
+  readonly signedAt: number;
+  /** 48 bytes each, by index; those that are zero are left out. */
+  readonly pcrs: Readonly<Record<string, Hex>>;
+  /** What the enclave chose; null where it chose nothing. */
+  readonly userData: Hex | null;
+  readonly nonce: Hex | null;
+  readonly publicKey: Hex | null;
+};
+
+/** Claims by TEE type. */
+export type Claims = TdxClaims | SgxClaims | SnpClaims | NitroClaims;
+
+/** The claims that evidence of a type leads to. */
+export type ClaimsOf<Evidence extends { readonly teeType: Claims['teeType'] }> = Extract<
+  Claims,
+  { readonly teeType: Evidence['teeType'] }
+>;

@@ -1,33 +1,90 @@
-export { type Appraisal, appraise } from './appraise.ts';
+export { type Appraisal, type AppraisalContext, appraise } from './appraisal/appraise.ts';
+export { type AssuranceLevel, assuranceLevels } from './appraisal/assurance.ts';
+export {
+  type AcceptableTcbStatus,
+  type AppraisalPolicy,
+  defaultTcbStatuses,
+  parsePolicy,
+  type SnpTcbFloor,
+} from './appraisal/policy.ts';
 export { fromBase64, toBase64 } from './base64.ts';
 export { BoundedCache } from './boundedCache.ts';
-export type { Claims, PlatformClaims, SgxClaims, TdxClaims } from './claims.ts';
-export { type Collateral, readCollateral } from './collateral.ts';
+export { CheckList, type CheckNode } from './checks.ts';
+export type {
+  Claims,
+  ClaimsOf,
+  EvidenceClaims,
+  NitroClaims,
+  PlatformClaims,
+  SgxClaims,
+  SnpClaims,
+  TdxClaims,
+} from './claims.ts';
+export { type Collateral, readCollateral } from './dcap/collateral.ts';
+export type { PckChain } from './dcap/pckChain.ts';
+export { parseQuote, type Quote, type QuoteBody } from './dcap/quote.ts';
+export { commonNameOf, type Role } from './dcap/roles.ts';
+export { type TcbStatus, tcbStatuses } from './dcap/tcbStatus.ts';
+export { type VerifiedCollateral, type VerifyCollateralOptions, verifyCollateral } from './dcap/verifyCollateral.ts';
+export type { VerifyQuoteOptions } from './dcap/verifyQuoteChain.ts';
+export { verifySgxQuote } from './dcap/verifySgxQuote.ts';
+export { verifyTdxQuote } from './dcap/verifyTdxQuote.ts';
 export { AttestationError, type AttestationErrorCode } from './errors.ts';
+export type { DstackClaims, OtherDstackEvent } from './eventLog/dstackClaims.ts';
+export type { DstackEvent } from './eventLog/dstackLog.ts';
+export type { RegisterName, Registers } from './eventLog/registers.ts';
+export { replayCcel, replayDstackLog } from './eventLog/replayLog.ts';
+export { type MeasuredEvent, type VerifyCcelOptions, verifyCcel } from './eventLog/verifyCcel.ts';
+export { type VerifiedDstackLog, verifyDstackLog } from './eventLog/verifyDstackLog.ts';
 export {
+  type EventLogText,
   type EvidenceDocument,
   evidenceDocument,
+  evidenceJson,
+  type NitroDocument,
+  nitroDocumentOf,
+  nitroEvidenceDocument,
   parseEvidence,
   quoteOf,
+  type SgxDocument,
+  type SnpDocument,
+  type SnpParts,
   serialiseEvidence,
+  sgxEvidenceDocument,
+  snpEvidenceDocument,
+  snpPartsOf,
+  type TdxDocument,
 } from './evidenceDocument.ts';
 export { EvidenceVerifier, type EvidenceVerifierInit } from './evidenceVerifier.ts';
-export type { PckChain } from './pckChain.ts';
-export { type AcceptableTcbStatus, type AppraisalPolicy, defaultTcbStatuses, parsePolicy } from './policy.ts';
-export { parseQuote, type Quote, type QuoteBody } from './quote.ts';
+export { type HclReport, parseHclReport } from './hclReport.ts';
+export { type VerifyNitroOptions, verifyNitroDocument } from './nitro/verifyNitroDocument.ts';
 export { type Refusal, refusalOf } from './refusal.ts';
-export { commonNameOf, devPrefix, type Role, type RoleTableName } from './roles.ts';
 export {
+  amdRoots,
+  awsNitroRoot,
+  devPrefix,
   intelSgxRoot,
   pinnedRoots,
+  type RoleTableName,
   spkiSha256,
   type TrustRoot,
   trustRootOfCertificate,
   trustRootOfKey,
+  trustRootOfSpki,
+  type Vendor,
 } from './roots.ts';
-export { type TcbStatus, tcbStatuses } from './tcbStatus.ts';
-export { type VerifiedCollateral, type VerifyCollateralOptions, verifyCollateral } from './verifyCollateral.ts';
+export { type RuntimeData, type VerifyRuntimeDataOptions, verifyRuntimeData } from './runtimeData.ts';
+export { productOfCpuid, type SnpProduct, snpProducts } from './snp/product.ts';
+export type { SnpTcb } from './snp/tcb.ts';
+export {
+  type SnpCertificates,
+  type VerifiedSnpKey,
+  type VerifySnpKeyOptions,
+  verifySnpKey,
+} from './snp/verifySnpKey.ts';
+export { type VerifySnpReportOptions, verifySnpReport } from './snp/verifySnpReport.ts';
+export type { GpuClaims } from './token/gpuClaims.ts';
+export { readTokenKeys, type TokenAlgorithm, type TokenKey } from './token/tokenKeys.ts';
+export { nvidiaIssuer, type VerifyGpuTokensOptions, verifyGpuTokens } from './token/verifyGpuTokens.ts';
+export { type VerifiedToken, type VerifyTokenOptions, verifyToken } from './token/verifyToken.ts';
 export { type EvidenceResult, type VerifyEvidenceFileOptions, verifyEvidenceFile } from './verifyEvidenceFile.ts';
-export type { VerifyQuoteOptions } from './verifyQuoteChain.ts';
-export { verifySgxQuote } from './verifySgxQuote.ts';
-export { verifyTdxQuote } from './verifyTdxQuote.ts';

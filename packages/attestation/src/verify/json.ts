@@ -1,9 +1,16 @@
 import { fromHex } from '@cloister/crypto';
 import { AttestationError, type AttestationErrorCode } from './errors.ts';
-import { parseIsoTime } from './times.ts';
+import { parseIsoTime } from './x509/times.ts';
 
 /** Deepest JSON that is read; what Intel signs has 6 levels. */
 const maxDepth = 16;
+/** What a character outside of strings does to the depth. */
+const steps: ReadonlyMap<string, number> = new Map([
+  ['{', 1],
+  ['[', 1],
+  ['}', -1],
+  [']', -1],
+]);
 
 /** One value inside parsed JSON, with its path, read by typed accessors. Each failure names path and value under the given code. */
 export class JsonValue {
@@ -19,14 +26,7 @@ export class JsonValue {
 
   /** Parses text; throws MALFORMED_JSON for anything that is not JSON of at most 16 levels. */
   static parse(text: string, path: string, code: AttestationErrorCode): JsonValue {
-    let depth = 0;
-    for (let index = 0; index < text.length && depth <= maxDepth; index++) {
-      const character = text.charCodeAt(index);
-      // Brackets inside strings count too: an over-estimate, far from what real documents hold.
-      if (character === 0x7b || character === 0x5b) depth++;
-      else if (character === 0x7d || character === 0x5d) depth--;
-    }
-    if (depth > maxDepth) throw malformedJson(path, `Expected at most ${maxDepth} levels of JSON at "${path}"`);
+    if (isTooDeep(text)) throw malformedJson(path, `Expected at most ${maxDepth} levels of JSON at "${path}"`);
     try {
       return new JsonValue(JSON.parse(text), path, code);
     } catch (cause) {
@@ -53,6 +53,16 @@ export class JsonValue {
     for (const key of Object.keys(this.#members()))
       if (!keys.includes(key)) throw this.fail(`Expected no field "${key.slice(0, 64)}"`);
     return this;
+  }
+
+  /** The members of an object whose keys are data. */
+  entries(max: number): readonly (readonly [string, JsonValue])[] {
+    const entries = Object.entries(this.#members());
+    if (entries.length > max) throw this.fail(`Expected at most ${max} members`);
+    return entries.map(([key, value]) => [
+      key.slice(0, 64),
+      new JsonValue(value, `${this.path}.${key.slice(0, 64)}`, this.#code),
+    ]);
   }
 
   items(max: number): readonly JsonValue[] {
@@ -125,6 +135,21 @@ export class JsonValue {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) throw this.fail('Expected an object');
     return value as Readonly<Record<string, unknown>>;
   }
+}
+
+/** Whether brackets outside strings nest too deep. Where text is no JSON, the parser stops at the first thing that is not. */
+function isTooDeep(text: string): boolean {
+  let depth = 0;
+  let inString = false;
+  let escaped = false;
+  for (const character of text) {
+    if (escaped) escaped = false;
+    else if (character === '\\') escaped = true;
+    else if (character === '"') inString = !inString;
+    else if (!inString) depth += steps.get(character) ?? 0;
+    if (depth > maxDepth) return true;
+  }
+  return false;
 }
 
 function malformedJson(path: string, message: string, cause?: unknown): AttestationError {

@@ -1,30 +1,41 @@
 import { fromHex, fromUtf8 } from '@cloister/crypto';
-import { appraise } from './appraise.ts';
+import { type AppraisalContext, appraise } from './appraisal/appraise.ts';
+import { type AppraisalPolicy, parsePolicy } from './appraisal/policy.ts';
 import { assertAtMost, bounds } from './bounds.ts';
+import { CheckList, type CheckNode, check } from './checks.ts';
 import type { Claims } from './claims.ts';
-import { type Collateral, readCollateral } from './collateral.ts';
+import { type Collateral, readCollateral } from './dcap/collateral.ts';
+import type { TcbStatus } from './dcap/tcbStatus.ts';
 import { AttestationError } from './errors.ts';
-import { parseEvidence, quoteOf } from './evidenceDocument.ts';
+import {
+  type EvidenceDocument,
+  evidenceDocument,
+  nitroEvidenceDocument,
+  parseEvidence,
+  sgxEvidenceDocument,
+} from './evidenceDocument.ts';
+import { EvidenceVerifier } from './evidenceVerifier.ts';
 import { JsonValue } from './json.ts';
-import { type AppraisalPolicy, parsePolicy } from './policy.ts';
 import { type Refusal, refusalOf } from './refusal.ts';
-import { intelSgxRoot, type TrustRoot } from './roots.ts';
-import type { TcbStatus } from './tcbStatus.ts';
-import { verifyCollateral } from './verifyCollateral.ts';
-import { verifySgxQuote } from './verifySgxQuote.ts';
-import { verifyTdxQuote } from './verifyTdxQuote.ts';
+import { pinnedRoots, type TrustRoot } from './roots.ts';
 
 export type VerifyEvidenceFileOptions = {
-  /** An evidence document, or a bare quote, raw or in hexadecimal. */
+  /** An evidence document of any type; or a bare quote, raw or in hexadecimal; or a bare Nitro document. */
   readonly evidenceBytes: Uint8Array;
-  /** JSON of collateral: needed for a bare quote, and in place of a document's own where given. */
+  /** JSON of Intel's collateral: needed for a bare quote, and in place of a document's own where given. */
   readonly collateral?: Uint8Array;
   /** Unix seconds. */
   readonly at: number;
-  /** Default: the pinned root. To name others is to accept what they sign, simulated or not, unless the policy says otherwise. */
+  /** Default: the pinned roots. To name others is to accept what they sign, simulated or not, unless the policy says otherwise. */
   readonly roots?: readonly TrustRoot[];
   /** A policy, or the bytes of a policy file. */
   readonly policy?: AppraisalPolicy | Uint8Array;
+  /** What is known beside the evidence. */
+  readonly context?: Omit<AppraisalContext, 'checks'>;
+  /** How old a Nitro document may be, in seconds. Default: as `verifyNitroDocument`. */
+  readonly nitroMaxAgeSeconds?: number | undefined;
+  /** Whether the result has the tree of what was checked. Default: false. */
+  readonly tree?: boolean;
 };
 
 /** What `cloister verify-evidence` prints. */
@@ -32,42 +43,40 @@ export type EvidenceResult = {
   readonly ok: boolean;
   /** Null where the evidence itself does not hold; present where only the appraisal refuses. */
   readonly teeType: Claims['teeType'] | null;
+  /** Null too where the vendor gives none. */
   readonly tcbStatus: TcbStatus | null;
   readonly advisories: readonly string[];
   readonly claims: Claims | null;
   readonly refusal?: Refusal;
+  /** What was checked, up to the first thing that does not hold. */
+  readonly tree?: readonly CheckNode[];
 };
 
 /** Verifies and appraises an evidence file. Refusals are results; only defects throw. */
 export async function verifyEvidenceFile(options: VerifyEvidenceFileOptions): Promise<EvidenceResult> {
+  const checks = options.tree === true ? new CheckList() : undefined;
   let claims: Claims | null = null;
+  let refusal: Refusal | undefined;
   try {
-    const roots = options.roots ?? [intelSgxRoot];
-    const policy =
-      options.policy instanceof Uint8Array
-        ? parsePolicy(options.policy)
-        : (options.policy ?? defaultPolicy(options.roots));
-    const { quote, collateral } = readFiles(options.evidenceBytes, options.collateral);
-    const verified = await verifyCollateral(collateral, { roots, now: options.at });
-    claims = await (isSgx(quote) ? verifySgxQuote : verifyTdxQuote)(quote, verified, { now: options.at });
-    const appraisal = appraise(claims, policy);
-    return result(claims, appraisal.ok ? undefined : appraisal.refusal);
+    const policy = readPolicy(options);
+    const verifier = new EvidenceVerifier({
+      roots: options.roots ?? pinnedRoots,
+      nitroMaxAgeSeconds: options.nitroMaxAgeSeconds,
+      maxCollaterals: 1,
+      maxChains: 1,
+    });
+    const document = readFiles(options.evidenceBytes, options.collateral);
+    const verified: Claims = await check(checks, 'evidence', 'The evidence verifies up to a trusted root', (inner) =>
+      verifier.verify(document, options.at, inner),
+    );
+    claims = verified;
+    check(checks, 'appraisal', 'It is acceptable under the policy', (inner) =>
+      appraiseOrThrow(verified, policy, { ...options.context, checks: inner }),
+    );
   } catch (error) {
-    if (error instanceof AttestationError) return result(claims, refusalOf(error));
-    throw error;
+    if (!(error instanceof AttestationError)) throw error;
+    refusal = refusalOf(error);
   }
-}
-
-/** Which verifier to ask; it reads the type itself and refuses another. */
-function isSgx(quote: Uint8Array): boolean {
-  return quote[4] === 0;
-}
-
-function defaultPolicy(roots: readonly TrustRoot[] | undefined): AppraisalPolicy {
-  return roots === undefined ? {} : { unsafeAllowSimulated: true };
-}
-
-function result(claims: Claims | null, refusal: Refusal | undefined): EvidenceResult {
   return {
     ok: claims !== null && refusal === undefined,
     teeType: claims?.teeType ?? null,
@@ -75,17 +84,39 @@ function result(claims: Claims | null, refusal: Refusal | undefined): EvidenceRe
     advisories: claims?.advisories ?? [],
     claims,
     ...(refusal === undefined ? {} : { refusal }),
+    ...(checks === undefined ? {} : { tree: checks.nodes }),
   };
 }
 
-function readFiles(
-  evidence: Uint8Array,
-  collateralFile: Uint8Array | undefined,
-): { quote: Uint8Array; collateral: Collateral } {
+/** A refusal as an error, which is how the tree learns of it. */
+function appraiseOrThrow(claims: Claims, policy: AppraisalPolicy, context: AppraisalContext): void {
+  const appraisal = appraise(claims, policy, context);
+  if (!appraisal.ok) throw new AttestationError(appraisal.refusal);
+}
+
+/** To name roots is to accept what they sign, simulated or not. */
+function readPolicy({ policy, roots }: VerifyEvidenceFileOptions): AppraisalPolicy {
+  if (policy instanceof Uint8Array) return parsePolicy(policy);
+  return policy ?? (roots === undefined ? {} : { unsafeAllowSimulated: true });
+}
+
+/** The lowest byte of the TEE type in a quote's header: 0 is SGX. The verifier reads it strictly and refuses another. */
+const teeTypeAt = 4;
+/** How a COSE_Sign1 begins: an array of 4, with or without its tag. */
+const coseHeads = [0x84, 0xd2];
+
+function readFiles(evidence: Uint8Array, collateralFile: Uint8Array | undefined): EvidenceDocument {
   const collateral = collateralFile === undefined ? undefined : readCollateralFile(collateralFile);
   if (firstCharacter(evidence) === '{') {
     const document = parseEvidence(evidence);
-    return { quote: quoteOf(document), collateral: collateral ?? document.collateral };
+    if (collateral === undefined) return document;
+    if ('collateral' in document) return { ...document, collateral };
+    throw noCollateral(document.teeType);
+  }
+  if (coseHeads.includes(evidence[0] ?? 0)) {
+    assertAtMost(evidence.length, bounds.nitroDocument, 'evidence');
+    if (collateral !== undefined) throw noCollateral('nitro');
+    return nitroEvidenceDocument(evidence);
   }
   if (collateral === undefined)
     throw new AttestationError({
@@ -94,7 +125,18 @@ function readFiles(
       message: 'Expected collateral beside a bare quote',
       hint: 'Pass the collateral as a file of its own, or an evidence document',
     });
-  return { quote: rawQuote(evidence), collateral };
+  const quote = rawQuote(evidence);
+  return quote[teeTypeAt] === 0 ? sgxEvidenceDocument(quote, collateral) : evidenceDocument(quote, collateral);
+}
+
+/** Passing it over in silence would let somebody believe that it was used. */
+function noCollateral(teeType: string): AttestationError {
+  return new AttestationError({
+    code: 'TEE_TYPE_MISMATCH',
+    place: 'collateral',
+    value: teeType,
+    message: `Expected collateral beside a quote of Intel's only, got evidence of "${teeType}"`,
+  });
 }
 
 function readCollateralFile(bytes: Uint8Array): Collateral {

@@ -2,4 +2,4 @@
 
 /** keccak256 over the names and creation codes of all contracts: tells data made by other contracts. */
 export const contractsHash =
-  '0xa6ae328aae492694022eb5c69ecc1d1e0d8ad77cf80e66d48f50abbf11d1a680' as const;
+  '0xa99ba822199950a6a253b4f49e4adbe37d96291dd2a2d64aa9f69a6bdc2e2949' as const;
