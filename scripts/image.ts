@@ -1,30 +1,76 @@
-// npm run image: the reference values of the worker image. Measures the files of this checkout as the simulated TEE does
-// at boot; the same commit, lock file and machine type give the same values in any folder.
+// npm run image: the worker's image and its reference values. The same commit, lock files and machine type give the same image in
+// any folder, and the simulated TEE measures at boot the very files that are in it.
+import fs from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { measureImage } from '@cloister/attestation/unsafe-simulated';
-import { toHex } from '@cloister/crypto';
-import { processFiles } from '@cloister/service';
+import { CloisterError } from '@cloister/core';
+import { imageHelp, readImageOptions } from './lib/imageOptions.ts';
+import { type ImageReference, makeImage } from './lib/imageReference.ts';
+import { relativeToRoot } from './lib/paths.ts';
+import { say } from './lib/print.ts';
+import { runMain, ScriptError } from './lib/scriptError.ts';
 
-const { values } = parseArgs({ options: { json: { type: 'boolean' }, root: { type: 'string' } } });
-const root = path.resolve(values.root ?? fileURLToPath(new URL('..', import.meta.url)));
-const files = await processFiles(root, 'apps/worker');
-const image = await measureImage(files, AbortSignal.timeout(120_000));
-const reference = {
-  imageId: image.imageId,
-  teeType: 'tdx',
-  platform: `${process.platform}-${process.arch}`,
-  mrtd: toHex(image.mrtd),
-  rtmr0: toHex(image.rtmr0),
-  rtmr1: toHex(image.rtmr1),
-  rtmr2: toHex(image.rtmr2),
-};
-if (values.json) process.stdout.write(`${JSON.stringify(reference)}\n`);
-else
-  process.stdout.write(`Worker image   ${reference.imageId}  (${reference.platform})
-  MRTD         ${reference.mrtd}  Node.js ${process.versions.node}
-  RTMR0        ${reference.rtmr0}  configuration constant
-  RTMR1        ${reference.rtmr1}  ${files.dependencies.files.length} files of installed packages
-  RTMR2        ${reference.rtmr2}  ${files.code.files.length} files of our own code
-`);
+await runMain(async () => {
+  const options = readImageOptions(process.argv.slice(2));
+  if (options.help) {
+    say(imageHelp);
+    return 0;
+  }
+  const reference = await makeImage(options, AbortSignal.timeout(15 * 60_000)).catch((cause: unknown) => {
+    if (!(cause instanceof CloisterError)) throw cause;
+    throw new ScriptError({
+      code: 'SCRIPT_BAD_ARGUMENT',
+      message: `${cause.code}: ${cause.message}`,
+      ...(cause.hint === undefined ? {} : { hint: cause.hint }),
+      cause,
+    });
+  });
+  const file = path.join(options.out, 'reference.json');
+  if (!options.valuesOnly) fs.writeFileSync(file, `${JSON.stringify(reference, null, 2)}\n`);
+  say(options.json ? JSON.stringify(reference) : prose(reference));
+  if (!options.valuesOnly && !options.json) say(`\nAll of it: ${relativeToRoot(file)}`);
+  return 0;
+});
+
+function prose(reference: ImageReference): string {
+  const { runtime, files, oci, dstack, eventLog } = reference;
+  const lines = [
+    `Worker image   ${reference.imageId}  (${reference.platform}, as the simulated TEE measures it)`,
+    `  MRTD         ${reference.mrtd}  Node.js ${runtime.version}`,
+    `  RTMR0        ${reference.rtmr0}  configuration constant`,
+    `  RTMR1        ${reference.rtmr1}  ${files.dependencies} files of installed packages`,
+    `  RTMR2        ${reference.rtmr2}  ${files.code} files of our own code`,
+  ];
+  if (!runtime.pinned)
+    lines.push('  This Node.js is not the pinned one: start this through npm, or nobody else gets these values.');
+  if (oci !== undefined)
+    lines.push(
+      '',
+      `OCI image      ${oci.digest}  (${oci.architecture}, ${oci.base === null ? 'WITHOUT a base: does not start by itself' : `base ${oci.base}`})`,
+      ...oci.layers.map(({ name, digest, bytes }) => `  ${name.padEnd(13)}${digest}  ${(bytes / 1e6).toFixed(1)} MB`),
+      `  in           ${relativeToRoot(oci.folder)}`,
+      ...(oci.network === null
+        ? []
+        : [
+            `  network      ${oci.network.id}`,
+            `  MRCONFIGID   ${oci.network.tdxMrConfigId}  (TDX, base64)`,
+            `  HOST_DATA    ${oci.network.snpHostData}  (SEV-SNP, base64)`,
+          ]),
+    );
+  if (dstack !== undefined)
+    lines.push(
+      '',
+      `dstack app     ${dstack.composeHash}  compose-hash in RTMR3`,
+      `  MRCONFIGID   ${dstack.mrConfigId}`,
+      `  image        ${dstack.image}`,
+      `  file         ${relativeToRoot(dstack.appCompose)}, to be deployed byte for byte`,
+      ...Object.entries(dstack.os ?? {}).map(([name, value]) => `  ${name.toUpperCase().padEnd(13)}${value}`),
+    );
+  if (eventLog !== undefined)
+    lines.push(
+      '',
+      `Event log      ${eventLog.kind}: the registers that it leads to`,
+      ...Object.entries(eventLog.registers).map(([name, value]) => `  ${name.toUpperCase().padEnd(13)}${value}`),
+      ...(eventLog.claims === undefined ? [] : [`  compose-hash ${eventLog.claims.composeHash}`]),
+    );
+  return lines.join('\n');
+}

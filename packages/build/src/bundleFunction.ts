@@ -13,8 +13,11 @@ export type FunctionBundle = {
 };
 
 /**
- * Bundles a function's entry (TypeScript or JavaScript) and what it imports into one ES module. The same files give the
- * same bytes in any folder. Throws BUNDLE_ENTRY_MISSING, BUNDLE_FAILED, BUNDLE_NO_HANDLER, BUNDLE_TOO_LARGE.
+ * Bundles a function's entry (TypeScript or JavaScript) and what it imports into one ES module. The same files, laid out the
+ * same way, give the same bytes in any folder. Honoured beside the files that are imported: the package.json of the folder that
+ * each of them is in (`type`, `imports`, `exports`, `browser`, `sideEffects`), and where `node_modules` stands. No tsconfig.json
+ * is, wherever it lies: a file that needs a JSX runtime says so itself (`@jsxImportSource`), and decorators are those of the
+ * language. Throws BUNDLE_ENTRY_MISSING, BUNDLE_FAILED, BUNDLE_NO_HANDLER, BUNDLE_TOO_LARGE.
  */
 export async function bundleFunction(entry: string): Promise<FunctionBundle> {
   const file = path.resolve(entry);
@@ -34,6 +37,8 @@ export async function bundleFunction(entry: string): Promise<FunctionBundle> {
     legalComments: 'none',
     logLevel: 'silent',
     metafile: true,
+    // In the place of any tsconfig.json above the entry, which esbuild would look for up to the root of the file system.
+    tsconfigRaw: '{}',
   }).catch((failure: BuildFailure) => {
     throw new BundleError(
       'BUNDLE_FAILED',

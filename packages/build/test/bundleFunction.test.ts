@@ -69,6 +69,62 @@ describe('bundleFunction', () => {
     expect(Buffer.from(changed.code).equals(Buffer.from(first.code))).toBe(false);
   });
 
+  test('gives the same bytes whatever tsconfig.json lies beside it, above it, or in a package that it imports', async () => {
+    const files = {
+      'src/app.ts': `import { twice } from 'little';
+import { shout } from '~/shout.ts';
+class Greeter {
+  name;
+  constructor(private readonly greeting: string) {}
+  say() { return twice(this.greeting); }
+}
+export default { fetch: () => new Response(shout(new Greeter('hi').say())) };
+`,
+      'node_modules/~/shout.ts': 'export const shout = (text: string) => text.toUpperCase();\n',
+      'node_modules/little/package.json': '{"name":"little","version":"1.0.0","type":"module","main":"index.ts"}',
+      'node_modules/little/index.ts': 'export const twice = (text: string) => text + text;\n',
+    };
+    const config = JSON.stringify({
+      compilerOptions: {
+        target: 'ES5',
+        alwaysStrict: true,
+        useDefineForClassFields: false,
+        experimentalDecorators: true,
+        jsx: 'react',
+        paths: { '~/*': ['./other/*'] },
+      },
+    });
+    const other = { 'other/shout.ts': 'export const shout = (text: string) => "other " + text;\n' };
+    const plain = await bundleFunction(join(await tree('plain', files), 'src/app.ts'));
+    for (const place of ['tsconfig.json', 'src/tsconfig.json', 'node_modules/little/tsconfig.json']) {
+      const name = `configured-${place.replaceAll('/', '-')}`;
+      const root = await tree(name, { ...files, ...other, [place]: config });
+      const bundle = await bundleFunction(join(root, 'src/app.ts'));
+      expect(text(bundle.code), place).toBe(text(plain.code));
+    }
+    await tree('above', { 'tsconfig.json': config, 'jsconfig.json': config });
+    const below = await bundleFunction(join(await tree('above/below', files), 'src/app.ts'));
+    expect(text(below.code)).toBe(text(plain.code));
+  });
+
+  test('honours what a package.json says of the files beside it, which is a part of the source', async () => {
+    const files = {
+      'app.js': "import { x } from '#x';\nexport default { fetch: () => new Response(x) };\n",
+      'one.js': 'export const x = "one";\n',
+      'two.js': 'export const x = "two";\n',
+    };
+    const of = async (name: string, x: string) =>
+      text(
+        (
+          await bundleFunction(
+            join(await tree(name, { ...files, 'package.json': JSON.stringify({ imports: { '#x': x } }) }), 'app.js'),
+          )
+        ).code,
+      );
+    expect(await of('first', './one.js')).toContain('"one"');
+    expect(await of('second', './two.js')).toContain('"two"');
+  });
+
   test.each([
     ['hello.ts', 'hello'],
     ['Hello World_2.mjs', 'hello-world-2'],

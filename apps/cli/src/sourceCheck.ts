@@ -1,0 +1,54 @@
+import { bundleFunction } from '@cloister/build';
+import { type Manifest, maxManifestBytes, parseManifest, signedReceiptFromJson, zeroBytes32 } from '@cloister/core';
+import { sha256, toHex } from '@cloister/crypto';
+import type { CloisterClient, ProofStep } from '@cloister/sdk';
+
+/** What a source file builds to, beside the code that a proof is about. */
+export type SourceComparison = {
+  readonly file: string;
+  readonly sha256: string;
+  readonly bytes: number;
+  /** Every file that went in, relative to the entry's folder. */
+  readonly inputs: readonly string[];
+  /** Of the manifest that the receipt names; null where no code of the app ran. */
+  readonly expected: { readonly sha256: string; readonly bytes: number } | null;
+};
+
+/**
+ * Builds a source file as `deploy` does and compares it with the code that the manifest of a proof names.
+ * @param proof one that `client.verify` found to hold
+ * Throws what `bundleFunction` throws, and BLOB_UNAVAILABLE where no gateway has the manifest's text.
+ */
+export async function compareSource(
+  client: CloisterClient,
+  proof: unknown,
+  file: string,
+): Promise<{ readonly step: ProofStep; readonly source: SourceComparison }> {
+  const [bundle, manifest] = await Promise.all([bundleFunction(file), manifestOf(client, proof)]);
+  const built = { sha256: toHex(sha256(bundle.code)), bytes: bundle.code.length };
+  const source = { file, ...built, inputs: bundle.inputs, expected: manifest?.code ?? null };
+  const { ok, detail } = verdict(manifest, built);
+  return { step: { id: 'source', title: `"${file}" builds to the code that ran`, ok, detail }, source };
+}
+
+function verdict(
+  manifest: Manifest | undefined,
+  built: { readonly sha256: string; readonly bytes: number },
+): { readonly ok: boolean; readonly detail: string } {
+  if (manifest === undefined) return { ok: false, detail: 'the worker itself answered: no code of the app ran' };
+  if (manifest.kind !== 'function')
+    return { ok: false, detail: `the app is of kind "${manifest.kind}", which no source file builds to` };
+  const { code } = manifest;
+  return code.sha256 === built.sha256
+    ? { ok: true, detail: `sha256 ${built.sha256}` }
+    : {
+        ok: false,
+        detail: `it builds to sha256 ${built.sha256} (${built.bytes} bytes), ${code.sha256} (${code.bytes}) ran`,
+      };
+}
+
+async function manifestOf(client: CloisterClient, proof: unknown): Promise<Manifest | undefined> {
+  const { receipt } = signedReceiptFromJson((proof as { readonly receipt?: unknown }).receipt);
+  if (receipt.manifest === zeroBytes32) return undefined;
+  return parseManifest(await client.gateways.getBlob(receipt.manifest, maxManifestBytes));
+}
