@@ -73,7 +73,7 @@ export async function registerPck(
   signal?: AbortSignal,
 ): Promise<bigint | null> {
   const knownUntil = await pckKnownUntil(view, pckRegistry, platform.platformKey, signal);
-  if (knownUntil > (await view.head(signal)).timestamp + freshSeconds) return null;
+  if (knownUntil !== undefined && knownUntil > (await view.head(signal)).timestamp + freshSeconds) return null;
   return unlessKnown(olderCertificate, () =>
     account.write(
       { address: pckRegistry, abi: pckRegistryAbi, functionName: 'registerPck', args: [platform.certificate] },
@@ -82,13 +82,13 @@ export async function registerPck(
   );
 }
 
-/** When the certificate ends by which the chain knows a platform, in unix seconds; zero where it knows none. */
+/** When the certificate ends by which the chain knows a platform, in unix seconds; undefined where it knows none. */
 async function pckKnownUntil(
   view: ChainView,
   pckRegistry: Address,
   platformKey: Bytes32,
   signal: AbortSignal | undefined,
-): Promise<bigint> {
+): Promise<bigint | undefined> {
   try {
     const { notAfter } = await view.read(
       { address: pckRegistry, abi: pckRegistryAbi, functionName: 'platformOf', args: [platformKey] },
@@ -96,7 +96,7 @@ async function pckKnownUntil(
     );
     return BigInt(notAfter);
   } catch (error) {
-    if (error instanceof ChainError && error.meta.errorName === 'PckRegistryPlatformUnknown') return 0n;
+    if (error instanceof ChainError && error.meta.errorName === 'PckRegistryPlatformUnknown') return undefined;
     throw error;
   }
 }
@@ -109,9 +109,7 @@ function submit(
 ): Promise<bigint | null> {
   const args = 'der' in submission ? [submission.der] : [submission.json, submission.r, submission.s];
   const call = { address: store, abi: collateralStoreAbi, functionName: functions[submission.what], args };
-  return unlessKnown(olderStatement, () =>
-    account.write(call as Parameters<typeof account.write>[0], signal),
-  );
+  return unlessKnown(olderStatement, () => account.write(call as Parameters<typeof account.write>[0], signal));
 }
 
 /** The gas of a transaction; null where the contract has what it brings. */

@@ -13,6 +13,7 @@ import { expect, test } from 'vitest';
 type Write = Parameters<ChainAccount['write']>[0];
 const address = (byte: string) => `0x${byte.repeat(20)}` as const;
 const [store, pckRegistry, verifier] = [address('a1'), address('a2'), address('a3')];
+const now = 1_800_000_000;
 const platformKey = `0x${'11'.repeat(32)}` as const;
 const contracts = { verifier, pckRegistry, collateralStore: store };
 const submissions: readonly Submission[] = [
@@ -39,7 +40,10 @@ function accountThat(...ends: readonly (bigint | TransactionError)[]) {
 const refusal = (errorName: string) => new TransactionError('TRANSACTION_REFUSED', 'refused', { errorName });
 const reverted = new TransactionError('TRANSACTION_REVERTED', 'reverted', {});
 const viewThat = (read: (call: { functionName: string; address: string }) => unknown) =>
-  ({ read: async (call: { functionName: string; address: string }) => read(call) }) as unknown as ChainView;
+  ({
+    read: async (call: { functionName: string; address: string }) => read(call),
+    head: async () => ({ timestamp: BigInt(now) }),
+  }) as unknown as ChainView;
 
 test('each part goes to its function, in the given order', async () => {
   const { account, writes } = accountThat(100n);
@@ -61,6 +65,12 @@ test('what the chain has already is no failure, anything else is', async () => {
   const known = accountThat(refusal('CollateralStoreNotNewer'));
   const published = await publishCollateral(known.account, store, submissions);
   expect(published.every(({ gas }) => gas === null)).toBe(true);
+
+  const lowered = accountThat(100n, refusal('CollateralStoreEvaluationLowered'));
+  expect((await publishCollateral(lowered.account, store, submissions)).map(({ gas }) => gas)).toEqual([
+    100n,
+    ...new Array(5).fill(null),
+  ]);
 
   const forged = accountThat(100n, refusal('CollateralStoreSignature'));
   await expect(publishCollateral(forged.account, store, submissions)).rejects.toMatchObject({
@@ -92,14 +102,8 @@ test('a platform is registered once', async () => {
   expect(await registerPck(raced.account, unknown, contracts, platform)).toBe(null);
 
   const known = accountThat(7n);
-  expect(
-    await registerPck(
-      known.account,
-      viewThat(() => ({})),
-      contracts,
-      platform,
-    ),
-  ).toBe(null);
+  const lasting = viewThat(() => ({ notAfter: now + 365 * 86_400 }));
+  expect(await registerPck(known.account, lasting, contracts, platform)).toBe(null);
   expect(known.writes).toEqual([]);
 
   const away = viewThat(() => {
@@ -107,6 +111,18 @@ test('a platform is registered once', async () => {
   });
   await expect(registerPck(known.account, away, contracts, platform)).rejects.toMatchObject({
     code: 'CHAIN_UNREACHABLE',
+  });
+});
+
+test('a platform whose certificate ends soon is registered again, where there is a certificate that lasts longer', async () => {
+  const ending = viewThat(() => ({ notAfter: now + 86_400 }));
+  const platform = { platformKey, certificate: '0x30' } as const;
+  expect(await registerPck(accountThat(7n).account, ending, contracts, platform)).toBe(7n);
+  const same = accountThat(refusal('PckRegistryNotNewer'));
+  expect(await registerPck(same.account, ending, contracts, platform)).toBe(null);
+  const changed = accountThat(refusal('PckRegistryPlatformChanged'));
+  await expect(registerPck(changed.account, ending, contracts, platform)).rejects.toMatchObject({
+    meta: { errorName: 'PckRegistryPlatformChanged' },
   });
 });
 
