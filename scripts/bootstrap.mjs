@@ -26,6 +26,7 @@ const commands = {
   gas: ['scripts/contracts.ts', 'gas'],
   bench: ['scripts/bench.ts'],
   e2e: ['scripts/e2e.ts'],
+  mutate: ['scripts/mutate.ts'],
   pack: ['scripts/pack.ts'],
   install: null,
 };

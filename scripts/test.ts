@@ -23,7 +23,8 @@ const help = `npm test [-- [PATH…] [--part NAME]… [--bail] [--coverage]]
   --bail       stop after the first runner with a failure
   --coverage   measure the coverage of packages and applications into coverage/
 npm run test:long
-               the same tests with larger counts; writes its result into docs/testing.md`;
+               the same tests with larger counts, and a run with each check taken out (npm run mutate); writes its
+               result into docs/testing.md`;
 
 await runMain(async () => {
   const { values, positionals } = parseArgs({
@@ -42,7 +43,7 @@ await runMain(async () => {
   }
   endInOrder();
   const options: TestOptions = { long: values.long, coverage: values.coverage, filters: positionals };
-  const results = await runParts(chosenParts(values.part, positionals), options, values.bail);
+  const results = await runParts(chosenParts(values.part, options), options, values.bail);
   const outcome = joinOutcomes(results.map((result) => result.outcome));
   report(results);
   if (values.long && !isInterrupted() && values.part.length === 0 && positionals.length === 0) recordLongRun(results);
@@ -51,7 +52,7 @@ await runMain(async () => {
   return outcome.failed.length === 0 && outcome.passed > 0 && !isInterrupted() ? 0 : 1;
 });
 
-function chosenParts(names: readonly string[], filters: readonly string[]): readonly TestPart[] {
+function chosenParts(names: readonly string[], { filters, long }: TestOptions): readonly TestPart[] {
   const unknown = names.find((name) => testParts.every(({ id }) => id !== name));
   if (unknown !== undefined)
     throw new ScriptError({
@@ -59,7 +60,8 @@ function chosenParts(names: readonly string[], filters: readonly string[]): read
       message: `Unknown part "${unknown}"`,
       hint: `use it so:\n${help}`,
     });
-  const wanted = names.length > 0 ? names : filters.length > 0 ? ['units'] : testParts.map(({ id }) => id);
+  const all = testParts.filter(({ onlyLong }) => long || onlyLong !== true).map(({ id }) => id);
+  const wanted = names.length > 0 ? names : filters.length > 0 ? ['units'] : all;
   return testParts.filter(({ id }) => wanted.includes(id));
 }
 

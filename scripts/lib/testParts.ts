@@ -4,6 +4,7 @@ import { runContractsScript } from './contractsScript.ts';
 import { runScenarios } from './e2ePart.ts';
 import { ensureInstalled, parts as installable } from './ensureInstalled.ts';
 import { runHardhatTests } from './hardhatPart.ts';
+import { runMutation } from './mutationPart.ts';
 import type { Outcome } from './outcome.ts';
 import { runPackTest } from './packTestPart.ts';
 import { failureText } from './print.ts';
@@ -20,6 +21,8 @@ export type TestOptions = {
 export type TestPart = {
   readonly id: string;
   readonly title: string;
+  /** Only in `npm run test:long`, or by its name. */
+  readonly onlyLong?: true;
   readonly run: (options: TestOptions) => Promise<Outcome>;
 };
 
@@ -46,6 +49,7 @@ export const testParts: readonly TestPart[] = [
     run: ({ long }) => runScenarios({ env: longEnvironment(long) }),
   },
   { id: 'pack', title: 'Packed packages outside the repository', run: () => runPackTest({ network: 'start' }) },
+  { id: 'mutation', title: 'Tests that miss no check', onlyLong: true, run: () => runMutation() },
 ];
 
 async function gasIsCurrent(): Promise<Outcome> {

@@ -1,0 +1,47 @@
+import fs from 'node:fs';
+import { isEquivalent, parseEquivalentMutants } from './equivalentMutants.ts';
+import { type MutationResult, runMutants } from './mutationRun.ts';
+import type { Mutant } from './mutationSites.ts';
+import { mutationTargets } from './mutationTargets.ts';
+import type { Outcome } from './outcome.ts';
+import { inRoot } from './paths.ts';
+import { say } from './print.ts';
+
+/** Every mutant is a test: it passes when another test fails by it, or when it is listed as one that nothing can tell. */
+export async function runMutation(filters: readonly string[] = []): Promise<Outcome> {
+  const file = inRoot('test/equivalentMutants.json');
+  const equivalents = parseEquivalentMutants(JSON.parse(fs.readFileSync(file, 'utf8')));
+  const failed: string[] = [];
+  let passed = 0;
+  const used = new Set<object>();
+  for (const target of mutationTargets) {
+    if (filters.length > 0 && !target.sources.some((source) => touches(source, filters))) continue;
+    const result = await runMutants(target, {
+      filters,
+      expected: (mutant) => equivalents.some((equivalent) => isEquivalent(equivalent, mutant)),
+      onProgress: (line) => say(`  ${target.name}: ${line}`),
+    });
+    passed += result.mutants.length;
+    for (const mutant of result.survivors) {
+      const entry = equivalents.find((equivalent) => isEquivalent(equivalent, mutant));
+      if (entry !== undefined) used.add(entry);
+      else {
+        passed -= 1;
+        failed.push(nameOf(mutant, result));
+      }
+    }
+  }
+  for (const entry of equivalents)
+    if (!used.has(entry) && filters.length === 0)
+      failed.push(`test/equivalentMutants.json: nothing of ${entry.file} survives as ${entry.kind}: ${entry.code}`);
+  return { passed, failed, skipped: [] };
+}
+
+function touches(source: string, filters: readonly string[]): boolean {
+  return filters.some((filter) => filter.includes(source) || source.includes(filter) || !filter.includes('/'));
+}
+
+function nameOf({ id, file, line, column, kind, code }: Mutant, { unreached }: MutationResult): string {
+  const shown = code.length > 120 ? `${code.slice(0, 119)}…` : code;
+  return `${file}:${line}:${column} > ${kind}: ${shown}${unreached.has(id) ? ' (no test reaches it)' : ''}`;
+}
