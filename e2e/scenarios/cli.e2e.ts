@@ -84,7 +84,7 @@ export const scenario: Scenario = {
     note('apps, workers, logs, network');
     const [apps, workers, logs, used] = await Promise.all([
       json<{ app: string; name: string; version: number }[]>('apps'),
-      json<{ ok: boolean; simulated: boolean; steps: Step[] }[]>('workers'),
+      json<{ ok: boolean; simulated: boolean; attestedBy: string; steps: Step[] }[]>('workers'),
       json<{ workerId: string; lines: { message: string }[] }[]>('logs', 'greeter'),
       json<{ file: string }>('network'),
     ]);
@@ -95,12 +95,27 @@ export const scenario: Scenario = {
     assert.ok(
       workers.json.length >= 3 && workers.json.every(({ ok, simulated, steps }) => ok && simulated && steps.length > 5),
     );
+    assert.ok(workers.json.every(({ attestedBy }) => attestedBy === 'chain'));
     const lines = logs.json.flatMap((worker) => worker.lines.map(({ message }) => message)).sort();
     assert.deepEqual(
       lines.filter((line) => line.startsWith('asked for')),
       ['asked for /', 'asked for /echo', 'asked for /fail'],
     );
     assert.equal(used.code, 0);
+
+    note('collateral: what stands on the chain, and bringing what a worker announces');
+    const proof = JSON.parse(fs.readFileSync(path.join(folder, 'proof.json'), 'utf8'));
+    fs.writeFileSync(path.join(folder, 'evidence.json'), JSON.stringify(proof.worker.evidence));
+    const published = await json<{ what: string }[]>('collateral', 'publish', 'evidence.json');
+    assert.deepEqual(
+      [published.code, published.json.map(({ what }) => what)],
+      [0, ['root-crl', 'pck-ca', 'pck-crl', 'tcb-signer', 'tcb-info', 'qe-identity']],
+    );
+    const standing = await json<{ teeType: string; simulated: boolean; tcbInfos: object[] }[]>('collateral', 'status');
+    assert.deepEqual(
+      standing.json.map(({ teeType, simulated, tcbInfos }) => [teeType, simulated, tcbInfos.length]),
+      [['tdx', true, 1]],
+    );
 
     note('errors have names');
     fs.writeFileSync(path.join(folder, 'key'), 'no key');
@@ -119,6 +134,7 @@ export const scenario: Scenario = {
         ['SCHEMA_MISMATCH', 'deploy', 'greeter.ts', '--memory-mb', '1'],
         ['PROOF_FILE_UNREADABLE', 'verify', 'nothing.json'],
         ['PROOF_MALFORMED', 'verify', '.cloister/network.json'],
+        ['MALFORMED_EVIDENCE', 'collateral', 'publish', '.cloister/network.json'],
       ] as const,
       ([code, ...args]) => fails(code, ...args),
     );

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import path from 'node:path';
 import { collateralSubmissions } from '@cloister/attestation/onchain';
 import {
@@ -48,9 +49,7 @@ export const scenario: Scenario = {
     await notSealedTo(network, first, app);
 
     note('its process cannot register again; the worker on the other platform goes on');
-    await until('the launcher starts it again', () => /"step":"(restarting|down)".*worker-0/.test(network.log()), {
-      signal,
-    });
+    await refusedInLog(network, 'worker-0', 'QuoteVerifierRevoked', signal);
     const answer = await clientOf(network).call(app, {});
     assert.equal(answer.worker.workerId, second.workerId);
 
@@ -70,6 +69,7 @@ export const scenario: Scenario = {
     assert.equal((await client.registry.workerStatus(second.workerId)).state, 'evicted');
     await notSealedTo(network, second, app);
     await refusedWith('CALL_NO_WORKER', clientOf(network).call(app, {}));
+    await refusedInLog(network, 'worker-1', 'WorkerRegistryTcbNotAccepted', signal);
 
     note('what Intel said before does not come back');
     const before = await submissionCall(network, store, 'tcb-info', { issuedAt: nowSeconds() - 10 });
@@ -118,6 +118,12 @@ async function workersByPlatform(network: RunningDevnet): Promise<readonly Verif
   return verified.toSorted(
     (left, right) => Number(right.claims.platformId === ppid) - Number(left.claims.platformId === ppid),
   );
+}
+
+/** That a worker's process, started again by the launcher, was refused by the contract for this reason. */
+async function refusedInLog(network: RunningDevnet, name: string, errorName: string, signal: AbortSignal) {
+  const log = path.join(network.data, 'logs', `${name}.log`);
+  await until(`${name} is refused by ${errorName}`, () => fs.readFileSync(log, 'utf8').includes(errorName), { signal });
 }
 
 /** That a gateway which goes on offering the worker, as it announced itself, gets nothing sealed to it. */

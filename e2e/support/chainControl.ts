@@ -8,13 +8,10 @@ import {
   workerRegistryAbi,
 } from '@cloister/chain';
 import type { Bytes32, Hex } from '@cloister/core';
-import type { CloisterClient } from '@cloister/sdk';
-import { type ContractFunctionArgs, encodeFunctionData } from 'viem';
+import { encodeFunctionData } from 'viem';
 import type { RunningDevnet } from '../devnet.ts';
 import { type Account, accountsOf } from './accounts.ts';
 import { clientOf } from './apps.ts';
-
-type WorkerRecord = ContractFunctionArgs<typeof workerRegistryAbi, 'nonpayable', 'evict'>[1];
 
 /** What only a development chain lets anyone do, and what its deployer may do by the timelock. */
 export class ChainControl {
@@ -39,7 +36,7 @@ export class ChainControl {
   /** Evicts a worker, as anyone may who shows its last registration. */
   async evict(workerId: Bytes32, by: Account): Promise<void> {
     const { contracts } = this.#network.network;
-    const record = await this.#lastRecord(clientOf(this.#network), workerId);
+    const record = await clientOf(this.#network).registry.workerRecord(workerId);
     await this.account(by).write({
       address: contracts.workerRegistry,
       abi: workerRegistryAbi,
@@ -63,7 +60,7 @@ export class ChainControl {
 
   /** The call that evicts a worker, by the record of its last registration. */
   async evictCall(workerId: Bytes32): Promise<GovernedCall> {
-    const args = [workerId, await this.#lastRecord(clientOf(this.#network), workerId)] as const;
+    const args = [workerId, await clientOf(this.#network).registry.workerRecord(workerId)] as const;
     const data = encodeFunctionData({ abi: workerRegistryAbi, functionName: 'evict', args });
     return { target: this.#network.network.contracts.workerRegistry, data };
   }
@@ -94,17 +91,5 @@ export class ChainControl {
   async passSeconds(seconds: number): Promise<void> {
     await this.rpc('evm_increaseTime', seconds);
     await this.mine(1);
-  }
-
-  async #lastRecord(client: CloisterClient, workerId: Bytes32): Promise<WorkerRecord> {
-    const events = await client.registry.view.events({
-      address: client.network.contracts.workerRegistry,
-      abi: workerRegistryAbi,
-      eventName: 'WorkerRegistered',
-      args: { workerId },
-    });
-    const last = events.at(-1);
-    if (last === undefined || !('record' in last)) throw new Error(`Worker ${workerId} never registered`);
-    return last.record as WorkerRecord;
   }
 }

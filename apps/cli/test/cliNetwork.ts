@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { vi } from 'vitest';
 import { SimulatedNetwork } from '../../../packages/sdk/test/simulatedNetwork.ts';
 import { callCommand } from '../src/commands/call.ts';
+import { collateralCommand } from '../src/commands/collateral.ts';
 import { deployCommand } from '../src/commands/deploy.ts';
 import { devCommand } from '../src/commands/dev.ts';
 import { listingCommands } from '../src/commands/listings.ts';
@@ -52,6 +53,7 @@ export async function run(...argv: string[]): Promise<Ran> {
   listingCommands(program);
   devCommand(program);
   verifyEvidenceCommand(program);
+  collateralCommand(program);
   for (const command of program.commands) command.exitOverride().configureOutput({ writeErr: () => {} });
   const text = { out: '', err: '' };
   const spies = (['stdout', 'stderr'] as const).map((stream) =>

@@ -315,12 +315,16 @@ describe('listings', () => {
       operator: worker.operator,
       receiptSigner: worker.receiptSigner,
       leaseUntil: expect.stringMatching(/^\d+$/),
+      attestedBy: 'chain',
       tcbStatus: 'UpToDate',
+      platformId: expect.stringMatching(/^0x[0-9a-f]{32}$/),
       simulated: true,
     });
     expect(by(evicted.workerId)).toMatchObject({ ok: false, refusal: { code: 'WORKER_NOT_REGISTERED' } });
     const prose = await run(...options, 'workers', '--explain');
-    expect(prose.out).toMatch(/✓ 0x[0-9a-f]{64} {2}TCB UpToDate {2}SIMULATED\n {2}✓ /);
+    expect(prose.out).toMatch(
+      /✓ 0x[0-9a-f]{64} {2}TCB UpToDate, checked by the chain {2}platform 0x[0-9a-f]{32} {2}SIMULATED\n {2}✓ /,
+    );
     expect(prose.out).toMatch(/✗ 0x[0-9a-f]{64} {2}The worker is refused/);
   });
 

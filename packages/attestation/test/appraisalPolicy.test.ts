@@ -39,6 +39,11 @@ describe('grace for what is out of date', () => {
     expect(appraisal).toMatchObject({ refusal: { message: expect.stringMatching(/its grace ended at "2026-/) } });
   });
 
+  test('says nothing of grace where there is none', () => {
+    const appraisal = appraise({ ...claims, ...outdated }, allow);
+    expect(appraisal).toMatchObject({ refusal: { message: expect.stringMatching(/got "OutOfDate"$/) } });
+  });
+
   test('does not say that it ended while it runs, where the status before is not accepted either', () => {
     const both = { ...claims, ...outdated, tcbStatus: 'OutOfDateConfigurationNeeded' } as const;
     const appraisal = appraise(both, { ...allow, outOfDateGraceSeconds: 30 * day });

@@ -28,3 +28,4 @@ export {
   type WorkerStatus,
   workerStates,
 } from './registryReader.ts';
+export { type WorkerRecord, workerRecordHash } from './workerRecord.ts';

@@ -10,6 +10,7 @@ import {
 import { ChainError, type ChainView } from './chainView.ts';
 import { appRegistryAbi, imageRegistryAbi, workerRegistryAbi } from './generated/index.ts';
 import { tcbStatusNumbers } from './govern.ts';
+import { type WorkerRecord, workerRecordHash } from './workerRecord.ts';
 
 export const workerStates = ['unknown', 'enrolled', 'active', 'evicted', 'retired'] as const;
 
@@ -24,6 +25,8 @@ export type WorkerStatus = {
   /** `chain` where the contract checked the evidence itself, `committee` where it took the committee's word; null before a registration. */
   readonly attestedBy: 'chain' | 'committee' | null;
   readonly simulated: boolean;
+  /** Of its {@link WorkerRecord}; zero before a registration. */
+  readonly recordHash: Bytes32;
 };
 
 /** What the registry asks of evidence of one TEE type. */
@@ -60,7 +63,42 @@ export class RegistryReader {
       teeType: status.teeType,
       attestedBy: status.attestedBy === 1 ? 'chain' : status.attestedBy === 2 ? 'committee' : null,
       simulated: status.simulated,
+      recordHash: status.recordHash,
     };
+  }
+
+  /**
+   * What a worker's registration states: its platform, image, and what its TCB verdict rests on. One RPC lists it, and the
+   * hash on the chain, as all RPCs give it, proves it. Throws REGISTRY_RECORD_UNKNOWN where nothing listed has that hash.
+   */
+  async workerRecord(workerId: Bytes32, signal?: AbortSignal): Promise<WorkerRecord> {
+    const [{ recordHash }, events] = await Promise.all([
+      this.workerStatus(workerId, undefined, signal),
+      this.view.events(
+        {
+          address: this.#contracts.workerRegistry,
+          abi: workerRegistryAbi,
+          eventName: 'WorkerRegistered',
+          args: { workerId },
+        },
+        signal,
+      ),
+    ]);
+    const records = events.flatMap((event) => ('record' in event ? [event.record as WorkerRecord] : []));
+    const record = records.findLast((one) => workerRecordHash(one) === recordHash);
+    if (record === undefined)
+      throw new RegistryError({
+        code: 'REGISTRY_RECORD_UNKNOWN',
+        message: `The RPC lists no registration of worker "${workerId}" with the hash that the registry keeps`,
+        meta: { workerId, recordHash },
+        hint: 'Ask an RPC that keeps all events since the registration',
+      });
+    return record;
+  }
+
+  /** The physical machine that a worker is on, by its evidence; several workers may share one. Throws REGISTRY_RECORD_UNKNOWN. */
+  async platformOf(workerId: Bytes32, signal?: AbortSignal): Promise<Bytes32> {
+    return (await this.workerRecord(workerId, signal)).platformId;
   }
 
   async activeSigner(
@@ -139,7 +177,13 @@ export class RegistryReader {
       return { manifestId: id, version, fields: { ...fields, vetoer: lower(fields.vetoer) } };
     } catch (error) {
       if (error instanceof ChainError && error.meta.errorName === 'AppRegistryAppUnknown')
-        throw new RegistryError(app, error);
+        throw new RegistryError({
+          code: 'REGISTRY_APP_UNKNOWN',
+          message: `The chain knows no app "${app}"`,
+          meta: { app },
+          hint: 'Check the id, and that it was deployed by this account on this network',
+          cause: error,
+        });
       throw error;
     }
   }
@@ -179,16 +223,7 @@ function lower(address: Hex): Address {
   return address.toLowerCase() as Address;
 }
 
-/** The chain knows no such app. */
-export class RegistryError extends CloisterError<'REGISTRY_APP_UNKNOWN'> {
+/** The chain knows no such app, or no such registration. */
+export class RegistryError extends CloisterError<'REGISTRY_APP_UNKNOWN' | 'REGISTRY_RECORD_UNKNOWN'> {
   override readonly name = 'RegistryError';
-  constructor(app: Bytes32, cause: unknown) {
-    super({
-      code: 'REGISTRY_APP_UNKNOWN',
-      message: `The chain knows no app "${app}"`,
-      meta: { app },
-      hint: 'Check the id, and that it was deployed by this account on this network',
-      cause,
-    });
-  }
 }

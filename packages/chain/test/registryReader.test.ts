@@ -1,5 +1,6 @@
-import { ChainView, RegistryReader } from '@cloister/chain';
+import { ChainView, RegistryReader, type WorkerRecord, workerRecordHash, workerRegistryAbi } from '@cloister/chain';
 import { type EnforcedFields, zeroAddress, zeroBytes32 } from '@cloister/core';
+import { encodeAbiParameters, encodeEventTopics, getAbiItem, getAddress } from 'viem';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { StubRegistries } from './stubRegistries.ts';
 import { StubRpc } from './stubRpc.ts';
@@ -28,6 +29,41 @@ const fields: EnforcedFields = {
   vetoer: address('ef'),
 };
 
+const platform = (byte: number) => `0x${byte.toString(16).padStart(2, '0').repeat(32)}` as const;
+const recordOn = (platformId: `0x${string}`): WorkerRecord => ({
+  operator: getAddress(operator),
+  receiptSigner: getAddress(signer),
+  teeType: 2,
+  kinds: 1,
+  attestedBy: 1,
+  simulated: true,
+  imageId: app,
+  configId: manifestId,
+  platformId,
+  platformKey: app,
+  tcb: manifestId,
+  networkKeysHash: zeroBytes32,
+});
+const [registeredTopic] = encodeEventTopics({ abi: workerRegistryAbi, eventName: 'WorkerRegistered' });
+const registered = getAbiItem({ abi: workerRegistryAbi, name: 'WorkerRegistered' });
+
+/** The log of a registration, as a node lists it. */
+function registeredLog(workerId: `0x${string}`, record: WorkerRecord): object {
+  const args = { workerId, operator: record.operator, receiptSigner: record.receiptSigner };
+  const unindexed = registered.inputs.filter(({ indexed }) => !indexed);
+  return {
+    address: contracts.workerRegistry,
+    topics: encodeEventTopics({ abi: workerRegistryAbi, eventName: 'WorkerRegistered', args }),
+    data: encodeAbiParameters(unindexed, [record, 2_000_000_000n, 1n, zeroBytes32]),
+    blockNumber: '0x1',
+    blockHash: app,
+    transactionHash: app,
+    transactionIndex: '0x0',
+    logIndex: '0x0',
+    removed: false,
+  };
+}
+
 let rpc: StubRpc;
 let registries: StubRegistries;
 let reader: RegistryReader;
@@ -52,12 +88,59 @@ describe('RegistryReader', () => {
       kinds: 1,
       teeType: 2,
       simulated: true,
+      recordHash: zeroBytes32,
     });
     expect(await reader.workerStatus(zeroBytes32)).toMatchObject({ state: 'unknown', operator: zeroAddress });
     expect(await reader.activeSigner(signer)).toEqual({ active: true, workerId: id });
     expect(await reader.activeSigner(operator)).toEqual({ active: false, workerId: zeroBytes32 });
     expect(await reader.workerIdOf(operator, 0n)).toBe(id);
     expect(await reader.enrolledCount(operator)).toBe(0n);
+  });
+
+  test('says who checked the evidence', async () => {
+    const id = registries.activate(operator, 0n, signer, 2_000_000_000n);
+    const attestedBy = async (number: number) => {
+      registries.attestedBy = number;
+      return (await reader.workerStatus(id)).attestedBy;
+    };
+    expect([await attestedBy(0), await attestedBy(2), await attestedBy(3), await attestedBy(1)]).toEqual([
+      null,
+      'committee',
+      null,
+      'chain',
+    ]);
+  });
+
+  test('takes a record from one RPC only where the hash on the chain is its own', async () => {
+    const id = registries.activate(operator, 0n, signer, 2_000_000_000n);
+    const [first, second, forged] = [platform(1), platform(2), platform(3)].map(recordOn);
+    if (first === undefined || second === undefined || forged === undefined) throw new Error('Expected records');
+    rpc.intercept = (method, [filter]) => {
+      if (method !== 'eth_getLogs') return undefined;
+      expect(filter).toMatchObject({ address: contracts.workerRegistry, topics: [registeredTopic, id, null, null] });
+      return [first, second, forged].map((record) => registeredLog(id, record));
+    };
+    registries.recordHashes.set(id, workerRecordHash(second));
+    expect(await reader.workerRecord(id)).toEqual(second);
+    expect(await reader.platformOf(id)).toBe(platform(2));
+    registries.recordHashes.set(id, app);
+    await expect(reader.platformOf(id)).rejects.toMatchObject({
+      code: 'REGISTRY_RECORD_UNKNOWN',
+      meta: { workerId: id, recordHash: app },
+    });
+    rpc.intercept = (method) => (method === 'eth_getLogs' ? [] : undefined);
+    await expect(reader.workerRecord(id)).rejects.toMatchObject({ code: 'REGISTRY_RECORD_UNKNOWN' });
+    rpc.intercept = () => undefined;
+  });
+
+  test('reads what registering asks, by names; nothing where a type can not register', async () => {
+    expect(await reader.teePolicy(2)).toEqual({
+      verifier: address('7e'),
+      leaseDurationSeconds: 3_600,
+      acceptedTcbStatuses: ['UpToDate', 'SWHardeningNeeded'],
+      minimumTcbEvaluationDataNumber: 0,
+    });
+    expect(await reader.teePolicy(1)).toBeUndefined();
   });
 
   test('reads for how long an eviction is remembered: for ever', async () => {

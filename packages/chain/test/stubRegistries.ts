@@ -6,6 +6,7 @@ import {
   type EnforcedFields,
   type Hex,
   type NetworkFile,
+  teeTypes,
   workerId,
   zeroAddress,
   zeroBytes32,
@@ -54,6 +55,9 @@ export class StubRegistries {
     acceptedTcbStatuses: 0b110,
     minimumTcbEvaluationDataNumber: 0,
   };
+  /** 1: the chain checked the evidence itself. */
+  attestedBy = 1;
+  readonly recordHashes = new Map<Bytes32, Bytes32>();
   leaseSeconds = 3_600n;
   genesis = 1_700_000_000n;
   epochLength = 60n;
@@ -110,9 +114,9 @@ export class StubRegistries {
           state: states[worker?.state ?? 'unknown'],
           kinds: worker?.kinds ?? 0,
           teeType: 2,
-          attestedBy: 1,
+          attestedBy: this.attestedBy,
           simulated: true,
-          recordHash: zeroBytes32,
+          recordHash: this.recordHashes.get(id) ?? zeroBytes32,
         };
       },
       isActiveSigner: (signer: Address) => {
@@ -128,7 +132,8 @@ export class StubRegistries {
       workerIdOf: (operator: Address, index: bigint) =>
         workerId(this.#chainId, this.#contracts.workerRegistry, operator, index),
       networkKeysHash: () => this.networkKeysHash,
-      teePolicyOf: () => this.teePolicy,
+      teePolicyOf: (teeType: number) =>
+        teeType === teeTypes.tdx ? this.teePolicy : { ...this.teePolicy, verifier: zeroAddress },
       simulatedAllowed: () => true,
       genesis: () => this.genesis,
       epochLength: () => Number(this.epochLength),

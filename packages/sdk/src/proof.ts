@@ -22,7 +22,7 @@ import { fromBase64Url, toBase64Url } from '@cloister/crypto';
 import type { CallResult } from './call.ts';
 import type { Gateways } from './gateways.ts';
 import { type ProofStep, StepList } from './steps.ts';
-import { disagreements, signerOf, WorkerRefusedError, type WorkerVerifier } from './verifyWorker.ts';
+import { checkerOf, disagreements, signerOf, WorkerRefusedError, type WorkerVerifier } from './verifyWorker.ts';
 
 /** What a call leaves behind: enough for anyone to check who computed it, and the answer itself only where it is opened. */
 export type ProofFile = {
@@ -131,7 +131,9 @@ export async function verifyProof(
         status.operator === worker.operator &&
         status.leaseUntil > (block?.timestamp ?? 0n) &&
         evictedIn === 0n,
-      evictedIn > 0n ? `evicted in block ${evictedIn}` : `state "${status.state}", signer ${status.receiptSigner}`,
+      evictedIn > 0n
+        ? `evicted in block ${evictedIn}`
+        : `state "${status.state}", evidence checked by ${checkerOf(status)}, signer ${status.receiptSigner}`,
       stop,
     );
     list.check(

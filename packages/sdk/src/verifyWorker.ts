@@ -7,7 +7,7 @@ import {
   parseEvidence,
   type TdxClaims,
 } from '@cloister/attestation/verify';
-import { ChainError, type ChainErrorCode, type Head, type RegistryReader } from '@cloister/chain';
+import { ChainError, type ChainErrorCode, type Head, type RegistryReader, type WorkerStatus } from '@cloister/chain';
 import {
   type Address,
   type Bytes32,
@@ -40,6 +40,8 @@ export type VerifiedWorker = {
   /** Unix seconds by the chain's clock. */
   readonly keyNotAfter: bigint;
   readonly leaseUntil: bigint;
+  /** Who checked its evidence before the registry took it: the chain itself, or the committee. */
+  readonly attestedBy: WorkerStatus['attestedBy'];
   /** What the contract says it offers: bit 0 function, 1 wasm, 2 model, 3 container. */
   readonly kinds: number;
   readonly announcement: WorkerAnnouncement;
@@ -97,7 +99,7 @@ export class WorkerVerifier {
       status.state === 'active' &&
         status.receiptSigner === announcement.receiptSigner &&
         status.operator === announcement.operator,
-      `state "${status.state}", evidence checked by ${checkedBy[status.attestedBy ?? 'nobody']}, signer ${status.receiptSigner}`,
+      `state "${status.state}", evidence checked by ${checkerOf(status)}, signer ${status.receiptSigner}`,
       refusal('WORKER_NOT_REGISTERED'),
     );
     list.check(
@@ -116,6 +118,7 @@ export class WorkerVerifier {
       keyConfig,
       keyNotAfter,
       leaseUntil: status.leaseUntil,
+      attestedBy: status.attestedBy,
       kinds: status.kinds,
       announcement,
       steps: list.steps,
@@ -255,8 +258,12 @@ export class WorkerVerifier {
   }
 }
 
-/** Who verified the evidence before the registry took it, in words. */
-const checkedBy = { chain: 'the chain itself', committee: "the network's committee", nobody: 'nobody yet' } as const;
+const checkers = { chain: 'the chain itself', committee: "the network's committee", nobody: 'nobody yet' } as const;
+
+/** Who verified a worker's evidence before the registry took it, in words. */
+export function checkerOf({ attestedBy }: Pick<WorkerStatus, 'attestedBy'>): string {
+  return checkers[attestedBy ?? 'nobody'];
+}
 
 /** A block that not every RPC has, or that they name differently, proves nothing; an RPC that is away is another matter. */
 export const disagreements: ReadonlySet<ChainErrorCode> = new Set(['CHAIN_SPLIT', 'CHAIN_BLOCK_UNKNOWN']);

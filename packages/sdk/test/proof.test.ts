@@ -82,6 +82,8 @@ describe('a proof', () => {
     expect(verified).toMatchObject({ ok: true, outcome: 'ok', simulated: true });
     expect(verified.steps.map(({ id }) => id)).toEqual(order);
     expect(verified.steps.find(({ id }) => id === 'manifest')?.detail).toContain('function "sample"');
+    const registered = verified.steps.find(({ id }) => id === 'registered');
+    expect(registered?.detail).toContain('evidence checked by the chain itself');
   });
 
   test('can be given away without the answer', async () => {

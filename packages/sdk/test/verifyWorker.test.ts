@@ -83,10 +83,22 @@ describe('a worker for which everything holds', () => {
       receiptSigner: worker.receiptSigner,
       operator: worker.operator,
       kinds: 1,
+      attestedBy: 'chain',
       claims: { teeType: 'tdx', simulated: true, tcbStatus: 'UpToDate' },
     });
     expect(toHex(verified.keyConfig)).toBe(worker.announcement.keyConfigs[0]?.config);
     expect(verified.steps.find(({ id }) => id === 'evidence')?.title).toContain('SIMULATED');
+  });
+
+  test.each([
+    [1, 'chain', 'the chain itself'],
+    [2, 'committee', "the network's committee"],
+  ] as const)('says who checked its evidence for the registry (%i)', async (attestedBy, name, words) => {
+    network.registries.attestedBy = attestedBy;
+    const verified = await verify(worker.announcement);
+    expect(verified.attestedBy).toBe(name);
+    const registered = verified.steps.find(({ id }) => id === 'registered');
+    expect(registered?.detail).toContain(`evidence checked by ${words}`);
   });
 
   test('is verified again with the same verifier, from what it remembers', async () => {

@@ -19,7 +19,7 @@ type Options = NetworkOptions & { json?: boolean };
 
 /** What stands on the chain for one TEE type. Times in unix seconds. */
 type TeeStatus = {
-  readonly teeType: string;
+  readonly teeType: (typeof intelTypes)[number];
   readonly policy: TeePolicyStatus;
   readonly contracts: IntelContracts;
   readonly simulated: boolean;
@@ -60,15 +60,19 @@ export function collateralCommand(program: Command): void {
       const collateral = readCollateralOf(await readFile(file), file);
       const client = await openClient(options);
       const [rpc] = client.network.rpcs;
-      const [contracts] = (await readStatus(client)).map(({ contracts: known }) => known);
-      if (contracts === undefined || rpc === undefined)
+      const [place] = await readPlaces(client);
+      if (place === undefined || rpc === undefined)
         throw new CollateralCommandError('This network judges no evidence of Intel on its chain');
       const account = new ChainAccount({
         chainId: client.network.chainId,
         rpc,
         account: await openAccount(options),
       });
-      const published = await publishCollateral(account, contracts.collateralStore, collateralSubmissions(collateral));
+      const published = await publishCollateral(
+        account,
+        place.contracts.collateralStore,
+        collateralSubmissions(collateral),
+      );
       print(options, published, () =>
         published
           .map(({ what, gas }) => `${what.padEnd(12)} ${gas === null ? 'as new or newer there already' : `${gas} gas`}`)
@@ -77,34 +81,43 @@ export function collateralCommand(program: Command): void {
     });
 }
 
-async function readStatus({ registry }: CloisterClient): Promise<readonly TeeStatus[]> {
+type Place = Pick<TeeStatus, 'teeType' | 'policy' | 'contracts'>;
+
+/** Where the network keeps collateral, for each TEE type of Intel that can register. */
+async function readPlaces({ registry }: CloisterClient): Promise<readonly Place[]> {
   const found = await Promise.all(
     intelTypes.map(async (teeType) => {
       const policy = await registry.teePolicy(teeTypes[teeType]);
       if (policy === undefined) return undefined;
-      const contracts = await intelContractsOf(registry.view, policy.verifier);
-      const at = { address: contracts.collateralStore, abi: collateralStoreAbi } as const;
+      return { teeType, policy, contracts: await intelContractsOf(registry.view, policy.verifier) };
+    }),
+  );
+  return found.filter((place) => place !== undefined);
+}
+
+async function readStatus(client: CloisterClient): Promise<readonly TeeStatus[]> {
+  const { view } = client.registry;
+  return Promise.all(
+    (await readPlaces(client)).map(async (place): Promise<TeeStatus> => {
+      const at = { address: place.contracts.collateralStore, abi: collateralStoreAbi } as const;
+      const args = { teeType: teeTypes[place.teeType] };
       const [simulated, [thisUpdate, nextUpdate], tcbInfos, qeIdentities] = await Promise.all([
-        registry.view.read({ ...at, functionName: 'simulated', args: [] }),
-        registry.view.read({ ...at, functionName: 'rootCrl', args: [] }),
-        registry.view.events({ ...at, eventName: 'TcbInfoSubmitted', args: { teeType: teeTypes[teeType] } }),
-        registry.view.events({ ...at, eventName: 'QeIdentitySubmitted', args: { teeType: teeTypes[teeType] } }),
+        view.read({ ...at, functionName: 'simulated', args: [] }),
+        view.read({ ...at, functionName: 'rootCrl', args: [] }),
+        view.events({ ...at, eventName: 'TcbInfoSubmitted', args }),
+        view.events({ ...at, eventName: 'QeIdentitySubmitted', args }),
       ]);
       // The newest of each kind of platform: later events replace earlier ones.
       const newest = new Map(tcbInfos.map(statementOf).map((info) => [info.fmspc, info]));
-      const status: TeeStatus = {
-        teeType,
-        policy,
-        contracts,
+      return {
+        ...place,
         simulated,
         rootCrl: { thisUpdate, nextUpdate },
         tcbInfos: [...newest.values()],
         qeIdentity: qeIdentities.map(statementOf).at(-1) ?? null,
       };
-      return status;
     }),
   );
-  return found.filter((status) => status !== undefined);
 }
 
 function statementOf(event: object): Statement {

@@ -78,7 +78,7 @@ function describe(worker: ListedWorker) {
       refusal: { code: refusal.code, message: refusal.message },
       steps: refusal.steps,
     };
-  const { operator, receiptSigner, claims, leaseUntil, steps } = verified;
+  const { operator, receiptSigner, claims, leaseUntil, attestedBy, steps } = verified;
   const { tcbStatus, platformId, imageId, simulated } = claims;
   return {
     ...common,
@@ -86,6 +86,7 @@ function describe(worker: ListedWorker) {
     operator,
     receiptSigner,
     leaseUntil,
+    attestedBy,
     tcbStatus,
     platformId,
     imageId,
@@ -95,7 +96,8 @@ function describe(worker: ListedWorker) {
 }
 
 function line(row: ReturnType<typeof describe>): string {
-  return row.ok
-    ? `✓ ${row.workerId}  TCB ${row.tcbStatus}${row.simulated ? '  SIMULATED' : ''}`
-    : `✗ ${row.workerId}  ${row.refusal.message}`;
+  if (!row.ok) return `✗ ${row.workerId}  ${row.refusal.message}`;
+  const checkedBy = row.attestedBy === null ? 'nobody' : `the ${row.attestedBy}`;
+  const simulated = row.simulated ? '  SIMULATED' : '';
+  return `✓ ${row.workerId}  TCB ${row.tcbStatus}, checked by ${checkedBy}  platform ${row.platformId}${simulated}`;
 }
