@@ -51,6 +51,7 @@ export async function runMutants(target: MutationTarget, options: MutationOption
   const progress = options.onProgress ?? (() => {});
   const sources = readSources(target, options.filters ?? []);
   const mutants = [...sources.values()].flatMap((source) => source.mutants);
+  if (mutants.length === 0) return { mutants, survivors: [], unreached: new Set() };
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cloister-mutants-'));
   const vitest = await startVitest(target, sources, folder);
   try {

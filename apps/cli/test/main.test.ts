@@ -28,6 +28,7 @@ const commands = [
   'network',
   'deploy',
   'call',
+  'collateral',
   'verify',
   'workers',
   'apps',
