@@ -1,4 +1,4 @@
-import { fromHex, utf8 } from '@cloister/crypto';
+import { equalBytes, fromHex, utf8 } from '@cloister/crypto';
 import { type CheckList, check } from '../checks.ts';
 import { AttestationError } from '../errors.ts';
 import { assertRoots, type RoleTableName, rolesOf, type TrustRoot } from '../roots.ts';
@@ -82,7 +82,7 @@ export async function verifyCollateral(
   await check(checks, 'root-crl', 'The root signed its revocation list', () => verifyCrl(rootCrl, root));
   await check(checks, 'signers', "Intel's signers are issued by the root, for this role, and not revoked", async () => {
     await verifySigner(tcbChain.signer, root, rootCrl, 'tcbSigning', roles);
-    if (!sameBytes(qeChain.signer.der, tcbChain.signer.der))
+    if (!equalBytes(qeChain.signer.der, tcbChain.signer.der))
       await verifySigner(qeChain.signer, root, rootCrl, 'tcbSigning', roles);
   });
   await check(checks, 'pck-ca', 'The PCK CA is issued by the root, for this role, and not revoked', async (inner) => {
@@ -153,9 +153,9 @@ function readIssuerChain(pem: string, place: string): IssuerChain {
 
 /** That another chain ends in the same root, or in another certificate of a trusted root's key. */
 async function assertSameRoot(other: Certificate, root: Certificate, roots: readonly TrustRoot[]): Promise<void> {
-  if (sameBytes(other.der, root.der)) return;
+  if (equalBytes(other.der, root.der)) return;
   await verifyRoot(other, roots, 'intel');
-  if (sameBytes(other.spki, root.spki) && sameBytes(other.subject, root.subject)) return;
+  if (equalBytes(other.spki, root.spki) && equalBytes(other.subject, root.subject)) return;
   throw new AttestationError({
     code: 'ROOT_UNTRUSTED',
     place: other.place,
@@ -201,10 +201,4 @@ function readHex(text: string, place: string): Uint8Array {
       message: `Expected bytes in hexadecimal at "${place}"`,
     });
   return fromHex(text);
-}
-
-function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
-  if (left.length !== right.length) return false;
-  for (let index = 0; index < left.length; index++) if (left[index] !== right[index]) return false;
-  return true;
 }
