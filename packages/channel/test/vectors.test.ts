@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { fromBase64Url, fromHex, SecretBytes, toHex } from '@cloister/crypto';
+import { fromBase64Url, fromHex, keyScheduleContext, SecretBytes, toHex } from '@cloister/crypto';
 import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from '@hpke/core';
 import { describe, expect, test } from 'vitest';
 import { ResponseOpener } from '../src/client/responseOpener.ts';
-import { keyScheduleContext } from '../src/shared/hpke.ts';
 import { parseKeyConfig } from '../src/shared/keyConfiguration.ts';
 import { defaultMessageLimits } from '../src/shared/limits.ts';
 import { paddedChunkLength, paddedRequestLength } from '../src/shared/padding.ts';

@@ -5,6 +5,18 @@ export type { Awaitable, Engine, RsaPublicKey, X25519KeyPair } from './engine.ts
 export { assertLength, CryptoError, type CryptoErrorCode } from './errors.ts';
 export { type HashStream, keccak256, keccak256Stream, sha256, sha384, sha512 } from './hash.ts';
 export { hkdfExpand, hkdfExtract } from './hkdf.ts';
+export {
+  aeadAes256Gcm,
+  type HpkeContext,
+  hpkeExport,
+  hpkeOpen,
+  hpkeSeal,
+  kdfHkdfSha256,
+  kemX25519,
+  keyScheduleContext,
+  setupRecipient,
+  setupSender,
+} from './hpke.ts';
 export { randomBytes } from './random.ts';
 export { addressOf, generateSecp256k1, recoverAddress, signDigest } from './secp256k1.ts';
 export { SecretBytes } from './secretBytes.ts';

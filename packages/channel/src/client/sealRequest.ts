@@ -1,10 +1,18 @@
 import type { Bytes32, Hex } from '@cloister/core';
-import { concatBytes, engine, keccak256, toHex, type X25519KeyPair } from '@cloister/crypto';
+import {
+  concatBytes,
+  engine,
+  type HpkeContext,
+  keccak256,
+  keyScheduleContext,
+  setupSender,
+  toHex,
+  type X25519KeyPair,
+} from '@cloister/crypto';
 import { encodeBinaryRequest } from '../shared/binaryRequest.ts';
 import { type CallHeaders, checkAppFields, encodeCallHeaders } from '../shared/callHeaders.ts';
 import { ChannelError } from '../shared/channelError.ts';
 import type { Fields } from '../shared/fieldSection.ts';
-import { type HpkeContext, keyScheduleContext, setupSender } from '../shared/hpke.ts';
 import { parseKeyConfig } from '../shared/keyConfiguration.ts';
 import { noBytes } from '../shared/labels.ts';
 import { defaultMessageLimits, type MessageLimits } from '../shared/limits.ts';

@@ -1,9 +1,6 @@
-import { concatBytes } from '@cloister/crypto';
+import { aeadAes256Gcm, concatBytes, kdfHkdfSha256, kemX25519 } from '@cloister/crypto';
 import { ChannelError } from './channelError.ts';
 
-export const kemX25519 = 0x0020;
-export const kdfHkdfSha256 = 0x0001;
-export const aeadAes256Gcm = 0x0002;
 const publicKeyLength = 32;
 const maxSymmetricSuites = 32;
 

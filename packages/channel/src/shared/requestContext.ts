@@ -1,6 +1,4 @@
-import { concatBytes } from '@cloister/crypto';
-import { type HpkeContext, hpkeExport } from './hpke.ts';
-import { aeadAes256Gcm, kdfHkdfSha256, kemX25519 } from './keyConfiguration.ts';
+import { aeadAes256Gcm, concatBytes, type HpkeContext, hpkeExport, kdfHkdfSha256, kemX25519 } from '@cloister/crypto';
 import { inputSaltLabel, outputSaltLabel, requestLabel, responseLabel } from './labels.ts';
 
 /** Bytes before the encapsulated key: key id, KEM, KDF, AEAD. */

@@ -1,6 +1,5 @@
-import { engine, randomBytes, type SecretBytes } from '@cloister/crypto';
+import { engine, keyScheduleContext, randomBytes, type SecretBytes } from '@cloister/crypto';
 import { ChannelError } from '../shared/channelError.ts';
-import { keyScheduleContext } from '../shared/hpke.ts';
 import { encodeKeyConfig } from '../shared/keyConfiguration.ts';
 import {
   defaultMessageLimits,

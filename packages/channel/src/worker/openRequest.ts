@@ -1,11 +1,10 @@
 import type { Bytes32, Hex } from '@cloister/core';
-import { CryptoError, engine, type SecretBytes, toHex } from '@cloister/crypto';
+import { CryptoError, engine, type HpkeContext, type SecretBytes, setupRecipient, toHex } from '@cloister/crypto';
 import { keccak256 } from '@cloister/crypto/fast-keccak';
 import { parseBinaryRequest } from '../shared/binaryRequest.ts';
 import { type CallHeaders, splitCallHeaders } from '../shared/callHeaders.ts';
 import { ChannelError } from '../shared/channelError.ts';
 import type { Field } from '../shared/fieldSection.ts';
-import { type HpkeContext, setupRecipient } from '../shared/hpke.ts';
 import { noBytes } from '../shared/labels.ts';
 import type { MessageLimits } from '../shared/limits.ts';
 import { encapsulatedKeyLength, exportRequestSecrets, requestHeaderLength } from '../shared/requestContext.ts';

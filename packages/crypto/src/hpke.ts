@@ -1,17 +1,18 @@
-import {
-  type Awaitable,
-  assertLength,
-  concatBytes,
-  engine,
-  type SecretBytes,
-  utf8,
-  type X25519KeyPair,
-} from '@cloister/crypto';
-import { aeadAes256Gcm, kdfHkdfSha256, kemX25519 } from './keyConfiguration.ts';
-import { noBytes } from './labels.ts';
+import { engine } from '#engine';
+import { concatBytes, utf8 } from './bytes.ts';
+import type { Awaitable, X25519KeyPair } from './engine.ts';
+import { assertLength } from './errors.ts';
+import type { SecretBytes } from './secretBytes.ts';
+
+// Registered numbers of the suite (RFC 9180 §7).
+export const kemX25519 = 0x0020;
+export const kdfHkdfSha256 = 0x0001;
+export const aeadAes256Gcm = 0x0002;
+
+const noBytes = new Uint8Array(0);
 
 /**
- * HPKE (RFC 9180), base mode, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM: exactly what the channel needs.
+ * HPKE (RFC 9180), base mode, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM: exactly what Cloister needs.
  * One message a context, exports of 32 bytes.
  */
 const modeBase = Uint8Array.of(0);
@@ -93,6 +94,30 @@ async function keySchedule(
 /** LabeledExpand for up to one block of output: a single HMAC. `label` holds the length, version, suite and label. */
 function expand(key: Uint8Array, label: Uint8Array, ...info: readonly Uint8Array[]): Awaitable<Uint8Array> {
   return engine.hmacSha256(key, label, ...info, firstBlock);
+}
+
+/** Encapsulated key (32 bytes) ‖ ciphertext with its tag: one message to a key, under a fresh ephemeral one (RFC 9180 §6.1 SealBase). */
+export async function hpkeSeal(
+  recipientKey: Uint8Array,
+  info: Uint8Array,
+  aad: Uint8Array,
+  plaintext: Uint8Array,
+): Promise<Uint8Array> {
+  const ephemeral = await engine.generateX25519();
+  const { key, nonce } = await setupSender(recipientKey, await keyScheduleContext(info), ephemeral);
+  ephemeral.secretKey.wipe();
+  return concatBytes(ephemeral.publicKey, await engine.aes256GcmSeal(key, nonce, aad, plaintext));
+}
+
+/** Opens what {@link hpkeSeal} made. Throws AEAD_OPEN_FAILED, INVALID_LENGTH, X25519_ZERO_RESULT. */
+export async function hpkeOpen(
+  recipient: X25519KeyPair,
+  info: Uint8Array,
+  aad: Uint8Array,
+  sealed: Uint8Array,
+): Promise<Uint8Array> {
+  const { key, nonce } = await setupRecipient(recipient, await keyScheduleContext(info), sealed.subarray(0, 32));
+  return engine.aes256GcmOpen(key, nonce, aad, sealed.subarray(32));
 }
 
 function uint16(value: number): Uint8Array {

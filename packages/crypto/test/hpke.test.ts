@@ -1,9 +1,22 @@
-import { engine, fromHex, randomBytes, SecretBytes, toHex, utf8, type X25519KeyPair } from '@cloister/crypto';
 import { Aes256Gcm, CipherSuite as CoreSuite, DhkemX25519HkdfSha256, HkdfSha256 } from '@hpke/core';
 import fc from 'fast-check';
 import * as panva from 'hpke';
 import { describe, expect, test } from 'vitest';
-import { hpkeExport, keyScheduleContext, setupRecipient, setupSender } from '../src/shared/hpke.ts';
+import {
+  engine,
+  fromHex,
+  hpkeExport,
+  hpkeOpen,
+  hpkeSeal,
+  keyScheduleContext,
+  randomBytes,
+  SecretBytes,
+  setupRecipient,
+  setupSender,
+  toHex,
+  utf8,
+  type X25519KeyPair,
+} from '../src/index.ts';
 
 const core = new CoreSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead: new Aes256Gcm() });
 const other = new panva.CipherSuite(panva.KEM_DHKEM_X25519_HKDF_SHA256, panva.KDF_HKDF_SHA256, panva.AEAD_AES_256_GCM);
@@ -131,6 +144,41 @@ describe('RFC 9180 appendix A.1.1: the key encapsulation does not depend on the 
     expect(await engine.aes256GcmSeal(sender.key, sender.nonce, aad, text)).toEqual(
       bytesOf(await theirs.seal(copyOf(text).buffer, copyOf(aad).buffer)),
     );
+  });
+});
+
+describe('one message to a key', () => {
+  const info = utf8('cloister/test: v1');
+
+  test('opens for its recipient with the same info and associated data, also at an independent library', async () => {
+    const recipient = await engine.generateX25519();
+    const sealed = await hpkeSeal(recipient.publicKey, info, utf8('aad'), utf8('text'));
+    expect(await hpkeOpen(recipient, info, utf8('aad'), sealed)).toEqual(utf8('text'));
+    const recipientKey = await core.kem.importKey('raw', copyOf(recipient.secretKey.reveal()).buffer, false);
+    const theirs = await core.createRecipientContext({
+      recipientKey,
+      enc: copyOf(sealed.subarray(0, 32)).buffer,
+      info: copyOf(info).buffer,
+    });
+    expect(bytesOf(await theirs.open(copyOf(sealed.subarray(32)).buffer, copyOf(utf8('aad')).buffer))).toEqual(
+      utf8('text'),
+    );
+  });
+
+  test('opens for nobody else, under no other info or associated data, and not when changed or cut', async () => {
+    const recipient = await engine.generateX25519();
+    const sealed = await hpkeSeal(recipient.publicKey, info, utf8('aad'), utf8('text'));
+    const flipped = sealed.slice();
+    flipped[40] = (flipped[40] ?? 0) ^ 1;
+    const failing = { code: 'AEAD_OPEN_FAILED' };
+    await expect(hpkeOpen(await engine.generateX25519(), info, utf8('aad'), sealed)).rejects.toMatchObject(failing);
+    await expect(hpkeOpen(recipient, utf8('other'), utf8('aad'), sealed)).rejects.toMatchObject(failing);
+    await expect(hpkeOpen(recipient, info, utf8('other'), sealed)).rejects.toMatchObject(failing);
+    await expect(hpkeOpen(recipient, info, utf8('aad'), flipped)).rejects.toMatchObject(failing);
+    await expect(hpkeOpen(recipient, info, utf8('aad'), sealed.subarray(0, 40))).rejects.toMatchObject(failing);
+    await expect(hpkeOpen(recipient, info, utf8('aad'), sealed.subarray(0, 31))).rejects.toMatchObject({
+      code: 'INVALID_LENGTH',
+    });
   });
 });
 

@@ -1,0 +1,8 @@
+export {
+  type CombineInit,
+  combinePartials,
+  combineVerified,
+  type Partial,
+  verifySignature,
+} from './combinePartials.ts';
+export { deriveFromSignature } from './deriveFromSignature.ts';

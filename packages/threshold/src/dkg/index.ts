@@ -1,0 +1,14 @@
+export {
+  assertThreshold,
+  type Combined,
+  type Commitments,
+  combineFresh,
+  combineResharing,
+  combineShares,
+  type Dealing,
+  deal,
+  maxMembers,
+  parseCommitments,
+  publicShareAt,
+  shareFits,
+} from './dealing.ts';

@@ -1,0 +1,1 @@
+export { openSealed, sealOverhead, sealToIdentity } from './sealToIdentity.ts';

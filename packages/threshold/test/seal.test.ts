@@ -1,0 +1,86 @@
+import { SecretBytes, utf8 } from '@cloister/crypto';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { combinePartials, deriveFromSignature } from '../src/combine/index.ts';
+import { publicShareAt } from '../src/dkg/index.ts';
+import { signWithShare } from '../src/native/index.ts';
+import { openSealed, sealOverhead, sealToIdentity } from '../src/seal/index.ts';
+import { makeKey } from './keyCeremony.ts';
+
+const sharing = makeKey(3, 4);
+const publicKey = publicShareAt(sharing.commitments, 0);
+const identity = new Uint8Array(32).fill(7);
+const aad = utf8('name');
+const signatureOf = (message: Uint8Array): SecretBytes =>
+  new SecretBytes(
+    combinePartials(
+      [1, 2, 4].map((index) => ({
+        index,
+        signature: signWithShare(sharing.shares[index - 1] as SecretBytes, message),
+      })),
+    ),
+  );
+const signature = signatureOf(identity);
+const invalid = { code: 'SEAL_INVALID' };
+
+describe('what is sealed to an identity', () => {
+  test('opens with the signature over it, whatever its size', async () => {
+    for (const size of [0, 1, 31, 32, 1000, 65_536]) {
+      const text = new Uint8Array(size).fill(size);
+      const sealed = await sealToIdentity(publicKey, identity, aad, text);
+      expect(sealed.length).toBe(size + sealOverhead);
+      expect(await openSealed(signature, identity, aad, sealed)).toEqual(text);
+    }
+  });
+
+  test('is different each time', async () => {
+    const [left, right] = [await sealed(), await sealed()];
+    expect(left).not.toEqual(right);
+  });
+
+  test('does not open for another identity, under another name, or with another signature', async () => {
+    const value = await sealed();
+    const other = new Uint8Array(32).fill(8);
+    await expect(openSealed(signature, other, aad, value)).rejects.toMatchObject(invalid);
+    await expect(openSealed(signatureOf(other), identity, aad, value)).rejects.toMatchObject(invalid);
+    await expect(openSealed(signature, identity, utf8('other'), value)).rejects.toMatchObject(invalid);
+  });
+
+  test('does not open when any byte is changed, or when cut', async () => {
+    const value = await sealed();
+    await fc.assert(
+      fc.asyncProperty(fc.nat(value.length - 1), fc.integer({ min: 1, max: 255 }), async (at, by) => {
+        const changed = value.slice();
+        changed[at] = (changed[at] as number) ^ by;
+        await expect(openSealed(signature, identity, aad, changed)).rejects.toMatchObject(invalid);
+      }),
+      { numRuns: 60 },
+    );
+    for (const length of [0, 47, 48, sealOverhead - 1, value.length - 1])
+      await expect(openSealed(signature, identity, aad, value.subarray(0, length))).rejects.toMatchObject(invalid);
+  });
+
+  test('asks for an identity of 32 bytes', async () => {
+    await expect(sealToIdentity(publicKey, new Uint8Array(31), aad, aad)).rejects.toMatchObject(invalid);
+  });
+
+  async function sealed(): Promise<Uint8Array> {
+    return sealToIdentity(publicKey, identity, aad, utf8('a secret'));
+  }
+});
+
+describe('keys of an identity', () => {
+  test('are the same for the same parts and different for others, however these are cut', async () => {
+    const key = async (...parts: string[]) => Buffer.from((await deriveFromSignature(signature, ...parts)).reveal());
+    expect(await key('env', 'main')).toEqual(await key('env', 'main'));
+    const all = [
+      await key('env', 'main'),
+      await key('envmain'),
+      await key('env', 'main', ''),
+      await key('en', 'vmain'),
+      await key('state'),
+      await key(),
+    ];
+    expect(new Set(all.map((bytes) => bytes.toString('hex'))).size).toBe(all.length);
+  });
+});
