@@ -8,6 +8,28 @@ export {
 export { type WorkerBinding, workerBindingHash, workerReportData } from './binding.ts';
 export { BlobError, type FetchBlobOptions, fetchBlob, readBounded } from './blobs.ts';
 export { commitBody, commitBodyHash } from './commitment.ts';
+export { beaconMessage, beaconRandomness } from './committee/beacon.ts';
+export { ceremonyMessageDigest } from './committee/ceremonyMessage.ts';
+export {
+  type KeyClass,
+  type KeyIdentity,
+  keyClasses,
+  keyIdentityHash,
+  secretsIdentity,
+  timeContext,
+} from './committee/keyIdentity.ts';
+export {
+  type KeyAnswer,
+  type KeyRequest,
+  keyAnswerDigest,
+  keyRequestDigest,
+  maxKeyRequestBytes,
+  parseSealedKeyAnswer,
+  parseSignedKeyRequest,
+  type SealedKeyAnswer,
+  type SignedKeyRequest,
+  signedKeyRequestToJson,
+} from './committee/keyRequest.ts';
 export { DeadlineError, sleep, withDeadline } from './deadline.ts';
 export {
   domainSeparator,
@@ -85,4 +107,5 @@ export {
   signedReceiptFromJson,
   signedReceiptToJson,
 } from './receipt.ts';
+export * as schema from './schema.ts';
 export { SchemaError } from './schema.ts';

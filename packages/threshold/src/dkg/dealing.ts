@@ -1,8 +1,8 @@
 import { equalBytes, type SecretBytes } from '@cloister/crypto';
 import { bls12_381 } from '@noble/curves/bls12-381.js';
-import { publicOf } from '../native/index.ts';
+import { isG1Native, publicOf } from '../native/index.ts';
 import { lagrangeWeights } from '../shared/lagrange.ts';
-import { type G1, parseG1 } from '../shared/points.ts';
+import type { G1 } from '../shared/points.ts';
 import { evaluateAt, randomScalar, weightedSum } from '../shared/secretScalar.ts';
 import { ThresholdError } from '../shared/thresholdError.ts';
 
@@ -59,15 +59,11 @@ export function parseCommitments(
 ): Commitments {
   if (commitments.length !== threshold)
     throw new ThresholdError('DEALING_INVALID', `Expected "${threshold}" commitments, got "${commitments.length}"`);
-  let points: G1[];
-  try {
-    points = commitments.map((bytes) => parseG1(bytes, 'a commitment'));
-  } catch (cause) {
-    throw new ThresholdError('DEALING_INVALID', 'A commitment is no point', { cause });
-  }
-  if (constantTerm !== undefined && points[0]?.equals(parseG1(constantTerm, 'a public share')) !== true)
+  if (!commitments.every(isG1Native)) throw new ThresholdError('DEALING_INVALID', 'A commitment is no point');
+  // A point has one compressed form.
+  if (constantTerm !== undefined && !equalBytes(commitments[0] as Uint8Array, constantTerm))
     throw new ThresholdError('DEALING_INVALID', 'The dealer does not deal the share that it holds');
-  return points;
+  return commitments.map((bytes) => bls12_381.G1.Point.fromBytes(bytes));
 }
 
 /** The committed polynomial at a member's place, compressed: its public share; at 0 the public key. Throws POINT_INVALID for the identity. */

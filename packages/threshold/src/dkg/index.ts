@@ -1,3 +1,4 @@
+export { parseScalar } from '../shared/secretScalar.ts';
 export {
   assertThreshold,
   type Combined,

@@ -31,6 +31,16 @@ export function verifySignatureNative(publicKey: Uint8Array, message: Uint8Array
   return publicKey.length === 48 && signature.length === 96 && verify(message, key, parsed);
 }
 
+/** Whether 48 bytes are a compressed point of G1 in the prime-order subgroup, and not its identity. */
+export function isG1Native(bytes: Uint8Array): boolean {
+  try {
+    PublicKey.fromBytes(bytes, true);
+    return bytes.length === 48;
+  } catch {
+    return false;
+  }
+}
+
 function secretKey(secret: SecretBytes): SecretKey {
   try {
     return SecretKey.fromBytes(secret.reveal());
