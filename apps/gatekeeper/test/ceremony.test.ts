@@ -321,6 +321,6 @@ test('what was agreed on carries the signatures of those who hold good shares', 
   const people = await makePeople(4);
   const rooms = await hold({ receivers: people, threshold: 3 });
   const agreed = rooms.get((people[0] as Person).signer)?.agreed;
-  expect(agreed?.digest).toBe(agreed && digestOf(agreed));
+  expect(agreed?.digest).toBe(agreed && digestOf(agreed.made));
   expect([...(agreed?.signatures.keys() ?? [])].sort()).toEqual(people.map(({ signer }) => signer).sort());
 });

@@ -3,9 +3,9 @@ import { addressOf, engine, fromHex, generateSecp256k1, signDigest, toHex, type 
 import { combinePartials, verifySignature } from '@cloister/threshold/combine';
 import { publicShareAt } from '@cloister/threshold/dkg';
 import { signWithShare } from '@cloister/threshold/native';
-import { type Agreed, Ceremony, type CeremonyInit, type Made, type Previous } from '../src/ceremony/ceremony.ts';
+import { Ceremony, type CeremonyInit, type Made, type Previous } from '../src/ceremony/ceremony.ts';
 import type { CeremonyMessage } from '../src/ceremony/ceremonyMessage.ts';
-import type { SharePair } from '../src/ceremony/sharePair.ts';
+import type { SharePair } from '../src/shares/sharePair.ts';
 
 export const domain = { chainId: 31337, registry: `0x${'11'.repeat(20)}` as Address };
 export const phaseMs = 1_000;
@@ -86,6 +86,7 @@ export async function hold(init: RoomInit): Promise<Map<Address, Ceremony>> {
       proposer: (receivers[init.proposer ?? 0] as Person).signer,
       phaseMs,
       digestOf,
+      keep: async () => {},
     };
     rooms.set(person.signer, new Ceremony(ceremonyInit));
   }
@@ -127,7 +128,7 @@ export function generationOf(init: RoomInit, rooms: ReadonlyMap<Address, Ceremon
   const digests = new Set(all.map(([, agreed]) => agreed.digest));
   if (digests.size !== 1) throw new Error('The members agreed on different things');
   const shares = new Map(all.flatMap(([signer, { shares: pair }]) => (pair ? [[signer, pair] as const] : [])));
-  return { threshold: init.threshold, people: init.receivers, made: first as Agreed, shares };
+  return { threshold: init.threshold, people: init.receivers, made: first.made, shares };
 }
 
 export async function makeGeneration(init: RoomInit): Promise<Generation> {

@@ -3,11 +3,10 @@ import { ChainAccount, ChainView, RegistryReader } from '@cloister/chain';
 import { isHexOf, parseNetworkFile } from '@cloister/core';
 import { generateSecp256k1 } from '@cloister/crypto';
 import { addressOf, signDigest } from '@cloister/crypto/native-secp256k1';
+import { IntelChainEvidence, selectEnclaveDevice } from '@cloister/enclave';
 import { FunctionDriver, type WallReport } from '@cloister/sandbox';
 import { createMetrics, type Logger, runProcess, startHealthServer } from '@cloister/service';
 import { WorkerDialler } from './gatewayDialler.ts';
-import { IntelChainEvidence } from './intelChainEvidence.ts';
-import { selectWorkerDevice } from './selectWorkerDevice.ts';
 import { Worker, WorkerError } from './worker.ts';
 import { workerConfig } from './workerConfig.ts';
 
@@ -31,15 +30,20 @@ runProcess({
     const secret = generateSecp256k1();
     const receiptSigner = { address: addressOf(secret), sign: (digest: Uint8Array) => signDigest(secret, digest) };
 
-    const { unsafeSimulatedDriver } = await import('./unsafeSimulatedDevice.ts');
-    const device = await selectWorkerDevice(
+    const { unsafeSimulatedDriver } = await import('@cloister/enclave/unsafe-simulated');
+    const device = await selectEnclaveDevice(
       {
         network,
         wanted: config.device,
         collateral: config.collateral,
         dstackEndpoint: config.dstackEndpoint,
         privilegeLevel: config.privilegeLevel,
-        simulated: unsafeSimulatedDriver({ network, imageRoot: config.imageRoot, ...config.unsafeSimulated }),
+        simulated: unsafeSimulatedDriver({
+          network,
+          imageRoot: config.imageRoot,
+          program: 'apps/worker',
+          ...config.unsafeSimulated,
+        }),
         log,
       },
       signal,

@@ -4,16 +4,13 @@ import {
   type Address,
   type Bytes32,
   CloisterError,
-  type Hex,
   type NetworkFile,
   sleep,
   workerReportData,
   zeroBytes32,
 } from '@cloister/core';
+import type { ChainEvidence } from '@cloister/enclave';
 import type { Logger } from '@cloister/service';
-
-/** What the contract takes as evidence, made of the device's evidence document. */
-export type ChainEvidence = { readonly teeType: number; readonly evidence: Hex };
 
 type EvidenceDocument = Awaited<ReturnType<AttestationDevice['quote']>>;
 

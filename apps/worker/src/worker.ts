@@ -16,6 +16,7 @@ import {
   type WorkerAnnouncement,
 } from '@cloister/core';
 import { fromHex, toHex } from '@cloister/crypto';
+import type { ChainEvidence } from '@cloister/enclave';
 import type { SandboxDriver } from '@cloister/sandbox';
 import type { Logger } from '@cloister/service';
 import { AppLoader } from './appLoader.ts';
@@ -23,7 +24,7 @@ import { CallServer } from './callServer.ts';
 import { KeptAnswers } from './keptAnswers.ts';
 import { OwnerLogs } from './ownerLogs.ts';
 import { ReceiptBook, type SignDigest } from './receiptBook.ts';
-import { type ChainEvidence, type Registered, Registration } from './registration.ts';
+import { type Registered, Registration } from './registration.ts';
 
 export type WorkerComponents = {
   readonly network: NetworkFile;

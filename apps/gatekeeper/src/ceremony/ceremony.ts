@@ -17,8 +17,8 @@ import {
   parseCommitments,
   shareFits,
 } from '@cloister/threshold/dkg';
+import { openShares, type SharePair, sealShares, secretsOf, sharePairFromBytes } from '../shares/sharePair.ts';
 import type { CeremonyBody, CeremonyKind, CeremonyMessage } from './ceremonyMessage.ts';
-import { openShares, type SharePair, sealShares, secretsOf, sharePairFromBytes } from './sharePair.ts';
 
 /** The members that hold shares now, in their order; a first key has none. */
 export type Previous = {
@@ -46,6 +46,8 @@ export type CeremonyInit = {
   readonly phaseMs: number;
   /** The digest of the handover that these members would sign. */
   readonly digestOf: (made: Made) => Bytes32;
+  /** Makes sure that the new shares outlive whatever comes: this member's signature says that it holds them. */
+  readonly keep: (agreement: Agreement) => Promise<void>;
 };
 
 /** What a ceremony made: public, and the same for everybody who took part. */
@@ -58,12 +60,17 @@ export type Made = {
   readonly beacon: Commitments;
 };
 
-export type Agreed = Made & {
+/** What this member is ready to sign. */
+export type Agreement = {
+  readonly made: Made;
   readonly digest: Bytes32;
+  /** This member's new shares; undefined where it only hands on. */
+  readonly shares: SharePair | undefined;
+};
+
+export type Agreed = Agreement & {
   /** By signer: of the new members that hold good shares, and of the old ones that agree. */
   readonly signatures: ReadonlyMap<Address, Hex>;
-  /** This member's new shares; undefined where it only handed on. */
-  readonly shares: SharePair | undefined;
 };
 
 /** Why a dealer does not count, for people and for the record. */
@@ -109,7 +116,7 @@ export class Ceremony {
   #myDealing: { readonly body: CeremonyBody['dealing']; readonly shares: readonly SharePair[] } | undefined;
   /** Who had committed when this member showed its own dealing: later ones could have chosen theirs to fit. */
   #committedInTime: ReadonlySet<Address> | undefined;
-  #agreement: { readonly made: Made; readonly digest: Bytes32; readonly shares: SharePair | undefined } | undefined;
+  #agreement: Agreement | undefined;
   #objection: string | undefined;
   #queue: Promise<unknown> = Promise.resolve();
 
@@ -164,7 +171,7 @@ export class Ceremony {
     const { previous, threshold, receivers } = this.#init;
     if (signed(receivers.map(({ signer }) => signer)) < threshold) return undefined;
     if (previous !== undefined && signed(previous.signers) < previous.threshold) return undefined;
-    return { ...agreement.made, digest: agreement.digest, shares: agreement.shares, signatures };
+    return { ...agreement, signatures };
   }
 
   /** Whether everybody who could sign has: nothing more is to be waited for. */
@@ -282,7 +289,9 @@ export class Ceremony {
       return this.#object('this member has no good shares by it');
     this.#objection = undefined;
     const digest = digestOf(made);
-    this.#agreement = { made, digest, shares };
+    const agreement = { made, digest, shares };
+    await this.#init.keep(agreement);
+    this.#agreement = agreement;
     this.#say('signature', { digest, signature: me.sign(digest) });
   }
 

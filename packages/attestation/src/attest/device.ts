@@ -15,6 +15,17 @@ export type EvidenceOptions = QuoteOptions & {
   readonly eventLog?: boolean | undefined;
 };
 
+/**
+ * Sealing by hardware: what was sealed opens on the same platform, in the same image, alone. It gives no freshness: an old
+ * file opens as well as a new one.
+ */
+export interface RestSealing {
+  /** @param purpose told apart: what was sealed for one does not open for another */
+  seal(purpose: string, plaintext: Uint8Array): Promise<Uint8Array>;
+  /** Throws SEALED_ELSEWHERE for what this device, image or purpose did not seal, or that was changed. */
+  open(purpose: string, sealed: Uint8Array): Promise<Uint8Array>;
+}
+
 /** A TEE as the enclave service inside it sees it. */
 export interface AttestationDevice {
   /** For people and configuration: the name of the driver that opened it. */
@@ -24,7 +35,7 @@ export interface AttestationDevice {
   readonly simulated: boolean;
   /** Who answers on this machine, for people: the kernel's provider, an agent with its version. */
   readonly provider: string;
-  /** Whether it can seal data to itself at rest. */
+  /** Whether it can seal data to itself at rest: {@link AttestationDevice.atRest} is there. */
   readonly sealsAtRest: boolean;
   /** Why it can or can't, in one sentence for people. */
   readonly sealing: string;
@@ -35,6 +46,9 @@ export interface AttestationDevice {
    * get what stands beside a quote, CollateralError.
    */
   quote(reportData: Uint8Array, options: EvidenceOptions): Promise<EvidenceDocument>;
+
+  /** Seals to this platform and this image, where the hardware can. */
+  readonly atRest?: RestSealing;
 
   /** Measurements as the machine shows them without a signature; undefined where it shows none. Throws DeviceError. */
   registers?(): Promise<TdxRegisters | undefined>;

@@ -27,6 +27,7 @@ export {
   assertReportData,
   type EvidenceOptions,
   type QuoteOptions,
+  type RestSealing,
   type Unavailable,
   type UnavailableCode,
 } from './device.ts';

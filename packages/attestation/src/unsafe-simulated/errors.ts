@@ -7,7 +7,8 @@ export type SimulatedErrorCode =
   | 'INVALID_MEASUREMENT'
   | 'INVALID_IMAGE_PATH'
   | 'IMAGE_FILE_UNREADABLE'
-  | 'FOREIGN_QUOTE';
+  | 'FOREIGN_QUOTE'
+  | 'SEALED_ELSEWHERE';
 
 /** What the simulated TEE refuses. */
 export class SimulatedError extends CloisterError<SimulatedErrorCode> {

@@ -1,11 +1,12 @@
 import { type Bytes32, mrConfigIdOf } from '@cloister/core';
-import { type AttestationDevice, assertReportData, type QuoteOptions } from '../attest/device.ts';
+import { type AttestationDevice, assertReportData, type QuoteOptions, type RestSealing } from '../attest/device.ts';
 import type { Collateral } from '../verify/dcap/collateral.ts';
 import { evidenceDocument, type TdxDocument } from '../verify/evidenceDocument.ts';
 import type { MeasuredImage } from './measureImage.ts';
 import { mintCollateral } from './mintCollateral.ts';
 import { mintQuote } from './mintQuote.ts';
 import type { SimulatedPlatform } from './simulatedPlatform.ts';
+import { simulatedSealing } from './simulatedSealing.ts';
 
 export type SimulatedTdxDeviceInit = {
   readonly platform: SimulatedPlatform;
@@ -34,6 +35,7 @@ export class SimulatedTdxDevice implements AttestationDevice {
   /** As real sealing would be offered; here it hides nothing. */
   readonly sealsAtRest = true;
   readonly sealing = 'In form only: its keys lie open on the disk';
+  readonly atRest: RestSealing;
   readonly #init: SimulatedTdxDeviceInit;
   readonly #now: () => number;
   readonly #lifetime: number;
@@ -41,6 +43,7 @@ export class SimulatedTdxDevice implements AttestationDevice {
 
   constructor(init: SimulatedTdxDeviceInit) {
     this.#init = init;
+    this.atRest = simulatedSealing(init.platform, init.image);
     this.#now = init.now ?? (() => Math.floor(Date.now() / 1000));
     this.#lifetime = init.collateralLifetimeSeconds ?? defaultLifetimeSeconds;
   }

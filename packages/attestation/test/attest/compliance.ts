@@ -1,3 +1,4 @@
+import { toHex, utf8 } from '@cloister/crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { AttestationDevice, AttestationDriver } from '../../src/attest/index.ts';
 import {
@@ -68,6 +69,23 @@ export function deviceCompliance(subject: ComplianceSubject): void {
         expect(text).toMatch(/^.{4,100}[^.]$/);
       expect(device.sealing.startsWith('No')).toBe(!device.sealsAtRest);
       expect(subject.simulated).toBe(/unsafe/.test(device.name));
+    });
+
+    test('what it seals opens for its own purpose alone, unchanged, and shows nothing', async () => {
+      expect(device.sealsAtRest).toBe(device.atRest !== undefined);
+      if (device.atRest === undefined) return;
+      const text = utf8('what nobody else may read');
+      const sealed = await device.atRest.seal('one', text);
+      expect(toHex(sealed)).not.toContain(toHex(text).slice(2));
+      expect(await device.atRest.open('one', sealed)).toEqual(text);
+      const changed = sealed.slice();
+      changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1;
+      for (const [purpose, bytes] of [
+        ['two', sealed],
+        ['one', changed],
+        ['one', sealed.subarray(0, 5)],
+      ] as const)
+        await expect(device.atRest.open(purpose, bytes)).rejects.toMatchObject({ code: 'SEALED_ELSEWHERE' });
     });
 
     test('is found, as often as one looks', async () => {

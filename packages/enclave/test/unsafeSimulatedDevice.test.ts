@@ -38,8 +38,10 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function open(init: Omit<UnsafeSimulatedDeviceInit, 'network'>) {
-  const device = await unsafeSimulatedDriver({ network: network.file, ...init }).open({ signal });
+async function open(init: Omit<UnsafeSimulatedDeviceInit, 'network' | 'program'>) {
+  const device = await unsafeSimulatedDriver({ network: network.file, program: 'apps/worker', ...init }).open({
+    signal,
+  });
   return { device };
 }
 

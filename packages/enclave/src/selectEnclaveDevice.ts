@@ -9,7 +9,7 @@ import {
 import type { NetworkFile } from '@cloister/core';
 import type { Logger } from '@cloister/service';
 
-export type WorkerDeviceInit = {
+export type EnclaveDeviceInit = {
   readonly network: NetworkFile;
   /** A driver's name. Undefined takes the device that this machine has. */
   readonly wanted: string | undefined;
@@ -21,8 +21,8 @@ export type WorkerDeviceInit = {
   readonly log: Logger;
 };
 
-/** The device whose evidence this worker registers with; says in the log which one it is. Throws DeviceError. */
-export async function selectWorkerDevice(init: WorkerDeviceInit, signal: AbortSignal): Promise<AttestationDevice> {
+/** The device whose evidence this service registers with; says in the log which one it is. Throws DeviceError. */
+export async function selectEnclaveDevice(init: EnclaveDeviceInit, signal: AbortSignal): Promise<AttestationDevice> {
   const { network, wanted, collateral, dstackEndpoint, privilegeLevel, simulated, log } = init;
   const real = machineDrivers({
     // A root of a real network is one that the verifier has pinned; it refuses any other that calls itself real.

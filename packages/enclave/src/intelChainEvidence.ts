@@ -8,21 +8,35 @@ import { quoteOf, type SgxDocument, type TdxDocument } from '@cloister/attestati
 import {
   type ChainAccount,
   ChainError,
+  type ChainView,
   type IntelContracts,
   intelContractsOf,
   publishCollateral,
   quoteVerifierAbi,
-  type RegistryReader,
   registerPck,
+  type TeePolicyStatus,
   TransactionError,
 } from '@cloister/chain';
 import { type Bytes32, CloisterError, type Hex, teeTypes, zeroBytes32 } from '@cloister/core';
 import { toHex } from '@cloister/crypto';
 import type { Logger } from '@cloister/service';
-import type { ChainEvidence } from './registration.ts';
+
+/** What a contract takes as evidence, made of the device's evidence document. */
+export type ChainEvidence = { readonly teeType: number; readonly evidence: Hex };
+
+/** The contract that evidence is brought to, as far as its rules for evidence go. */
+export type TeePolicies = {
+  readonly view: ChainView;
+  /** What registering by evidence of a TEE type asks; undefined where the type can't register. */
+  teePolicy(
+    teeType: number,
+    block?: bigint,
+    signal?: AbortSignal,
+  ): Promise<Pick<TeePolicyStatus, 'verifier'> | undefined>;
+};
 
 export type IntelChainEvidenceInit = {
-  readonly registry: RegistryReader;
+  readonly registry: TeePolicies;
   /** Pays for what it publishes; anyone else could. */
   readonly account: ChainAccount;
   readonly log: Logger;
@@ -60,7 +74,7 @@ export class IntelChainEvidence {
     const teeType = teeTypes[document.teeType];
     const policy = await registry.teePolicy(teeType, undefined, signal);
     if (policy === undefined)
-      throw new ChainEvidenceError(`The network registers no workers by ${document.teeType.toUpperCase()} evidence`);
+      throw new ChainEvidenceError(`The network takes no registrations by ${document.teeType.toUpperCase()} evidence`);
     const contracts = await intelContractsOf(registry.view, policy.verifier, signal);
     const quote = quoteOf(document);
     const { platformKey, certificate } = platformOfQuote(quote);

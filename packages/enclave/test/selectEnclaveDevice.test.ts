@@ -20,7 +20,7 @@ import {
   reportDataOf,
   startFakeDstackAgent,
 } from '../../../packages/attestation/test/attest/fakeDstackAgent.ts';
-import { selectWorkerDevice, type WorkerDeviceInit } from '../src/selectWorkerDevice.ts';
+import { type EnclaveDeviceInit, selectEnclaveDevice } from '../src/selectEnclaveDevice.ts';
 
 const now = Math.floor(Date.now() / 1000);
 const root = makeSimulatedRoot(now);
@@ -59,8 +59,8 @@ beforeEach(() => {
   lines = [];
 });
 
-function select(init: Partial<WorkerDeviceInit> = {}) {
-  return selectWorkerDevice(
+function select(init: Partial<EnclaveDeviceInit> = {}) {
+  return selectEnclaveDevice(
     {
       network,
       wanted: undefined,

@@ -12,18 +12,19 @@ export type UnsafeSimulatedDeviceInit = {
   readonly network: NetworkFile;
   readonly rootDir: string;
   readonly platform: string;
-  /** The folder whose files are measured. */
+  /** The folder whose files are measured, and the program in it. */
   readonly imageRoot: string;
+  readonly program: 'apps/worker' | 'apps/gatekeeper';
 };
 
 /**
- * The simulated TEE of development networks: measures this worker's real files when it is opened, as a measured boot would,
+ * The simulated TEE of development networks: measures the program's real files when it is opened, as a measured boot would,
  * and signs with keys that lie open on the disk.
  */
 export function unsafeSimulatedDriver(init: UnsafeSimulatedDeviceInit): SimulatedTdxDriver {
   return simulatedTdxDriver(async ({ signal }) => {
     const platform = await openSimulatedPlatform(init.rootDir, init.platform);
-    const image = await measureImage(await processFiles(path.resolve(init.imageRoot), 'apps/worker'), signal);
+    const image = await measureImage(await processFiles(path.resolve(init.imageRoot), init.program), signal);
     return { platform, image, configId: networkFileId(init.network) };
   });
 }

@@ -1,0 +1,140 @@
+import {
+  type Bytes32,
+  CloisterError,
+  imagePolicies,
+  type KeyClass,
+  type KeyRequest,
+  zeroBytes32,
+} from '@cloister/core';
+
+/** A worker as a gatekeeper sees it on the chain. */
+export type AskingWorker = {
+  readonly workerId: Bytes32;
+  readonly active: boolean;
+  /** The machine that it is on: several workers may share one. */
+  readonly platformId: Bytes32;
+  readonly imageId: Bytes32;
+  readonly networkKeysHash: Bytes32;
+};
+
+/** An app's serving version, as far as keys depend on it. */
+export type AskedApp = {
+  readonly manifestId: Bytes32;
+  readonly keyVersion: number;
+  readonly minKeyVersion: number;
+  readonly imagePolicy: number;
+};
+
+/** Everything that a decision rests on, read at one recent block on which all RPCs agree. */
+export interface KeyFacts {
+  /** Newest block, and the network's epoch by its timestamp. */
+  readonly block: bigint;
+  readonly epoch: bigint;
+  readonly networkKeysHash: Bytes32;
+  worker(signer: Bytes32 | `0x${string}`, signal: AbortSignal): Promise<AskingWorker | undefined>;
+  /** Undefined where there is no such app. */
+  app(app: Bytes32, signal: AbortSignal): Promise<AskedApp | undefined>;
+  /** Whether the app's owner has allowed this image. */
+  isImagePinned(app: Bytes32, imageId: Bytes32, signal: AbortSignal): Promise<boolean>;
+  /** Whether the app's placement has this worker among its hosts now. */
+  isHost(app: Bytes32, manifestId: Bytes32, workerId: Bytes32, signal: AbortSignal): Promise<boolean>;
+  /** How many other apps' keys this platform was given in this epoch. */
+  appsOf(platformId: Bytes32, except: Bytes32): number;
+}
+
+export type KeyRulesInit = {
+  /** Blocks that a request may be behind or ahead. */
+  readonly maxBlockDistance: bigint;
+  /** Apps whose keys one platform gets in an epoch. */
+  readonly maxAppsPerPlatform: number;
+};
+
+const contextless: ReadonlySet<KeyClass> = new Set(['state', 'secrets', 'signing']);
+
+/**
+ * Whether a host may have the key that it asks for: as PROTOCOL (Keys) says, read as a checklist. Throws KeyRefusedError by the first rule
+ * that does not hold.
+ * @param signer who signed the request
+ */
+export async function checkKeyRequest(
+  request: KeyRequest,
+  signer: `0x${string}`,
+  facts: KeyFacts,
+  init: KeyRulesInit,
+  signal: AbortSignal,
+): Promise<AskingWorker> {
+  const { app, keyVersion, manifest } = request;
+  const distance = request.block > facts.block ? request.block - facts.block : facts.block - request.block;
+  if (distance > init.maxBlockDistance || request.epoch !== facts.epoch)
+    throw refused(
+      'KEY_REQUEST_STALE',
+      `It names block "${request.block}" and epoch "${request.epoch}", now is block "${facts.block}" of epoch "${facts.epoch}"`,
+    );
+
+  const worker = await facts.worker(signer, signal);
+  if (worker === undefined || !worker.active)
+    throw refused('KEY_WORKER_NOT_REGISTERED', `No registered worker has the signer "${signer}"`);
+  if (worker.networkKeysHash === zeroBytes32 || worker.networkKeysHash !== facts.networkKeysHash)
+    throw refused(
+      'KEY_WORKER_UNBOUND',
+      `The worker's evidence is bound to the keys "${worker.networkKeysHash}", the network's are "${facts.networkKeysHash}"`,
+    );
+
+  const serving = await facts.app(app, signal);
+  if (serving === undefined) throw refused('KEY_APP_UNKNOWN', `The chain knows no app "${app}"`);
+  if (serving.manifestId !== manifest)
+    throw refused(
+      'KEY_MANIFEST_OTHER',
+      `The app serves manifest "${serving.manifestId}", the request names "${manifest}"`,
+    );
+  if (keyVersion < serving.minKeyVersion || keyVersion > serving.keyVersion)
+    throw refused(
+      'KEY_VERSION_OUTSIDE',
+      `Key versions "${serving.minKeyVersion}" to "${serving.keyVersion}" are released, not "${keyVersion}"`,
+    );
+
+  if (serving.imagePolicy !== imagePolicies.network && !(await facts.isImagePinned(app, worker.imageId, signal)))
+    throw refused('KEY_IMAGE_NOT_PINNED', `The app's owner has not allowed the image "${worker.imageId}"`);
+
+  if (!contextless.has(request.class))
+    throw refused('KEY_CLASS_UNAVAILABLE', `Keys of class "${request.class}" are not released yet`);
+  if (request.context !== zeroBytes32)
+    throw refused('KEY_CONTEXT_INVALID', `A key of class "${request.class}" has no context, got "${request.context}"`);
+
+  if (!(await facts.isHost(app, manifest, worker.workerId, signal)))
+    throw refused('KEY_WORKER_NOT_PLACED', `The app is not placed on worker "${worker.workerId}"`);
+  if (facts.appsOf(worker.platformId, app) >= init.maxAppsPerPlatform)
+    throw refused(
+      'KEY_PLATFORM_FULL',
+      `The platform "${worker.platformId}" was given the keys of "${init.maxAppsPerPlatform}" apps in this epoch`,
+    );
+  return worker;
+}
+
+export type KeyRefusedCode =
+  | 'KEY_REQUEST_STALE'
+  | 'KEY_SIGNATURE_INVALID'
+  | 'KEY_WORKER_NOT_REGISTERED'
+  | 'KEY_WORKER_UNBOUND'
+  | 'KEY_APP_UNKNOWN'
+  | 'KEY_MANIFEST_OTHER'
+  | 'KEY_VERSION_OUTSIDE'
+  | 'KEY_IMAGE_NOT_PINNED'
+  | 'KEY_CLASS_UNAVAILABLE'
+  | 'KEY_CONTEXT_INVALID'
+  | 'KEY_WORKER_NOT_PLACED'
+  | 'KEY_PLATFORM_FULL'
+  /** This member holds no shares of the committee that is. */
+  | 'KEY_NO_SHARES';
+
+function refused(code: KeyRefusedCode, message: string): KeyRefusedError {
+  return new KeyRefusedError(code, message);
+}
+
+/** A key that is not given, by the rule that forbids it. */
+export class KeyRefusedError extends CloisterError<KeyRefusedCode> {
+  override readonly name = 'KeyRefusedError';
+  constructor(code: KeyRefusedCode, message: string) {
+    super({ code, message, retry: code === 'KEY_REQUEST_STALE' || code === 'KEY_NO_SHARES' });
+  }
+}

@@ -1,0 +1,155 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import {
+  CloisterError,
+  describeError,
+  JsonError,
+  maxKeyRequestBytes,
+  parseBoundedJson,
+  SchemaError,
+} from '@cloister/core';
+import { type Logger, type Metrics, metricsContentType } from '@cloister/service';
+import type { BeaconKeeper } from './beacon/beaconKeeper.ts';
+import { maxExchangeBytes, parseExchange } from './handover/exchange.ts';
+import type { HandoverKeeper } from './handover/handoverKeeper.ts';
+import type { KeyService } from './keys/keyService.ts';
+import type { PublicShares } from './shares/publicShares.ts';
+
+export type ServerComponents = {
+  readonly handovers: HandoverKeeper;
+  readonly beacon: BeaconKeeper;
+  readonly keys: KeyService;
+  readonly publicSharesOf: (generation: bigint) => PublicShares | undefined;
+  readonly status: () => Record<string, unknown>;
+  readonly evidence: () => unknown;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+};
+
+export type ServerInit = { readonly host: string; readonly port: number };
+
+const requestTimeoutMs = 10_000;
+const maxConcurrent = 256;
+const openHeaders = {
+  'access-control-allow-origin': '*',
+  'x-content-type-options': 'nosniff',
+  'cache-control': 'no-store',
+};
+
+/** A member's door: to other members, to hosts that ask for keys, to anybody who wants the beacon. Bodies are signed or public. */
+export class GatekeeperServer {
+  readonly #components: ServerComponents;
+  readonly #init: ServerInit;
+  readonly #server: Server;
+  readonly #stopping = new AbortController();
+  #running = 0;
+
+  constructor(components: ServerComponents, init: ServerInit) {
+    this.#components = components;
+    this.#init = init;
+    this.#server = createServer({ headersTimeout: 5_000, requestTimeout: requestTimeoutMs }, (request, response) => {
+      void this.#serve(request, response);
+    });
+    this.#server.maxConnections = 1_024;
+  }
+
+  /** Begins to listen, and answers where. */
+  async start(): Promise<string> {
+    const { host, port } = this.#init;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(port, host, resolve);
+    });
+    const address = this.#server.address() as AddressInfo;
+    return `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+      this.#server.closeAllConnections();
+    });
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (this.#running >= maxConcurrent)
+      return send(response, 503, { code: 'GATEKEEPER_BUSY', message: 'Ask another member' });
+    this.#running += 1;
+    try {
+      const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(requestTimeoutMs)]);
+      await this.#route(request, response, signal);
+    } catch (error) {
+      this.#fail(response, error);
+    } finally {
+      this.#running -= 1;
+    }
+  }
+
+  async #route(request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> {
+    const { handovers, beacon, keys, publicSharesOf, status, evidence, metrics } = this.#components;
+    const { method, url = '' } = request;
+    if (method === 'OPTIONS') {
+      response.writeHead(204, { ...openHeaders, 'access-control-allow-headers': 'content-type' }).end();
+      return;
+    }
+    if (method === 'POST' && url === '/v1/ceremony') {
+      const exchange = parseExchange(await readJson(request, maxExchangeBytes));
+      return send(response, 200, await handovers.receive(exchange));
+    }
+    if (method === 'POST' && url === '/v1/keys')
+      return send(response, 200, await keys.answer(await readJson(request, maxKeyRequestBytes), signal));
+    if (method !== 'GET')
+      return send(response, 405, {
+        code: 'METHOD_NOT_ALLOWED',
+        message: 'Only GET, and POST of /v1/ceremony and /v1/keys',
+      });
+    const [, round, part] = /^\/v1\/beacon\/(0|[1-9][0-9]{0,17})(\/partial)?$/.exec(url) ?? [];
+    if (round !== undefined && part !== undefined) {
+      const { generation, index, signature } = beacon.partial(BigInt(round));
+      return send(response, 200, { generation: generation.toString(), index, signature });
+    }
+    if (round !== undefined)
+      return send(response, 200, { round, signature: await beacon.signature(BigInt(round), signal) });
+    const [, generation] = /^\/v1\/generations\/([1-9][0-9]{0,17})\/public-shares$/.exec(url) ?? [];
+    if (generation !== undefined) {
+      const shares = publicSharesOf(BigInt(generation));
+      if (shares !== undefined) return send(response, 200, shares);
+    }
+    if (url === '/v1/gatekeeper') return send(response, 200, status());
+    if (url === '/v1/evidence') return send(response, 200, evidence());
+    if (url === '/metrics') {
+      response.writeHead(200, { ...openHeaders, 'content-type': metricsContentType }).end(metrics.text());
+      return;
+    }
+    send(response, 404, { code: 'NOT_FOUND', message: 'See /v1/gatekeeper' });
+  }
+
+  #fail(response: ServerResponse, error: unknown): void {
+    if (response.headersSent || response.destroyed) return void response.destroy();
+    const known = error instanceof CloisterError ? error : undefined;
+    if (known === undefined) this.#components.log.error('server: failed', { error });
+    const malformed = error instanceof SchemaError || error instanceof JsonError;
+    const status = known === undefined ? 500 : malformed ? 400 : known.retry ? 503 : 403;
+    send(response, status, {
+      code: known?.code ?? 'INTERNAL',
+      message: describeError(known ?? new Error('The member failed')),
+    });
+  }
+}
+
+function send(response: ServerResponse, status: number, body: unknown): void {
+  const text = JSON.stringify(body, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value));
+  response.writeHead(status, { ...openHeaders, 'content-type': 'application/json' }).end(text);
+}
+
+async function readJson(request: IncomingMessage, maxBytes: number): Promise<unknown> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    length += part.length;
+    if (length > maxBytes) throw new JsonError('JSON_TOO_LARGE', `Expected at most ${maxBytes} bytes`, '$');
+    parts.push(part);
+  }
+  return parseBoundedJson(new Uint8Array(Buffer.concat(parts)), maxBytes, 'body');
+}
