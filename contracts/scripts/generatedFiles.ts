@@ -36,6 +36,8 @@ export const generatedContracts = [
   ['src/attestation/TdxVerifier.sol', 'TdxVerifier'],
   ['src/attestation/SgxVerifier.sol', 'SgxVerifier'],
   ['src/attestation/CommitteeResultVerifier.sol', 'CommitteeResultVerifier'],
+  ['src/governance/GatekeeperCommittee.sol', 'GatekeeperCommittee'],
+  ['src/governance/DepositBond.sol', 'DepositBond'],
   ['src/PlatformAssurance.sol', 'PlatformAssurance'],
   ['src/Batch.sol', 'Batch'],
   ['src/receipts/CloisterConsumer.sol', 'CloisterConsumer'],

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {IGatekeeperCommittee} from "../governance/IGatekeeperCommittee.sol";
+import {ICommittee} from "../governance/ICommittee.sol";
 import {ReceiptLib} from "../receipts/ReceiptLib.sol";
 import {AttestationResult, ICommitteeResultVerifier} from "./ICommitteeResultVerifier.sol";
 import {EvidenceClaims, IEvidenceVerifier} from "./IEvidenceVerifier.sol";
@@ -19,7 +19,7 @@ contract CommitteeResultVerifier is ICommitteeResultVerifier {
     uint256 private constant SHORTEST_EVIDENCE = 13 * 32;
 
     /// @inheritdoc ICommitteeResultVerifier
-    IGatekeeperCommittee public immutable committee;
+    ICommittee public immutable committee;
 
     /// @inheritdoc ICommitteeResultVerifier
     address public immutable workerRegistry;
@@ -30,7 +30,7 @@ contract CommitteeResultVerifier is ICommitteeResultVerifier {
     /// @inheritdoc ICommitteeResultVerifier
     mapping(bytes32 platformId => bool) public isRevoked;
 
-    constructor(IGatekeeperCommittee committee_, address workerRegistry_, uint8 teeType) {
+    constructor(ICommittee committee_, address workerRegistry_, uint8 teeType) {
         if (address(committee_).code.length == 0) revert CommitteeResultVerifierWithoutCode(address(committee_));
         if (workerRegistry_.code.length == 0) revert CommitteeResultVerifierWithoutCode(workerRegistry_);
         committee = committee_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {IGatekeeperCommittee} from "../governance/IGatekeeperCommittee.sol";
+import {ICommittee} from "../governance/ICommittee.sol";
 import {IEvidenceVerifier} from "./IEvidenceVerifier.sol";
 
 /// @notice The attestation result (RFC 9334) of evidence that the committee verified. Fields as in {EvidenceClaims}.
@@ -46,7 +46,7 @@ interface ICommitteeResultVerifier is IEvidenceVerifier {
     function revocationDigest(bytes32 platformId) external view returns (bytes32);
     function isRevoked(bytes32 platformId) external view returns (bool);
 
-    function committee() external view returns (IGatekeeperCommittee);
+    function committee() external view returns (ICommittee);
 
     /// @notice The WorkerRegistry whose domain the committee signs in.
     function workerRegistry() external view returns (address);

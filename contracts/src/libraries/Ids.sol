@@ -38,6 +38,27 @@ library Ids {
         );
     }
 
+    /// @notice What the first half of a gatekeeper's report_data must hold.
+    function gatekeeperBinding(
+        uint256 chainId,
+        address committee,
+        address operator,
+        address signer,
+        bytes32 hpkeKey,
+        bytes32 networkKeysHash
+    ) internal pure returns (bytes32) {
+        return keccak256(
+            abi.encode(
+                "cloister/gatekeeper: v1",
+                chainId,
+                committee,
+                operator,
+                keccak256(abi.encode(signer, hpkeKey)),
+                networkKeysHash
+            )
+        );
+    }
+
     /// @notice The context of a receipt that is meant for one contract, subject, purpose and use.
     function context(
         uint256 chainId,

@@ -2,10 +2,10 @@
 pragma solidity 0.8.37;
 
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
-import {IGatekeeperCommittee} from "../../src/governance/IGatekeeperCommittee.sol";
+import {ICommittee} from "../../src/governance/ICommittee.sol";
 
 /// @notice A committee whose members' signatures stand one after the other in the proof, in the members' order.
-contract UnsafeScriptedCommittee is IGatekeeperCommittee {
+contract UnsafeScriptedCommittee is ICommittee {
     address[] private _members;
     uint256 private immutable _threshold;
 

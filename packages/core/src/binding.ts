@@ -1,5 +1,5 @@
-import { concatBytes, fromHex } from '@cloister/crypto';
-import { tagHash } from './abi.ts';
+import { concatBytes, fromHex, keccak256, toHex } from '@cloister/crypto';
+import { abiEncodeWords, tagHash } from './abi.ts';
 import type { Address, Bytes32 } from './hex.ts';
 
 /** What a worker's quote is bound to. */
@@ -27,4 +27,34 @@ export function workerBindingHash(binding: WorkerBinding): Bytes32 {
 /** report_data, 64 bytes: the binding hash and the hash of a block at most an hour old. */
 export function workerReportData(binding: WorkerBinding, blockHash: Bytes32): Uint8Array {
   return concatBytes(fromHex(workerBindingHash(binding)), fromHex(blockHash));
+}
+
+/** What a gatekeeper's quote is bound to. */
+export type GatekeeperBinding = {
+  readonly chainId: number;
+  /** The GatekeeperCommittee. */
+  readonly committee: Address;
+  readonly operator: Address;
+  readonly signer: Address;
+  /** X25519 key that shares are sealed to. */
+  readonly hpkeKey: Bytes32;
+  /** As for a worker: zero before the committee has keys. */
+  readonly networkKeysHash: Bytes32;
+};
+
+/** The first half of its report_data: H("cloister/gatekeeper: v1", chainId, committee, operator, H(signer, hpkeKey), networkKeysHash). */
+export function gatekeeperBindingHash(binding: GatekeeperBinding): Bytes32 {
+  return tagHash(
+    'cloister/gatekeeper: v1',
+    binding.chainId,
+    binding.committee,
+    binding.operator,
+    toHex(keccak256(abiEncodeWords(binding.signer, binding.hpkeKey))),
+    binding.networkKeysHash,
+  );
+}
+
+/** report_data, 64 bytes: the binding hash and the hash of a block at most an hour old. */
+export function gatekeeperReportData(binding: GatekeeperBinding, blockHash: Bytes32): Uint8Array {
+  return concatBytes(fromHex(gatekeeperBindingHash(binding)), fromHex(blockHash));
 }

@@ -5,11 +5,25 @@ export {
   maxAnnouncementBytes,
   type WorkerAnnouncement,
 } from './announcement.ts';
-export { type WorkerBinding, workerBindingHash, workerReportData } from './binding.ts';
+export {
+  type GatekeeperBinding,
+  gatekeeperBindingHash,
+  gatekeeperReportData,
+  type WorkerBinding,
+  workerBindingHash,
+  workerReportData,
+} from './binding.ts';
 export { BlobError, type FetchBlobOptions, fetchBlob, readBounded } from './blobs.ts';
 export { commitBody, commitBodyHash } from './commitment.ts';
 export { beaconMessage, beaconRandomness } from './committee/beacon.ts';
 export { ceremonyMessageDigest } from './committee/ceremonyMessage.ts';
+export {
+  committeeProof,
+  type Handover,
+  handoverDigest,
+  membersHash,
+  networkKeysHash,
+} from './committee/handover.ts';
 export {
   type KeyClass,
   type KeyIdentity,

@@ -2,4 +2,4 @@
 
 /** keccak256 over the names and creation codes of all contracts: tells data made by other contracts. */
 export const contractsHash =
-  '0xa99ba822199950a6a253b4f49e4adbe37d96291dd2a2d64aa9f69a6bdc2e2949' as const;
+  '0xd334f9ebcd4cce7a025bc882e0bcee8ad142dfd99be506364019378fa3d73f01' as const;

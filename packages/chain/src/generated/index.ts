@@ -7,7 +7,9 @@ export { committeeResultVerifierAbi, committeeResultVerifierBytecode } from './c
 export { contractErrorsAbi } from './contractErrors.ts';
 export { contractsHash } from './contractsHash.ts';
 export { creditLineAbi, creditLineBytecode } from './creditLine.ts';
+export { depositBondAbi, depositBondBytecode } from './depositBond.ts';
 export { evidenceVerifierAbi } from './evidenceVerifier.ts';
+export { gatekeeperCommitteeAbi, gatekeeperCommitteeBytecode } from './gatekeeperCommittee.ts';
 export { imageRegistryAbi, imageRegistryBytecode } from './imageRegistry.ts';
 export { pckRegistryAbi, pckRegistryBytecode } from './pckRegistry.ts';
 export { phaTokenAbi, phaTokenBytecode } from './phaToken.ts';
