@@ -159,6 +159,7 @@ async function runWorker(gateway: string): Promise<string> {
     phaToken: domain.registry,
     imageRegistry: domain.registry,
     appRegistry: domain.registry,
+    gatekeeperCommittee: domain.registry,
   };
   const dialler = new WorkerDialler({
     network: { gateways: [gateway], chainId: domain.chainId, contracts },

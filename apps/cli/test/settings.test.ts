@@ -19,6 +19,7 @@ const network: NetworkFile = {
     imageRegistry: address('03'),
     workerRegistry: address('04'),
     appRegistry: address('05'),
+    gatekeeperCommittee: address('06'),
   },
   rpcs: ['https://rpc.example'],
   gateways: ['https://gateway.example'],

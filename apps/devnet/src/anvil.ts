@@ -52,6 +52,9 @@ export function anvilSpec(init: AnvilInit): ChildSpec {
     '--block-time',
     '1',
     '--mixed-mining',
+    // A block is final when two more stand on it.
+    '--slots-in-an-epoch',
+    '1',
     '--accounts',
     '0',
     '--silent',

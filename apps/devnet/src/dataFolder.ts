@@ -7,8 +7,11 @@ import { acquireLock, type FileLock, LockHeldError, writeFileAtomic } from '@clo
 import { privateKeyToAccount } from 'viem/accounts';
 
 /** Changes when the folder's layout does; other versions are never touched. */
-export const dataVersion = 1;
+export const dataVersion = 2;
 export const maxWorkers = 8;
+/** Of them three make a signature. */
+export const gatekeeperCount = 4;
+export const committeeThreshold = 3;
 
 export type DevnetAccount = { readonly address: Hex; readonly privateKey: Hex };
 
@@ -19,14 +22,19 @@ export type DevnetState = {
   readonly contractsHash: string;
   /** Unix seconds of epoch 0. */
   readonly genesis: number;
+  readonly epochSeconds: number;
   /** The worker image that the timelock allowed last. */
   readonly imageId: Hex | null;
+  /** The gatekeeper image that holds this network's keys, once there is one. */
+  readonly gatekeeperImageId: Hex | null;
   readonly ports: { readonly rpc: number; readonly gateway: number };
   /** Fresh keys of this folder, without value anywhere else. */
   readonly accounts: {
     readonly deployer: DevnetAccount;
     /** One for each worker. */
     readonly operators: readonly DevnetAccount[];
+    /** One for each gatekeeper. */
+    readonly gatekeepers: readonly DevnetAccount[];
     readonly developer: DevnetAccount;
   };
 };
@@ -106,7 +114,7 @@ function takeLock(dir: string): FileLock {
 
 /** All accounts of a folder, in one list. */
 export function everyAccount(accounts: DevnetState['accounts']): readonly DevnetAccount[] {
-  return [accounts.deployer, accounts.developer, ...accounts.operators];
+  return [accounts.deployer, accounts.developer, ...accounts.operators, ...accounts.gatekeepers];
 }
 
 /** Fresh accounts for a new folder. */
@@ -115,7 +123,12 @@ export function newAccounts(): DevnetState['accounts'] {
     const privateKey = toHex(randomBytes(32));
     return { privateKey, address: privateKeyToAccount(privateKey).address.toLowerCase() as Hex };
   };
-  return { deployer: account(), operators: Array.from({ length: maxWorkers }, account), developer: account() };
+  return {
+    deployer: account(),
+    operators: Array.from({ length: maxWorkers }, account),
+    gatekeepers: Array.from({ length: gatekeeperCount }, account),
+    developer: account(),
+  };
 }
 
 const ownNames = [

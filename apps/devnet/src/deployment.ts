@@ -5,19 +5,34 @@ import {
   allowImageCall,
   type ChainAccount,
   ChainView,
+  CommitteeReader,
   collateralStoreAbi,
   type GovernedCall,
   governAtOnce,
   publishCollateral,
   RegistryReader,
   revokeImageCall,
+  setBondRuleCall,
+  setEligibleCall,
+  setNetworkKeysHashCall,
   setTeePolicyCall,
+  setThresholdCall,
 } from '@cloister/chain';
 import { type DeployedNetwork, deployUnsafeSimulatedNetwork } from '@cloister/chain/unsafe-simulated';
-import { type Hex, type NetworkFile, networkFileId, parseNetworkFile, teeTypes } from '@cloister/core';
+import {
+  type Address,
+  type Hex,
+  type NetworkFile,
+  networkFileId,
+  networkKeysHash,
+  parseNetworkFile,
+  sleep,
+  teeTypes,
+} from '@cloister/core';
 import { toHex } from '@cloister/crypto';
 import { createTestClient, http, parseEther } from 'viem';
-import { type DevnetState, everyAccount } from './dataFolder.ts';
+import { committeeThreshold, type DevnetState, everyAccount } from './dataFolder.ts';
+import { roundSeconds } from './options.ts';
 
 export const chainId = 31337;
 
@@ -45,9 +60,10 @@ export function deployContracts(
       proposer: deployer.address,
       allocation: [{ holder: deployer.address, amount: parseEther('1000000') }],
       genesis: BigInt(state.genesis),
-      epochLengthSeconds: 60,
-      roundLengthSeconds: 30,
+      epochLengthSeconds: state.epochSeconds,
+      roundLengthSeconds: roundSeconds,
       maxAttestedBlockAge: 256,
+      bondWithdrawalDelaySeconds: 60n,
       simulatedRoot: { x: BigInt(toHex(rootKey.subarray(0, 32))), y: BigInt(toHex(rootKey.subarray(32, 64))) },
     },
     onDeployed,
@@ -85,46 +101,90 @@ export function networkFileOf(
   rpc: string,
   gateway: string,
   root: { readonly spkiSha256: Hex; readonly name: string },
+  networkKeys: NetworkFile['networkKeys'],
 ): NetworkFile {
-  const { timelock, phaToken, imageRegistry, workerRegistry, appRegistry } = deployed;
+  const { timelock, phaToken, imageRegistry, workerRegistry, appRegistry, gatekeeperCommittee } = deployed;
   return parseNetworkFile({
     format: 'cloister-network-1',
     name: 'devnet',
     chainId,
-    contracts: { timelock, phaToken, imageRegistry, workerRegistry, appRegistry },
+    contracts: { timelock, phaToken, imageRegistry, workerRegistry, appRegistry, gatekeeperCommittee },
     rpcs: [rpc],
     gateways: [gateway],
     trustRoots: [{ tee: 'tdx', spkiSha256: root.spkiSha256, simulated: true, name: root.name }],
-    networkKeys: null,
+    networkKeys,
     simulated: true,
   });
 }
 
-/** Brings the governed rules to what this start needs. The image of an earlier start is taken back if the worker has changed. */
-export async function setRules(
+/** What evidence of a simulated TD must meet here, of workers and gatekeepers alike. */
+const teePolicy = {
+  leaseDurationSeconds: 3_600,
+  acceptedTcbStatuses: ['UpToDate', 'SWHardeningNeeded'],
+  minimumTcbEvaluationDataNumber: 0,
+} as const;
+
+type Images = { readonly now: Hex; readonly before: Hex | null };
+
+/** Brings the rules for workers to what this start needs. The image of an earlier start is taken back if the worker has changed. */
+export async function setWorkerRules(
   deployer: ChainAccount,
   rpc: string,
   deployed: DeployedNetwork,
   network: NetworkFile,
-  images: { readonly now: Hex; readonly before: Hex | null },
+  images: Images,
 ): Promise<void> {
   const { imageRegistry, workerRegistry, timelock } = network.contracts;
   const registry = new RegistryReader(new ChainView({ chainId, rpcs: [rpc] }), network.contracts);
   const calls: GovernedCall[] = [];
   if ((await registry.teePolicy(teeTypes.tdx)) === undefined)
-    calls.push(
-      setTeePolicyCall(workerRegistry, teeTypes.tdx, {
-        verifier: deployed.tdxVerifier,
-        leaseDurationSeconds: 3_600,
-        acceptedTcbStatuses: ['UpToDate', 'SWHardeningNeeded'],
-        minimumTcbEvaluationDataNumber: 0,
-      }),
-    );
+    calls.push(setTeePolicyCall(workerRegistry, teeTypes.tdx, { verifier: deployed.tdxVerifier, ...teePolicy }));
   if (!(await registry.imageAllowed(images.now)))
     calls.push(allowImageCall(imageRegistry, images.now, 'devnet worker'));
   if (images.before !== null && images.before !== images.now && (await registry.imageAllowed(images.before)))
     calls.push(revokeImageCall(imageRegistry, images.before));
   const configId = networkFileId(network);
   if (!(await registry.configAllowed(configId))) calls.push(allowConfigCall(imageRegistry, configId));
+  const keysHash = network.networkKeys === null ? undefined : networkKeysHash(network.networkKeys);
+  if (keysHash !== undefined && (await registry.networkKeysHash()) !== keysHash)
+    calls.push(setNetworkKeysHashCall(workerRegistry, keysHash));
   await governAtOnce(deployer, rpc, timelock, calls);
+}
+
+/** The rules for gatekeepers: who may be one, of which image, with which network file, and how many make a signature. */
+export async function setCommitteeRules(
+  deployer: ChainAccount,
+  rpc: string,
+  deployed: DeployedNetwork,
+  genesisFile: NetworkFile,
+  imageId: Hex,
+  operators: readonly Address[],
+): Promise<void> {
+  const { gatekeeperCommittee, gatekeeperImageRegistry, depositBond, timelock } = deployed;
+  const view = new ChainView({ chainId, rpcs: [rpc] });
+  const committee = new CommitteeReader(view, { gatekeeperCommittee });
+  if ((await committee.teePolicy(teeTypes.tdx)) !== undefined) return;
+  await governAtOnce(deployer, rpc, timelock, [
+    setTeePolicyCall(gatekeeperCommittee, teeTypes.tdx, { verifier: deployed.tdxVerifier, ...teePolicy }),
+    allowImageCall(gatekeeperImageRegistry, imageId, 'devnet gatekeeper'),
+    allowConfigCall(gatekeeperImageRegistry, networkFileId(genesisFile)),
+    setBondRuleCall(gatekeeperCommittee, depositBond, 0n),
+    setThresholdCall(gatekeeperCommittee, committeeThreshold),
+    ...operators.map((operator) => setEligibleCall(gatekeeperCommittee, operator, true)),
+  ]);
+}
+
+/** Waits until the committee has made the network's keys, and answers them once they are final. */
+export async function waitForKeys(
+  rpc: string,
+  { gatekeeperCommittee }: DeployedNetwork,
+  signal: AbortSignal,
+): Promise<{ readonly apps: Hex; readonly beacon: Hex }> {
+  const committee = new CommitteeReader(new ChainView({ chainId, rpcs: [rpc] }), { gatekeeperCommittee });
+  for (;;) {
+    const { number } = await committee.view.finalized(signal);
+    const { keys } = await committee.status(number, signal);
+    if (keys !== undefined) return keys;
+    await sleep(200, signal);
+  }
 }

@@ -1,13 +1,29 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { createSimulatedRoot, measureImage } from '@cloister/attestation/unsafe-simulated';
+import { createSimulatedRoot, type MeasuredImage, measureImage } from '@cloister/attestation/unsafe-simulated';
 import { ChainAccount, contractsHash } from '@cloister/chain';
-import type { NetworkFile } from '@cloister/core';
+import { CloisterError, type NetworkFile } from '@cloister/core';
 import { processFiles, writeFileAtomic } from '@cloister/service';
 import { anvilSpec } from './anvil.ts';
 import { Child, type ChildEvents, type ChildSpec, readyLine } from './child.ts';
-import { type DataFolder, type DevnetState, dataVersion, newAccounts, openDataFolder } from './dataFolder.ts';
-import { chainId, deployContracts, fundAccounts, networkFileOf, publishDevCollateral, setRules } from './deployment.ts';
+import {
+  committeeThreshold,
+  type DataFolder,
+  type DevnetState,
+  dataVersion,
+  newAccounts,
+  openDataFolder,
+} from './dataFolder.ts';
+import {
+  chainId,
+  deployContracts,
+  fundAccounts,
+  networkFileOf,
+  publishDevCollateral,
+  setCommitteeRules,
+  setWorkerRules,
+  waitForKeys,
+} from './deployment.ts';
 import type { DevnetOptions } from './options.ts';
 import { assertPortFree, freePort } from './ports.ts';
 import type { Reporter } from './reporter.ts';
@@ -53,7 +69,8 @@ export async function startDevnet(
   const workers = new Map<string, Record<string, unknown>>();
   const stop = async (): Promise<void> => {
     // Workers first, the chain last: each can still say goodbye to what it depends on.
-    await Promise.all(children.filter(({ spec }) => spec.name.startsWith('worker')).map((child) => child.stop()));
+    for (const kind of ['worker', 'gatekeeper'])
+      await Promise.all(children.filter(({ spec }) => spec.name.startsWith(kind)).map((child) => child.stop()));
     for (const child of [...children].reverse()) await child.stop();
     data.release();
   };
@@ -73,20 +90,20 @@ export async function startDevnet(
     return child.start(signal);
   };
   try {
-    const state = data.state ?? (await firstState(data));
+    const state = data.state ?? (await firstState(data, options));
     const rpcUrl = `http://127.0.0.1:${state.ports.rpc}`;
     const gatewayUrl = `http://127.0.0.1:${state.ports.gateway}`;
     const parts: Parts = { options, root, reporter, signal, data, state, rpcUrl, gatewayUrl, launch };
     await assertPortFree(state.ports.rpc, 'the chain');
     await assertPortFree(state.ports.gateway, 'the gateway');
     await mkdir(data.file('logs'), { recursive: true });
-    const { network, imageId } = await startChain(parts);
+    const { network, imageId, gatekeeperImageId } = await startNetwork(parts);
     const accountsFile = data.file('accounts.json');
     const warning = 'Keys of a simulated network: worthless, and not secret';
     await writeFileAtomic(accountsFile, `${JSON.stringify({ warning, ...state.accounts }, null, 2)}\n`, {
       mode: 0o600,
     });
-    const current: DevnetState = { ...state, imageId };
+    const current: DevnetState = { ...state, imageId, gatekeeperImageId };
     await data.save(current);
     await startWorkers(parts);
     const networkFile = data.file('network.json');
@@ -97,8 +114,10 @@ export async function startDevnet(
   }
 }
 
-/** The chain with contracts and rules, and the gateway, which needs only the network file. */
-async function startChain(parts: Parts): Promise<{ network: NetworkFile; imageId: `0x${string}` }> {
+/** The chain with contracts and rules, the gateway, and the committee, whose keys the network file names. */
+async function startNetwork(
+  parts: Parts,
+): Promise<{ network: NetworkFile; imageId: `0x${string}`; gatekeeperImageId: `0x${string}` }> {
   const { root, reporter, signal, data, state, rpcUrl, gatewayUrl, launch } = parts;
   await reporter.step('chain', data.state === undefined ? 'Chain started' : 'Chain goes on from its last state', () =>
     launch(
@@ -127,9 +146,10 @@ async function startChain(parts: Parts): Promise<{ network: NetworkFile; imageId
     () => publishDevCollateral(deployer, rpcUrl, deployed, devRoot),
     (gas) => (gas === 0n ? 'still current' : `published, ${gas} gas`),
   );
-  const { spkiSha256 } = devRoot.trustRoot;
-  const network = networkFileOf(deployed, rpcUrl, gatewayUrl, { spkiSha256, name: devRoot.root.commonName });
-  await writeFileAtomic(data.file('network.json'), `${JSON.stringify(network, null, 2)}\n`);
+  const trusted = { spkiSha256: devRoot.trustRoot.spkiSha256, name: devRoot.root.commonName };
+  // What the founders start from: the network's keys are not made yet.
+  const genesisFile = networkFileOf(deployed, rpcUrl, gatewayUrl, trusted, null);
+  await writeJson(data.file('network.genesis.json'), genesisFile);
 
   const gateway = reporter.step(
     'gateway',
@@ -139,22 +159,76 @@ async function startChain(parts: Parts): Promise<{ network: NetworkFile; imageId
         listen: { host: '127.0.0.1', port: state.ports.gateway },
         publicUrl: gatewayUrl,
         dataDir: data.file('gateway'),
-        networkFile: data.file('network.json'),
+        networkFile: data.file('network.genesis.json'),
       }),
     () => gatewayUrl,
   );
   gateway.catch(() => {});
-  const { imageId } = await reporter.step(
+  const [worker, gatekeeper] = await reporter.step(
     'image',
-    'Worker image measured',
-    async () => measureImage(await processFiles(root, 'apps/worker'), signal),
-    (image) => image.imageId,
+    'Images of worker and gatekeeper measured',
+    () =>
+      Promise.all(
+        ['apps/worker', 'apps/gatekeeper'].map(async (program) =>
+          measureImage(await processFiles(root, program), signal),
+        ),
+      ),
+    (images) => images.map(({ imageId }) => imageId.slice(0, 10)).join(', '),
   );
-  await reporter.step('rules', 'The timelock allows this image and this network file', () =>
-    setRules(deployer, rpcUrl, deployed, network, { now: imageId, before: state.imageId }),
+  const [imageId, gatekeeperImageId] = [(worker as MeasuredImage).imageId, (gatekeeper as MeasuredImage).imageId];
+  if (state.gatekeeperImageId !== null && state.gatekeeperImageId !== gatekeeperImageId)
+    throw new DevnetError(
+      'DEVNET_OTHER_GATEKEEPERS',
+      "The gatekeepers' code has changed since this network was made: what they sealed opens for the old code alone",
+      'Start with --reset, or with another --data DIR',
+    );
+  const operators = state.accounts.gatekeepers.map(({ address }) => address);
+  await reporter.step('committee-rules', 'The timelock names the gatekeepers, and allows their image', () =>
+    setCommitteeRules(deployer, rpcUrl, deployed, genesisFile, gatekeeperImageId, operators),
+  );
+  const keys = await reporter.step(
+    'committee',
+    data.state === undefined
+      ? `${operators.length} gatekeepers verified each other and made the network's keys; none of them holds one`
+      : `${operators.length} gatekeepers hold the network's keys as shares`,
+    async () => {
+      await startGatekeepers(parts);
+      return waitForKeys(rpcUrl, deployed, signal);
+    },
+    () => `any ${committeeThreshold} of them use a key together`,
+  );
+  const network = networkFileOf(deployed, rpcUrl, gatewayUrl, trusted, keys);
+  await writeJson(data.file('network.json'), network);
+  await reporter.step('rules', 'The timelock allows this worker image, this network file and these keys', () =>
+    setWorkerRules(deployer, rpcUrl, deployed, network, { now: imageId, before: state.imageId }),
   );
   await gateway;
-  return { network, imageId };
+  return { network, imageId, gatekeeperImageId };
+}
+
+async function startGatekeepers(parts: Parts): Promise<void> {
+  const { root, data, state } = parts;
+  await mkdir(data.file('gatekeepers'), { recursive: true, mode: 0o700 });
+  await Promise.all(
+    state.accounts.gatekeepers.map(async ({ privateKey }, index) => {
+      const operatorKeyFile = data.file('gatekeepers', `operator-${index}.key`);
+      await writeFileAtomic(operatorKeyFile, `${privateKey}\n`, { mode: 0o600 });
+      return launchNode(parts, `gatekeeper-${index}`, 'apps/gatekeeper/src/main.ts', {
+        networkFile: data.file('network.genesis.json'),
+        operatorKeyFile,
+        dataDir: data.file('gatekeepers', `data-${index}`),
+        device: 'unsafe-simulated-tdx',
+        unsafeSimulated: { rootDir: data.file('unsafe-dev-tee'), platform: `gatekeeper-${index}` },
+        imageRoot: root,
+        attemptSeconds: 20,
+        tickMs: 500,
+      });
+    }),
+  );
+}
+
+function writeJson(file: string, value: unknown): Promise<void> {
+  return writeFileAtomic(file, `${JSON.stringify(value, null, 2)}\n`);
 }
 
 async function startWorkers(parts: Parts): Promise<void> {
@@ -205,15 +279,24 @@ async function launchNode(
   });
 }
 
-async function firstState(data: DataFolder): Promise<DevnetState> {
+async function firstState(data: DataFolder, { epochSeconds }: DevnetOptions): Promise<DevnetState> {
   const state: DevnetState = {
     dataVersion,
     contractsHash,
     genesis: Math.floor(Date.now() / 1000),
+    epochSeconds,
     ports: { rpc: await freePort(), gateway: await freePort() },
     accounts: newAccounts(),
     imageId: null,
+    gatekeeperImageId: null,
   };
   await data.save(state);
   return state;
+}
+
+export class DevnetError extends CloisterError<'DEVNET_OTHER_GATEKEEPERS'> {
+  override readonly name = 'DevnetError';
+  constructor(code: DevnetError['code'], message: string, hint: string) {
+    super({ code, message, hint });
+  }
 }

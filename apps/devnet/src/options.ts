@@ -14,9 +14,15 @@ export type DevnetOptions = {
   readonly demo: boolean;
   readonly dataDir: string;
   readonly workers: number;
+  /** Length of an epoch, a multiple of a round. */
+  readonly epochSeconds: number;
 };
 
-export const usage = `Starts a whole Cloister network on this machine: a chain, a gateway, three workers with simulated TEEs.
+/** Length of a round of the beacon here. */
+export const roundSeconds = 5;
+
+export const usage = `Starts a whole Cloister network on this machine: a chain, a gateway, four
+gatekeepers and three workers with simulated TEEs.
 
   npm start [-- OPTIONS]
 
@@ -25,6 +31,7 @@ export const usage = `Starts a whole Cloister network on this machine: a chain, 
   --data DIR    keep chain, keys and files there (default .cloister/devnet)
   --reset       delete that folder first
   --workers N   1 to 8 workers (default 3)
+  --epoch N     seconds of an epoch, in which the gatekeepers hand their keys on (default 300; only for a new folder)
   --json        one JSON line a step; the last is {"step":"ready","network":FILE,…}
   --help        this text
 `;
@@ -44,6 +51,17 @@ export function readOptions(argv: readonly string[], root: string): DevnetOption
   const workers = Number(values.workers ?? 3);
   if (!Number.isInteger(workers) || workers < 1 || workers > maxWorkers)
     throw new OptionError('OPTION_INVALID', `Expected --workers of 1 to 8, got "${values.workers}"`);
+  const epochSeconds = Number(values.epoch ?? 300);
+  if (
+    !Number.isInteger(epochSeconds) ||
+    epochSeconds < 30 ||
+    epochSeconds > 86_400 ||
+    epochSeconds % roundSeconds !== 0
+  )
+    throw new OptionError(
+      'OPTION_INVALID',
+      `Expected --epoch of 30 to 86400 seconds, a multiple of ${roundSeconds}, got "${values.epoch}"`,
+    );
   return {
     json: values.json ?? false,
     once: values.once ?? false,
@@ -51,6 +69,7 @@ export function readOptions(argv: readonly string[], root: string): DevnetOption
     demo: !(values['no-demo'] ?? false),
     dataDir: path.resolve(values.data ?? path.join(root, '.cloister', 'devnet')),
     workers,
+    epochSeconds,
   };
 }
 
@@ -64,6 +83,7 @@ function parse(argv: readonly string[]) {
       'no-demo': { type: 'boolean' },
       data: { type: 'string' },
       workers: { type: 'string' },
+      epoch: { type: 'string' },
       help: { type: 'boolean', short: 'h' },
     },
   });

@@ -1,18 +1,16 @@
 import type { AttestationDevice } from '@cloister/attestation/attest';
-import { type ChainAccount, type Head, type RegistryReader, workerRegistryAbi } from '@cloister/chain';
+import { type ChainAccount, type RegistryReader, workerRegistryAbi } from '@cloister/chain';
 import {
   type Address,
   type Bytes32,
   CloisterError,
   type NetworkFile,
-  sleep,
+  networkKeysHash,
   workerReportData,
   zeroBytes32,
 } from '@cloister/core';
-import type { ChainEvidence } from '@cloister/enclave';
+import { type HeldLease, LeaseKeeper, type LeaseKeeperComponents } from '@cloister/enclave';
 import type { Logger } from '@cloister/service';
-
-type EvidenceDocument = Awaited<ReturnType<AttestationDevice['quote']>>;
 
 export type RegistrationComponents = {
   readonly network: NetworkFile;
@@ -20,8 +18,7 @@ export type RegistrationComponents = {
   /** The operator's account: pays, and is trusted for nothing. */
   readonly operator: ChainAccount;
   readonly device: AttestationDevice;
-  /** Sees to what the chain must know before it can check the evidence, and gives the evidence in the contract's form. */
-  readonly chainEvidence: (document: EvidenceDocument, signal: AbortSignal) => Promise<ChainEvidence>;
+  readonly chainEvidence: LeaseKeeperComponents['chainEvidence'];
   readonly receiptSigner: Address;
   readonly log: Logger;
 };
@@ -34,92 +31,84 @@ export type RegistrationInit = {
 };
 
 /** A registration that holds. Times in unix seconds. */
-export type Registered = {
-  readonly workerId: Bytes32;
-  readonly leaseUntil: bigint;
-  readonly attestedBlock: bigint;
-  readonly evidence: EvidenceDocument;
-};
+export type Registered = HeldLease & { readonly workerId: Bytes32 };
 
 /** Keeps one worker registered: enrols it once, registers its receipt signer, renews the lease well before it ends. */
 export class Registration {
   readonly #components: RegistrationComponents;
   readonly #init: RegistrationInit;
+  readonly #keeper: LeaseKeeper;
+  #workerId: Bytes32 = zeroBytes32;
   #current: Registered | undefined;
-  #renewEverySeconds = 0n;
 
   constructor(components: RegistrationComponents, init: RegistrationInit) {
     this.#components = components;
     this.#init = init;
+    const { network, registry, operator, receiptSigner } = components;
+    this.#keeper = new LeaseKeeper(
+      { ...components, view: registry.view },
+      {
+        prepare: async (signal) => {
+          this.#workerId = await this.#enrolled(signal);
+        },
+        reportData: async (head, attested, signal) => {
+          const expected = await registry.networkKeysHash(head.number, signal);
+          // What the enclave was booted with, and nothing that a chain says: a forked one can't make it serve other keys.
+          const known = network.networkKeys === null ? zeroBytes32 : networkKeysHash(network.networkKeys);
+          if (expected !== known)
+            throw new RegistrationError(
+              `The network binds to the keys "${expected}", this worker's network file has "${known}"`,
+            );
+          const binding = {
+            chainId: network.chainId,
+            registry: network.contracts.workerRegistry,
+            operator: operator.address,
+            receiptSigner,
+            networkKeysHash: known,
+          };
+          return workerReportData(binding, attested.hash);
+        },
+        submit: async ({ teeType, evidence }, attestedBlock, signal) => {
+          const args = [init.index, receiptSigner, init.kinds, attestedBlock, teeType, evidence] as const;
+          await operator.write(
+            { address: network.contracts.workerRegistry, abi: workerRegistryAbi, functionName: 'register', args },
+            signal,
+          );
+          return (await registry.workerStatus(this.#workerId, undefined, signal)).leaseUntil;
+        },
+        stands: async (signal) => {
+          const { active, workerId } = await registry.activeSigner(receiptSigner, undefined, signal);
+          return active && workerId === this.#workerId;
+        },
+      },
+    );
   }
 
   /** The registration that holds now. Throws REGISTRATION_MISSING before the first. */
   get current(): Registered {
-    if (this.#current === undefined)
-      throw new RegistrationError('REGISTRATION_MISSING', 'The worker is not registered yet');
-    return this.#current;
+    return this.#current ?? { ...this.#keeper.current, workerId: this.#workerId };
   }
 
   /** Registers now. Throws TRANSACTION_REFUSED with the contract's reason, such as an image that is not allowed. */
   async register(signal: AbortSignal): Promise<Registered> {
-    const { network, registry, operator, device, chainEvidence, receiptSigner, log } = this.#components;
-    const workerId = await this.#enrolled(signal);
-    const head = await registry.view.head(signal);
-    // The block before the newest one: a reorganisation of one block does not spoil the evidence.
-    const attested: Head = head.number > 0n ? await registry.view.blockAt(head.number - 1n, signal) : head;
-    const binding = {
-      chainId: network.chainId,
-      registry: network.contracts.workerRegistry,
-      operator: operator.address,
-      receiptSigner,
-      networkKeysHash: await registry.networkKeysHash(head.number, signal),
-    };
-    if (binding.networkKeysHash !== zeroBytes32)
-      throw new RegistrationError('REGISTRATION_KEYS_UNKNOWN', 'The network has keys that its file does not name');
-    const evidence = await device.quote(workerReportData(binding, attested.hash), { signal });
-    const forChain = await chainEvidence(evidence, signal);
-    await operator.write(
-      {
-        address: network.contracts.workerRegistry,
-        abi: workerRegistryAbi,
-        functionName: 'register',
-        args: [this.#init.index, receiptSigner, this.#init.kinds, attested.number, forChain.teeType, forChain.evidence],
-      },
-      signal,
-    );
-    const status = await registry.workerStatus(workerId, undefined, signal);
-    this.#renewEverySeconds = (status.leaseUntil - head.timestamp) / 2n;
-    this.#current = { workerId, leaseUntil: status.leaseUntil, attestedBlock: attested.number, evidence };
-    log.info('registration: done', { workerId, receiptSigner, leaseUntil: status.leaseUntil });
-    return this.#current;
+    return this.#registered(await this.#keeper.register(signal));
   }
 
-  /**
-   * Whether it is time to renew, or the chain no longer knows the registration: an eviction, a chain that was
-   * reorganised or restored. `now` is the chain's newest timestamp.
-   */
-  async isDue(now: bigint, signal: AbortSignal): Promise<boolean> {
-    const current = this.current;
-    if (now + this.#renewEverySeconds >= current.leaseUntil) return true;
-    const { active, workerId } = await this.#components.registry.activeSigner(
-      this.#components.receiptSigner,
-      undefined,
-      signal,
-    );
-    return !active || workerId !== current.workerId;
+  /** Whether it is time to renew, or the chain no longer knows the registration. `now` is the chain's newest timestamp. */
+  isDue(now: bigint, signal: AbortSignal): Promise<boolean> {
+    return this.#keeper.isDue(now, signal);
   }
 
   /** Registers with growing pauses until it succeeds or `signal` aborts; refusals of the contract end it at once. */
   async registerPatiently(signal: AbortSignal): Promise<Registered> {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        return await this.register(signal);
-      } catch (error) {
-        if (signal.aborted || isFinal(error)) throw error;
-        this.#components.log.warn('registration: failed, trying again', { error, attempt });
-        await sleep(Math.min(30_000, 250 * 2 ** Math.min(attempt, 7)) * (0.5 + Math.random() / 2), signal);
-      }
-    }
+    return this.#registered(await this.#keeper.registerPatiently(signal));
+  }
+
+  #registered(lease: HeldLease): Registered {
+    this.#current = { ...lease, workerId: this.#workerId };
+    const { log, receiptSigner } = this.#components;
+    log.info('registration: done', { workerId: this.#current.workerId, receiptSigner, leaseUntil: lease.leaseUntil });
+    return this.#current;
   }
 
   async #enrolled(signal: AbortSignal): Promise<Bytes32> {
@@ -131,15 +120,14 @@ export class Registration {
   }
 }
 
-/** Refusals that no waiting mends. A block that went stale between quote and transaction is not among them. */
-function isFinal(error: unknown): boolean {
-  if (!(error instanceof CloisterError) || error.code !== 'TRANSACTION_REFUSED') return false;
-  return !/Block(TooOld|Unknown|HashMismatch)/.test(String(error.meta.errorName));
-}
-
-export class RegistrationError extends CloisterError<'REGISTRATION_MISSING' | 'REGISTRATION_KEYS_UNKNOWN'> {
+/** The network's keys and this worker's network file differ: the worker would serve under keys that are not the network's. */
+export class RegistrationError extends CloisterError<'REGISTRATION_KEYS_UNKNOWN'> {
   override readonly name = 'RegistrationError';
-  constructor(code: RegistrationError['code'], message: string) {
-    super({ code, message });
+  constructor(message: string) {
+    super({
+      code: 'REGISTRATION_KEYS_UNKNOWN',
+      message,
+      hint: 'Start the worker with the network file of today',
+    });
   }
 }

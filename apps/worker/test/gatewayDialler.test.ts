@@ -106,6 +106,7 @@ function dialler(gateways: readonly string[], options: Partial<WorkerDiallerComp
           phaToken: registry,
           imageRegistry: registry,
           appRegistry: registry,
+          gatekeeperCommittee: registry,
         },
       },
       workerId,

@@ -69,6 +69,19 @@ export class ChainView {
     return head;
   }
 
+  /**
+   * The newest block that no RPC takes back any more. Follows each chain's own rule for finality; an RPC that has none is
+   * a chain that can't be used for what must not be undone. Throws as {@link head}.
+   */
+  async finalized(signal?: AbortSignal): Promise<Head> {
+    await this.#checkChainId(signal);
+    const blocks = await this.#all('reading the finalized block', signal, ({ client }) =>
+      client.getBlock({ blockTag: 'finalized' }),
+    );
+    const lowest = blocks.reduce((left, right) => (left.number < right.number ? left : right));
+    return this.blockAt(lowest.number, signal);
+  }
+
   /** The latest head that was read, or undefined before the first. */
   get latest(): Head | undefined {
     return this.#latest;
@@ -81,6 +94,24 @@ export class ChainView {
     if (first === undefined || first.hash === null || blocks.some((block) => block.hash !== first.hash))
       throw new ChainError('CHAIN_SPLIT', `The RPCs name different blocks "${blockNumber}"`, { blockNumber });
     return { number: first.number ?? blockNumber, hash: first.hash, timestamp: first.timestamp };
+  }
+
+  /** The block of a hash that all RPCs have on their chain; undefined where one does not. */
+  async blockByHash(hash: Hex, signal?: AbortSignal): Promise<Head | undefined> {
+    const [first] = this.#clients;
+    if (first === undefined) return undefined;
+    try {
+      const [named] = await this.#all('reading a block by its hash', signal, ({ client }) =>
+        client.getBlock({ blockHash: hash }),
+      );
+      if (named === undefined || named.number === null) return undefined;
+      const known = await this.blockAt(named.number, signal);
+      return known.hash === hash ? known : undefined;
+    } catch (error) {
+      if (error instanceof ChainError && (error.code === 'CHAIN_BLOCK_UNKNOWN' || error.code === 'CHAIN_SPLIT'))
+        return undefined;
+      throw error;
+    }
   }
 
   /**

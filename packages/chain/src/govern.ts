@@ -1,7 +1,12 @@
 import { type Address, type Hex, zeroBytes32 } from '@cloister/core';
 import { createPublicClient, encodeFunctionData, http, keccak256, stringToHex } from 'viem';
 import type { ChainAccount } from './account.ts';
-import { imageRegistryAbi, timelockControllerAbi, workerRegistryAbi } from './generated/index.ts';
+import {
+  gatekeeperCommitteeAbi,
+  imageRegistryAbi,
+  timelockControllerAbi,
+  workerRegistryAbi,
+} from './generated/index.ts';
 
 /** One call that the timelock shall make. */
 export type GovernedCall = { readonly target: Address; readonly data: Hex };
@@ -48,8 +53,8 @@ export const tcbStatusNumbers = {
   Revoked: 7,
 } as const;
 
-/** The call that sets what evidence of a TEE type must meet. */
-export function setTeePolicyCall(workerRegistry: Address, teeType: number, policy: TeePolicy): GovernedCall {
+/** The call that sets what evidence of a TEE type must meet: of the WorkerRegistry or of the GatekeeperCommittee, which take it alike. */
+export function setTeePolicyCall(registry: Address, teeType: number, policy: TeePolicy): GovernedCall {
   const { verifier, leaseDurationSeconds: leaseDuration, minimumTcbEvaluationDataNumber } = policy;
   const acceptedTcbStatuses = policy.acceptedTcbStatuses.reduce(
     (mask, name) => mask | (1 << tcbStatusNumbers[name]),
@@ -57,8 +62,41 @@ export function setTeePolicyCall(workerRegistry: Address, teeType: number, polic
   );
   const args = [teeType, { verifier, leaseDuration, acceptedTcbStatuses, minimumTcbEvaluationDataNumber }] as const;
   return {
-    target: workerRegistry,
+    target: registry,
     data: encodeFunctionData({ abi: workerRegistryAbi, functionName: 'setTeePolicy', args }),
+  };
+}
+
+/** The call that makes an operator eligible as a gatekeeper, or no longer. */
+export function setEligibleCall(committee: Address, operator: Address, eligible: boolean): GovernedCall {
+  const args = [operator, eligible] as const;
+  return {
+    target: committee,
+    data: encodeFunctionData({ abi: gatekeeperCommitteeAbi, functionName: 'setEligible', args }),
+  };
+}
+
+/** The call that sets the committee's threshold from its next generation on. */
+export function setThresholdCall(committee: Address, threshold: number): GovernedCall {
+  return {
+    target: committee,
+    data: encodeFunctionData({ abi: gatekeeperCommitteeAbi, functionName: 'setThreshold', args: [threshold] }),
+  };
+}
+
+/** The call that names the contract which says what operators have at stake, and how much they must. */
+export function setBondRuleCall(committee: Address, bond: Address, minimum: bigint): GovernedCall {
+  return {
+    target: committee,
+    data: encodeFunctionData({ abi: gatekeeperCommitteeAbi, functionName: 'setBondRule', args: [bond, minimum] }),
+  };
+}
+
+/** The call that binds workers' evidence to the committee's keys from now on. */
+export function setNetworkKeysHashCall(workerRegistry: Address, keysHash: Hex): GovernedCall {
+  return {
+    target: workerRegistry,
+    data: encodeFunctionData({ abi: workerRegistryAbi, functionName: 'setNetworkKeysHash', args: [keysHash] }),
   };
 }
 

@@ -1,5 +1,6 @@
 export { type AccountInit, type Call, ChainAccount, TransactionError, type TransactionErrorCode } from './account.ts';
 export { ChainError, type ChainErrorCode, ChainView, type ChainViewInit, type Head } from './chainView.ts';
+export { type CommitteeMember, CommitteeReader, type CommitteeStatus } from './committeeReader.ts';
 export { type DeployableContract, DeployError, deployContract } from './deploy.ts';
 export * from './generated/index.ts';
 export {
@@ -8,7 +9,11 @@ export {
   type GovernedCall,
   governAtOnce,
   revokeImageCall,
+  setBondRuleCall,
+  setEligibleCall,
+  setNetworkKeysHashCall,
   setTeePolicyCall,
+  setThresholdCall,
   type TeePolicy,
   tcbStatusNumbers,
 } from './govern.ts';

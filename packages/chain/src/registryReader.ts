@@ -115,16 +115,9 @@ export class RegistryReader {
 
   /** What registering by evidence of a TEE type asks; undefined where the type can't register. */
   async teePolicy(teeType: number, block?: bigint, signal?: AbortSignal): Promise<TeePolicyStatus | undefined> {
-    const policy = await this.view.read({ ...this.#workers('teePolicyOf'), args: [teeType], ...at(block) }, signal);
-    if (policy.verifier === zeroAddress) return undefined;
-    return {
-      verifier: lower(policy.verifier),
-      leaseDurationSeconds: policy.leaseDuration,
-      acceptedTcbStatuses: Object.entries(tcbStatusNumbers).flatMap(([name, number]) =>
-        (policy.acceptedTcbStatuses >> number) & 1 ? [name] : [],
-      ),
-      minimumTcbEvaluationDataNumber: policy.minimumTcbEvaluationDataNumber,
-    };
+    return teePolicyStatus(
+      await this.view.read({ ...this.#workers('teePolicyOf'), args: [teeType], ...at(block) }, signal),
+    );
   }
 
   /** The block in which this signer was evicted for cause, or zero. It outlives the worker's next registration. */
@@ -213,6 +206,24 @@ export class RegistryReader {
   #apps<const name extends string>(functionName: name) {
     return { address: this.#contracts.appRegistry, abi: appRegistryAbi, functionName };
   }
+}
+
+/** A contract's TeePolicy as it is read; undefined where the type has no verifier. */
+export function teePolicyStatus(policy: {
+  readonly verifier: Address;
+  readonly leaseDuration: number;
+  readonly acceptedTcbStatuses: number;
+  readonly minimumTcbEvaluationDataNumber: number;
+}): TeePolicyStatus | undefined {
+  if (policy.verifier === zeroAddress) return undefined;
+  return {
+    verifier: lower(policy.verifier),
+    leaseDurationSeconds: policy.leaseDuration,
+    acceptedTcbStatuses: Object.entries(tcbStatusNumbers).flatMap(([name, number]) =>
+      (policy.acceptedTcbStatuses >> number) & 1 ? [name] : [],
+    ),
+    minimumTcbEvaluationDataNumber: policy.minimumTcbEvaluationDataNumber,
+  };
 }
 
 function at(block: bigint | undefined): { block?: bigint } {

@@ -8,6 +8,10 @@ import {
   batchBytecode,
   collateralStoreAbi,
   collateralStoreBytecode,
+  depositBondAbi,
+  depositBondBytecode,
+  gatekeeperCommitteeAbi,
+  gatekeeperCommitteeBytecode,
   imageRegistryAbi,
   imageRegistryBytecode,
   pckRegistryAbi,
@@ -38,6 +42,7 @@ export type NetworkParameters = {
   readonly epochLengthSeconds: number;
   readonly roundLengthSeconds: number;
   readonly maxAttestedBlockAge: number;
+  readonly bondWithdrawalDelaySeconds: bigint;
   /** P-256 key of the network's DEV root: only for networks that are simulated for ever. */
   readonly simulatedRoot: { readonly x: bigint; readonly y: bigint };
 };
@@ -54,6 +59,10 @@ export type DeployedNetwork = {
   readonly batch: Address;
   readonly workerRegistry: Address;
   readonly appRegistry: Address;
+  /** Images and network files of gatekeepers: apart from those of workers. */
+  readonly gatekeeperImageRegistry: Address;
+  readonly depositBond: Address;
+  readonly gatekeeperCommittee: Address;
 };
 
 /**
@@ -141,6 +150,34 @@ export async function deployUnsafeSimulatedNetwork(
     bytecode: platformAssuranceBytecode,
     args: [timelock, workerRegistry],
   });
+  const gatekeeperImageRegistry = await put({
+    name: 'ImageRegistry of gatekeepers',
+    abi: imageRegistryAbi,
+    bytecode: imageRegistryBytecode,
+    args: [timelock],
+  });
+  const depositBond = await put({
+    name: 'DepositBond',
+    abi: depositBondAbi,
+    bytecode: depositBondBytecode,
+    args: [timelock, phaToken, parameters.bondWithdrawalDelaySeconds],
+  });
+  const gatekeeperCommittee = await put({
+    name: 'GatekeeperCommittee',
+    abi: gatekeeperCommitteeAbi,
+    bytecode: gatekeeperCommitteeBytecode,
+    args: [
+      {
+        timelock,
+        imageRegistry: gatekeeperImageRegistry,
+        workerRegistry,
+        maxAttestedBlockAge: parameters.maxAttestedBlockAge,
+        simulatedAllowed: true,
+        // All its members are of one made-up vendor.
+        diversityWaived: true,
+      },
+    ],
+  });
   const batch = await put({ name: 'Batch', abi: batchAbi, bytecode: batchBytecode, args: [] });
   return {
     timelock,
@@ -154,5 +191,8 @@ export async function deployUnsafeSimulatedNetwork(
     appRegistry,
     platformAssurance,
     batch,
+    gatekeeperImageRegistry,
+    depositBond,
+    gatekeeperCommittee,
   };
 }

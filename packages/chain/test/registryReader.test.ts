@@ -12,6 +12,7 @@ const contracts = {
   imageRegistry: address('03'),
   workerRegistry: address('04'),
   appRegistry: address('05'),
+  gatekeeperCommittee: address('06'),
 };
 // Letters, so that a checksummed address differs from the lower-case one.
 const operator = address('ab');

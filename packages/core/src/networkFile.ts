@@ -1,4 +1,4 @@
-import type { Address, Bytes32 } from './hex.ts';
+import type { Address, Bytes32, Hex } from './hex.ts';
 import { jcsId, parseBoundedJson } from './jcs.ts';
 import * as z from './schema.ts';
 
@@ -10,10 +10,7 @@ const trustRoot = z.strictObject({
   name: z.text(128),
 });
 
-const networkKeys = z.strictObject({
-  apps: z.pattern(/^0x[0-9a-f]{96}$/),
-  beacon: z.pattern(/^0x[0-9a-f]{96}$/),
-});
+const networkKeys = z.strictObject({ apps: z.hexOf(48), beacon: z.hexOf(48) });
 
 const networkFileJson = z.strictObject({
   format: z.literal('cloister-network-1'),
@@ -25,6 +22,7 @@ const networkFileJson = z.strictObject({
     imageRegistry: z.address,
     workerRegistry: z.address,
     appRegistry: z.address,
+    gatekeeperCommittee: z.address,
   }),
   /** JSON-RPC URLs of the chain; what binds is read from all of them and must agree. */
   rpcs: z.array(z.baseUrl).check(z.refineArray(1, 16)),
@@ -47,6 +45,7 @@ export type NetworkFile = {
     readonly imageRegistry: Address;
     readonly workerRegistry: Address;
     readonly appRegistry: Address;
+    readonly gatekeeperCommittee: Address;
   };
   readonly rpcs: readonly string[];
   readonly gateways: readonly string[];
@@ -56,7 +55,7 @@ export type NetworkFile = {
     readonly simulated: boolean;
     readonly name: string;
   }[];
-  readonly networkKeys: { readonly apps: string; readonly beacon: string } | null;
+  readonly networkKeys: { readonly apps: Hex; readonly beacon: Hex } | null;
   readonly simulated: boolean;
 };
 

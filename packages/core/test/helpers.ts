@@ -36,6 +36,7 @@ export const network: NetworkFile = {
     imageRegistry: addr(3),
     workerRegistry: addr(4),
     appRegistry: addr(5),
+    gatekeeperCommittee: addr(6),
   },
   rpcs: ['http://127.0.0.1:8545'],
   gateways: ['http://127.0.0.1:8080'],

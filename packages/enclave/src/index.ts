@@ -5,4 +5,12 @@ export {
   type IntelChainEvidenceInit,
   type TeePolicies,
 } from './intelChainEvidence.ts';
+export {
+  type EnclaveEvidence,
+  type HeldLease,
+  type Lease,
+  LeaseError,
+  LeaseKeeper,
+  type LeaseKeeperComponents,
+} from './leaseKeeper.ts';
 export { type EnclaveDeviceInit, selectEnclaveDevice } from './selectEnclaveDevice.ts';

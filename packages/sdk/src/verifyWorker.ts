@@ -18,6 +18,7 @@ import {
   keyConfigStatement,
   type NetworkFile,
   networkFileId,
+  networkKeysHash,
   type RecordDomain,
   teeTypes,
   type WorkerAnnouncement,
@@ -230,7 +231,10 @@ export class WorkerVerifier {
 
   #bindings(announcement: WorkerAnnouncement): readonly Hex[] {
     const { operator, receiptSigner } = announcement;
-    return [workerBindingHash({ ...this.#domain, operator, receiptSigner, networkKeysHash: zeroBytes32 })];
+    const { networkKeys } = this.#network;
+    // A lease from before there were keys runs on, bound to none; it gets none.
+    const hashes = [zeroBytes32, ...(networkKeys === null ? [] : [networkKeysHash(networkKeys)])];
+    return hashes.map((hash) => workerBindingHash({ ...this.#domain, operator, receiptSigner, networkKeysHash: hash }));
   }
 
   #pickKey(

@@ -90,6 +90,7 @@ export class SimulatedNetwork {
         imageRegistry: address(3),
         workerRegistry: address(4),
         appRegistry: address(5),
+        gatekeeperCommittee: address(6),
       },
       rpcs: [rpc.url],
       gateways: ['http://127.0.0.1:1'],

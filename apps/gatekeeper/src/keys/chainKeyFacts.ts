@@ -1,0 +1,63 @@
+import type { NetworkClock, RegistryReader } from '@cloister/chain';
+import { type Address, type Bytes32, CloisterError, tickAt, zeroBytes32 } from '@cloister/core';
+import type { AskedApp, AskingWorker, KeyFacts } from './keyRules.ts';
+import type { ReleaseLog } from './releaseLog.ts';
+
+export type ChainKeyFactsComponents = {
+  readonly registry: RegistryReader;
+  readonly clock: NetworkClock;
+  readonly releases: ReleaseLog;
+  /** The app's hosts at this block by its placement. */
+  readonly hosts: (
+    app: Bytes32,
+    manifestId: Bytes32,
+    block: bigint,
+    signal: AbortSignal,
+  ) => Promise<readonly Bytes32[]>;
+};
+
+/** The facts of one decision, all read at one block: the newest on which all RPCs agree. */
+export async function readKeyFacts(components: ChainKeyFactsComponents, signal: AbortSignal): Promise<KeyFacts> {
+  const { registry, clock, releases, hosts } = components;
+  const head = await registry.view.head(signal);
+  const block = head.number;
+  const epoch = tickAt(head.timestamp, clock.genesis, clock.epochLength);
+  return {
+    block,
+    epoch,
+    networkKeysHash: await registry.networkKeysHash(block, signal),
+    worker: (signer: Address) => readWorker(registry, signer, block, signal),
+    app: (app) => readApp(registry, app, block, signal),
+    isImagePinned: (app, imageId) => registry.isImagePinned(app, imageId, block, signal),
+    isHost: async (app, manifestId, workerId) => (await hosts(app, manifestId, block, signal)).includes(workerId),
+    appsOf: (platformId, except) => releases.appsOf(platformId, except, epoch),
+  };
+}
+
+async function readWorker(
+  registry: RegistryReader,
+  signer: Address,
+  block: bigint,
+  signal: AbortSignal,
+): Promise<AskingWorker | undefined> {
+  const { active, workerId } = await registry.activeSigner(signer, block, signal);
+  if (workerId === zeroBytes32) return undefined;
+  const { platformId, imageId, networkKeysHash } = await registry.workerRecord(workerId, signal);
+  return { workerId, active, platformId, imageId, networkKeysHash };
+}
+
+async function readApp(
+  registry: RegistryReader,
+  app: Bytes32,
+  block: bigint,
+  signal: AbortSignal,
+): Promise<AskedApp | undefined> {
+  try {
+    const { manifestId, fields } = await registry.currentApp(app, block, signal);
+    const { keyVersion, minKeyVersion, imagePolicy } = fields;
+    return { manifestId, keyVersion, minKeyVersion, imagePolicy };
+  } catch (error) {
+    if (error instanceof CloisterError && error.code === 'REGISTRY_APP_UNKNOWN') return undefined;
+    throw error;
+  }
+}

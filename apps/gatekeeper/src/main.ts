@@ -1,0 +1,205 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { ChainAccount, ChainView, CommitteeReader, RegistryReader } from '@cloister/chain';
+import { type Bytes32, CloisterError, isHexOf, parseNetworkFile, tickAt } from '@cloister/core';
+import { toHex } from '@cloister/crypto';
+import { IntelChainEvidence, selectEnclaveDevice } from '@cloister/enclave';
+import { createMetrics, runProcess } from '@cloister/service';
+import { BeaconKeeper } from './beacon/beaconKeeper.ts';
+import { ChainCommittee } from './chainCommittee.ts';
+import { openEnclaveKeys } from './enclaveKeys.ts';
+import { Gatekeeper } from './gatekeeper.ts';
+import { gatekeeperConfig } from './gatekeeperConfig.ts';
+import { HandoverKeeper } from './handover/handoverKeeper.ts';
+import { readKeyFacts } from './keys/chainKeyFacts.ts';
+import { KeyService } from './keys/keyService.ts';
+import { ReleaseLog } from './keys/releaseLog.ts';
+import { Peers } from './peers/peers.ts';
+import { gatekeeperRegistration } from './registration.ts';
+import { GatekeeperServer } from './server.ts';
+import { ShareStore } from './shares/shareStore.ts';
+import { founderVerifier } from './verifyFounder.ts';
+
+/** Blocks that a key request may be behind or ahead of what a member knows. */
+const maxBlockDistance = 64n;
+
+runProcess({
+  name: 'gatekeeper',
+  config: gatekeeperConfig,
+  async start({ config, log, signal, fail }) {
+    const network = parseNetworkFile(await readFile(config.networkFile));
+    const { chainId, contracts, rpcs } = network;
+    const domain = { chainId, registry: contracts.workerRegistry };
+    const view = new ChainView({ chainId, rpcs });
+    const reader = new CommitteeReader(view, contracts);
+    const registry = new RegistryReader(view, contracts);
+    const operator = new ChainAccount({
+      chainId,
+      rpc: rpcs[0] as string,
+      account: await readOperatorKey(config.operatorKeyFile),
+    });
+    await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+
+    const { unsafeSimulatedDriver } = await import('@cloister/enclave/unsafe-simulated');
+    const device = await selectEnclaveDevice(
+      {
+        network,
+        wanted: config.device,
+        collateral: config.collateral,
+        dstackEndpoint: config.dstackEndpoint,
+        privilegeLevel: config.privilegeLevel,
+        simulated: unsafeSimulatedDriver({
+          network,
+          imageRoot: config.imageRoot,
+          program: 'apps/gatekeeper',
+          ...config.unsafeSimulated,
+        }),
+        log,
+      },
+      signal,
+    );
+    const intel = new IntelChainEvidence({ registry: reader, account: operator, log });
+    const store = new ShareStore();
+    const keys = await openEnclaveKeys(config.dataDir, device.atRest, store);
+    await keys.persist(store);
+    if (!device.sealsAtRest)
+      log.warn('gatekeeper: shares live in memory alone', {
+        note: 'a restart needs the others; when more than n − t members restart at once the keys are lost for ever',
+      });
+
+    const clock = await registry.clock(signal);
+    const chain = new ChainCommittee({ reader, operator, domain });
+    const metrics = createMetrics();
+    const peers = new Peers({
+      onTrouble: (member, reason) => log.debug('peer: no answer', { operator: member.operator, reason }),
+    });
+    const handovers = new HandoverKeeper(
+      {
+        chain,
+        store,
+        peers,
+        me: keys,
+        persist: () => keys.persist(store),
+        verifyFounder: founderVerifier({ network, reader, peers }),
+        log,
+      },
+      {
+        domain,
+        committee: contracts.gatekeeperCommittee,
+        attemptSeconds: config.attemptSeconds,
+        epochAt: (timestamp) => tickAt(timestamp, clock.genesis, clock.epochLength),
+      },
+    );
+    const beacon = new BeaconKeeper(
+      {
+        me: keys.signer,
+        store,
+        peers,
+        state: () => handovers.state,
+        now: () => gatekeeper?.now,
+        onWrongPartial: (index, round) => log.warn('beacon: wrong partial', { index, round }),
+      },
+      { domain, roundAt: (timestamp) => tickAt(timestamp, clock.genesis, clock.roundLength) },
+    );
+    const releases = new ReleaseLog();
+    const keyService = new KeyService(
+      {
+        me: keys,
+        store,
+        state: () => handovers.state,
+        facts: (inner) => readKeyFacts({ registry, clock, releases, hosts: async () => [] }, inner),
+        releases,
+        answered: metrics.counter({ name: 'cloister_gatekeeper_keys_total', help: 'Key requests by outcome' }),
+        log,
+      },
+      { domain, maxBlockDistance, maxAppsPerPlatform: config.maxAppsPerPlatform },
+    );
+    let gatekeeper: Gatekeeper | undefined;
+    const server = new GatekeeperServer(
+      {
+        handovers,
+        beacon,
+        keys: keyService,
+        publicSharesOf: (generation) => store.held.find(({ number }) => number === generation)?.publicShares,
+        status: () => gatekeeper?.status() ?? {},
+        evidence: () => gatekeeper?.evidence(),
+        metrics,
+        log,
+      },
+      config.listen,
+    );
+    const listening = await server.start();
+    const endpoint = config.endpoint ?? listening;
+    const hpkeKey = toHex(keys.hpke.publicKey) as Bytes32;
+    gatekeeper = new Gatekeeper(
+      {
+        chain,
+        lease: gatekeeperRegistration(
+          {
+            reader,
+            operator,
+            device,
+            chainEvidence: (document, inner) => {
+              if (document.teeType === 'tdx' || document.teeType === 'sgx') return intel.of(document, inner);
+              throw new GatekeeperError(
+                'GATEKEEPER_DEVICE_UNREGISTRABLE',
+                `The evidence of "${device.name}" can't be verified on the chain`,
+                'Run a gatekeeper on a TDX machine',
+              );
+            },
+            log,
+          },
+          { chainId, signer: keys.signer, hpkeKey, endpoint },
+        ),
+        handovers,
+        beacon,
+        store,
+        releases,
+        clock,
+        log,
+      },
+      {
+        operator: operator.address,
+        signer: keys.signer,
+        hpkeKey,
+        simulated: device.simulated,
+        sealsAtRest: device.sealsAtRest,
+        tickMs: config.tickMs,
+      },
+    );
+    await gatekeeper.start(signal, fail);
+    return {
+      ready: {
+        operator: operator.address,
+        signer: keys.signer,
+        endpoint,
+        device: device.name,
+        simulated: device.simulated,
+        sealsAtRest: device.sealsAtRest,
+        restored: keys.restored,
+      },
+      async stop() {
+        await server.stop();
+        await gatekeeper?.stop();
+        keys.wipe();
+      },
+    };
+  },
+});
+
+async function readOperatorKey(file: string): Promise<`0x${string}`> {
+  const key = (await readFile(file, 'utf8')).trim();
+  if (!isHexOf(key, 32))
+    throw new GatekeeperError(
+      'GATEKEEPER_KEY_FILE',
+      `The file "${file}" holds no private key`,
+      'Write 0x and 64 hexadecimal digits into it',
+    );
+  return key;
+}
+
+export class GatekeeperError extends CloisterError<'GATEKEEPER_KEY_FILE' | 'GATEKEEPER_DEVICE_UNREGISTRABLE'> {
+  override readonly name = 'GatekeeperError';
+  constructor(code: GatekeeperError['code'], message: string, hint: string) {
+    super({ code, message, hint });
+  }
+}
