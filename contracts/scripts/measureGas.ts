@@ -48,6 +48,10 @@ export async function measureGas(create: Network['create']): Promise<GasTable> {
     await apps.write.publish([app, toHex(0xa2, { size: 32 }), fields], { account: owner.account }),
   );
   await apps.write.publish([app, manifest, fields], { account: owner.account });
+  await measure(
+    'secrets-set',
+    await apps.write.setSecrets([app, toHex(0x5e, { size: 32 })], { account: owner.account }),
+  );
 
   await measure(
     'image-allow',

@@ -34,6 +34,14 @@ contract AppRegistry is IAppRegistry {
         address vetoer;
     }
 
+    struct Secrets {
+        // ### 1st slot
+        bytes32 bundleId;
+        // ### 2nd slot
+        address setBy;
+        uint64 setAt;
+    }
+
     uint32 private constant MAX_NOTICE = 365 days;
     uint8 private constant MAX_KIND = 3;
     uint8 private constant MAX_IMAGE_POLICY = 2;
@@ -41,6 +49,10 @@ contract AppRegistry is IAppRegistry {
 
     /// @inheritdoc IAppRegistry
     mapping(bytes32 app => address) public pendingOwnerOf;
+    /// @inheritdoc IAppRegistry
+    mapping(bytes32 app => mapping(bytes32 imageId => bool)) public isImagePinned;
+    /// @inheritdoc IAppRegistry
+    mapping(bytes32 app => Secrets) public secretsOf;
 
     mapping(bytes32 app => App) private _apps;
     mapping(bytes32 app => mapping(uint24 version => Version)) private _versions;
@@ -105,6 +117,30 @@ contract AppRegistry is IAppRegistry {
         delete pendingOwnerOf[app];
         _apps[app].owner = msg.sender;
         emit AppOwnershipTransferred(app, previousOwner, msg.sender);
+    }
+
+    /// @inheritdoc IAppRegistry
+    function pinImage(bytes32 app, bytes32 imageId) external {
+        _checkOwner(app);
+        if (imageId == 0) revert AppRegistryImageMissing();
+        if (isImagePinned[app][imageId]) revert AppRegistryImagePinned(app, imageId);
+        isImagePinned[app][imageId] = true;
+        emit ImagePinned(app, imageId);
+    }
+
+    /// @inheritdoc IAppRegistry
+    function unpinImage(bytes32 app, bytes32 imageId) external {
+        _checkOwner(app);
+        if (!isImagePinned[app][imageId]) revert AppRegistryImageNotPinned(app, imageId);
+        delete isImagePinned[app][imageId];
+        emit ImageUnpinned(app, imageId);
+    }
+
+    /// @inheritdoc IAppRegistry
+    function setSecrets(bytes32 app, bytes32 bundleId) external {
+        _checkOwner(app);
+        secretsOf[app] = Secrets({bundleId: bundleId, setBy: msg.sender, setAt: uint64(block.timestamp)});
+        emit SecretsSet(app, bundleId, msg.sender);
     }
 
     /* VETOERS */

@@ -64,6 +64,9 @@ interface IAppRegistryErrors {
     );
     error AppRegistryVersionPending(bytes32 app, uint24 version, uint64 effectiveAt);
     error AppRegistryVersionNotPending(bytes32 app, uint24 version);
+    error AppRegistryImageMissing();
+    error AppRegistryImagePinned(bytes32 app, bytes32 imageId);
+    error AppRegistryImageNotPinned(bytes32 app, bytes32 imageId);
 }
 
 interface IAppRegistryEvents {
@@ -82,6 +85,9 @@ interface IAppRegistryEvents {
     event VersionWithdrawn(bytes32 indexed app, uint24 indexed version);
     event AppOwnershipTransferStarted(bytes32 indexed app, address indexed owner, address indexed pendingOwner);
     event AppOwnershipTransferred(bytes32 indexed app, address indexed previousOwner, address indexed owner);
+    event ImagePinned(bytes32 indexed app, bytes32 indexed imageId);
+    event ImageUnpinned(bytes32 indexed app, bytes32 indexed imageId);
+    event SecretsSet(bytes32 indexed app, bytes32 indexed bundleId, address indexed setBy);
 }
 
 /// @title IAppRegistry
@@ -119,6 +125,20 @@ interface IAppRegistry is IAppRegistryTypes, IAppRegistryErrors, IAppRegistryEve
     /// @notice Takes an offered app. Who it was offered to.
     function acceptOwnership(bytes32 app) external;
 
+    /// @notice Allows an image to get the app's keys, where its image policy asks its owner. The app's owner; at once,
+    /// and for every version.
+    function pinImage(bytes32 app, bytes32 imageId) external;
+
+    /// @notice Allows it no longer. The app's owner; at once. Warning: what a worker of that image already knows, it knows.
+    function unpinImage(bytes32 app, bytes32 imageId) external;
+
+    /// @notice Anchors the app's sealed secrets in place of those before. The app's owner; at once, whatever notice its
+    /// versions give: secrets are values, what uses them is code.
+    /// @param bundleId sha256 of the bundle's canonical JSON; zero takes the secrets back.
+    /// @dev Warning: the bundle's bytes are not seen here. Hosts refuse one with other names than the serving manifest's,
+    /// and any whose entries `setBy` did not sign.
+    function setSecrets(bytes32 app, bytes32 bundleId) external;
+
     /// @notice The serving version, its manifest and its enforced fields. Reverts for an unknown app.
     function current(bytes32 app)
         external
@@ -143,4 +163,13 @@ interface IAppRegistry is IAppRegistryTypes, IAppRegistryErrors, IAppRegistryEve
 
     /// @notice Who may accept the app, zero for nobody.
     function pendingOwnerOf(bytes32 app) external view returns (address);
+
+    /// @notice Whether the app's owner allows the image; false for an unknown app.
+    function isImagePinned(bytes32 app, bytes32 imageId) external view returns (bool);
+
+    /// @notice The app's sealed secrets. All zero where none were ever set.
+    /// @return bundleId sha256 of the bundle's canonical JSON; zero where there are none.
+    /// @return setBy Who set them, the app's owner then, and so whose signatures the bundle must carry.
+    /// @return setAt Unix seconds.
+    function secretsOf(bytes32 app) external view returns (bytes32 bundleId, address setBy, uint64 setAt);
 }

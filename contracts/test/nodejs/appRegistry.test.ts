@@ -274,6 +274,74 @@ describe('AppRegistry ownership', () => {
   });
 });
 
+describe('AppRegistry images', () => {
+  it('are the owner’s choice, at once', async () => {
+    const { apps, app } = await load();
+    assert.equal(await apps.read.isImagePinned([app, first]), false);
+    await apps.write.pinImage([app, first]);
+    assert.deepEqual((await apps.getEvents.ImagePinned({ app }))[0]?.args, { app, imageId: first });
+    assert.equal(await apps.read.isImagePinned([app, first]), true);
+    assert.equal(await apps.read.isImagePinned([app, second]), false);
+    assert.equal(await apps.read.isImagePinned([second, first]), false);
+    await apps.write.pinImage([app, second]);
+    await apps.write.unpinImage([app, first]);
+    assert.deepEqual((await apps.getEvents.ImageUnpinned({ app }))[0]?.args, { app, imageId: first });
+    assert.equal(await apps.read.isImagePinned([app, first]), false);
+    assert.equal(await apps.read.isImagePinned([app, second]), true);
+    await apps.write.pinImage([app, first]);
+    assert.equal(await apps.read.isImagePinned([app, first]), true);
+  });
+
+  it('refuses others, unknown apps, no image, and what changes nothing', async () => {
+    const { apps, app, owner, stranger } = await load();
+    const account = stranger.account;
+    for (const call of [apps.write.pinImage, apps.write.unpinImage]) {
+      await refused(call([app, first], { account }), 'AppRegistryCallerNotOwner', [
+        account.address,
+        owner.account.address,
+      ]);
+      await refused(call([zeroHash, first]), 'AppRegistryAppUnknown', [zeroHash]);
+    }
+    await refused(apps.write.pinImage([app, zeroHash]), 'AppRegistryImageMissing');
+    await refused(apps.write.unpinImage([app, first]), 'AppRegistryImageNotPinned', [app, first]);
+    await apps.write.pinImage([app, first]);
+    await refused(apps.write.pinImage([app, first]), 'AppRegistryImagePinned', [app, first]);
+    await refused(apps.write.unpinImage([app, second]), 'AppRegistryImageNotPinned', [app, second]);
+  });
+});
+
+describe('AppRegistry.setSecrets', () => {
+  it('anchors a bundle with who set it and when, in place of the one before; zero takes it back', async () => {
+    const { apps, app, owner, now } = await load();
+    const setBy = getAddress(owner.account.address);
+    assert.deepEqual(await apps.read.secretsOf([app]), [zeroHash, zeroAddress, 0n]);
+    for (const bundleId of [first, second, zeroHash]) {
+      await apps.write.setSecrets([app, bundleId]);
+      assert.deepEqual((await apps.getEvents.SecretsSet({ app }))[0]?.args, { app, bundleId, setBy });
+      assert.deepEqual(await apps.read.secretsOf([app]), [bundleId, setBy, await now()]);
+      await networkHelpers.time.increase(day);
+    }
+    assert.deepEqual(await apps.read.secretsOf([second]), [zeroHash, zeroAddress, 0n]);
+  });
+
+  it('is the owner’s alone; what the owner before set stays that one’s word', async () => {
+    const { apps, app, owner, stranger } = await load();
+    const account = stranger.account;
+    await refused(apps.write.setSecrets([app, first], { account }), 'AppRegistryCallerNotOwner', [
+      account.address,
+      owner.account.address,
+    ]);
+    await refused(apps.write.setSecrets([zeroHash, first]), 'AppRegistryAppUnknown', [zeroHash]);
+    await apps.write.setSecrets([app, first]);
+    await apps.write.transferOwnership([app, account.address]);
+    await apps.write.acceptOwnership([app], { account });
+    assert.equal((await apps.read.secretsOf([app]))[1], getAddress(owner.account.address));
+    await refused(apps.write.setSecrets([app, second]), 'AppRegistryCallerNotOwner');
+    await apps.write.setSecrets([app, first], { account });
+    assert.equal((await apps.read.secretsOf([app]))[1], getAddress(account.address));
+  });
+});
+
 describe('AppRegistry views', () => {
   it('tells which version served at a time', async () => {
     const { apps, app, vetoer, withVetoer, now } = await load();

@@ -60,8 +60,11 @@ describe('the timelock alone governs', () => {
     assert.deepEqual(writes(apps.abi).sort(), [
       'acceptOwnership',
       'create',
+      'pinImage',
       'publish',
+      'setSecrets',
       'transferOwnership',
+      'unpinImage',
       'veto',
       'withdraw',
     ]);

@@ -26,6 +26,7 @@ export {
   type Submission,
 } from './intelCollateral.ts';
 export {
+  type AnchoredSecrets,
   type AppVersion,
   type NetworkClock,
   RegistryReader,

@@ -39,6 +39,16 @@ export type TeePolicyStatus = {
 
 export type AppVersion = { readonly manifestId: Bytes32; readonly version: number; readonly fields: EnforcedFields };
 
+/** Which secrets an app's owner anchored. */
+export type AnchoredSecrets = {
+  /** sha256 of the bundle's canonical JSON; zero where there are none. */
+  readonly bundleId: Bytes32;
+  /** Whose signatures the bundle must carry; zero where none were ever set. */
+  readonly setBy: Address;
+  /** Unix seconds. */
+  readonly setAt: bigint;
+};
+
 /** The network's clock, immutable on the chain. Seconds. */
 export type NetworkClock = { readonly genesis: bigint; readonly epochLength: bigint; readonly roundLength: bigint };
 
@@ -184,6 +194,20 @@ export class RegistryReader {
   /** The app's owner; the zero address where there is no such app. */
   async appOwner(app: Bytes32, signal?: AbortSignal): Promise<Address> {
     return lower(await this.view.read({ ...this.#apps('ownerOf'), args: [app] }, signal));
+  }
+
+  /** The secrets that the app's owner anchored; all zero where none ever were, or where there is no such app. */
+  async secretsOf(app: Bytes32, block?: bigint, signal?: AbortSignal): Promise<AnchoredSecrets> {
+    const [bundleId, setBy, setAt] = await this.view.read(
+      { ...this.#apps('secretsOf'), args: [app], ...at(block) },
+      signal,
+    );
+    return { bundleId, setBy: lower(setBy), setAt };
+  }
+
+  /** Whether the app's owner allows the image to get its keys; false where there is no such app. */
+  isImagePinned(app: Bytes32, imageId: Bytes32, block?: bigint, signal?: AbortSignal): Promise<boolean> {
+    return this.view.read({ ...this.#apps('isImagePinned'), args: [app, imageId], ...at(block) }, signal);
   }
 
   /** Apps that the account created, oldest first: a listing of one RPC, for people; nothing binding follows from it. */

@@ -161,6 +161,16 @@ describe('RegistryReader', () => {
     });
   });
 
+  test('reads the secrets that an app’s owner anchored, and the images that it pinned', async () => {
+    expect(await reader.secretsOf(app)).toEqual({ bundleId: zeroBytes32, setBy: zeroAddress, setAt: 0n });
+    registries.secrets.set(app, { bundleId: manifestId, setBy: operator, setAt: 1_700_000_123n });
+    expect(await reader.secretsOf(app)).toEqual({ bundleId: manifestId, setBy: operator, setAt: 1_700_000_123n });
+    registries.pinned.add(`${app} ${manifestId}`);
+    expect(await reader.isImagePinned(app, manifestId)).toBe(true);
+    expect(await reader.isImagePinned(app, app)).toBe(false);
+    expect(await reader.isImagePinned(manifestId, manifestId)).toBe(false);
+  });
+
   test('reads images, network files, keys and the clock', async () => {
     registries.images.add(app);
     registries.configs.add(manifestId);
@@ -182,7 +192,9 @@ describe('RegistryReader', () => {
     rpc.mine();
     await reader.workerStatus(app, 0n);
     await reader.activeSigner(signer, 1n);
+    await reader.secretsOf(app, 0n);
+    await reader.isImagePinned(app, app, 1n);
     await reader.imageAllowed(app);
-    expect(asked).toEqual(['0x0', '0x1', `0x${rpc.head.number.toString(16)}`]);
+    expect(asked).toEqual(['0x0', '0x1', '0x0', '0x1', `0x${rpc.head.number.toString(16)}`]);
   });
 });

@@ -45,6 +45,9 @@ export class StubRegistries {
   readonly images = new Set<Bytes32>();
   readonly configs = new Set<Bytes32>();
   readonly apps = new Map<Bytes32, StubApp>();
+  readonly secrets = new Map<Bytes32, { bundleId: Bytes32; setBy: Address; setAt: bigint }>();
+  /** "app imageId" of what owners pinned. */
+  readonly pinned = new Set<string>();
   readonly registrations: { readonly workerId: Bytes32; readonly receiptSigner: Address; readonly evidence: Hex }[] =
     [];
   networkKeysHash: Bytes32 = zeroBytes32;
@@ -190,6 +193,12 @@ export class StubRegistries {
       if (found === undefined) throw revert({ errorName: 'AppRegistryAppUnknown', args: [app] });
       return found;
     };
+    const owned = (app: Bytes32): StubApp => {
+      const found = known(app);
+      if (found.owner !== from)
+        throw revert({ errorName: 'AppRegistryCallerNotOwner', args: [getAddress(from), getAddress(found.owner)] });
+      return found;
+    };
     const version = (app: StubApp, number: number) => {
       const found = app.versions[number - 1];
       if (found === undefined) throw new Error(`No version ${number}`);
@@ -213,12 +222,29 @@ export class StubRegistries {
         return app;
       },
       publish: (app: Bytes32, manifestId: Bytes32, fields: EnforcedFields) => {
-        const found = known(app);
-        if (found.owner !== from)
-          throw revert({ errorName: 'AppRegistryCallerNotOwner', args: [getAddress(from), getAddress(found.owner)] });
+        const found = owned(app);
         const notice = BigInt(found.versions.at(-1)?.fields.upgradeNoticeSeconds ?? 0);
         if (commits) found.versions.push({ manifestId, fields, effectiveAt: block.timestamp + notice });
         return found.versions.length + (commits ? 0 : 1);
+      },
+      pinImage: (app: Bytes32, imageId: Bytes32) => {
+        owned(app);
+        if (this.pinned.has(`${app} ${imageId}`))
+          throw revert({ errorName: 'AppRegistryImagePinned', args: [app, imageId] });
+        if (commits) this.pinned.add(`${app} ${imageId}`);
+      },
+      isImagePinned: (app: Bytes32, imageId: Bytes32) => this.pinned.has(`${app} ${imageId}`),
+      setSecrets: (app: Bytes32, bundleId: Bytes32) => {
+        owned(app);
+        if (commits) this.secrets.set(app, { bundleId, setBy: from, setAt: block.timestamp });
+      },
+      secretsOf: (app: Bytes32) => {
+        const { bundleId, setBy, setAt } = this.secrets.get(app) ?? {
+          bundleId: zeroBytes32,
+          setBy: zeroAddress,
+          setAt: 0n,
+        };
+        return [bundleId, getAddress(setBy), setAt];
       },
     };
   }

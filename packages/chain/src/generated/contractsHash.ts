@@ -2,4 +2,4 @@
 
 /** keccak256 over the names and creation codes of all contracts: tells data made by other contracts. */
 export const contractsHash =
-  '0xd334f9ebcd4cce7a025bc882e0bcee8ad142dfd99be506364019378fa3d73f01' as const;
+  '0x7270738689d115dbb2d2a13f86ceeee2451ffb913126c633a3a9cf733fad23de' as const;
