@@ -53,6 +53,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
 /** Files that may import code named unsafe without being named so themselves, each with its reason. */
 const unsafeImporters: Readonly<Record<string, string>> = {
   'packages/chain/src/generated/index.ts': 'an ABI is data: it describes a contract and simulates nothing',
+  'apps/gatekeeper/src/main.ts':
+    'opens the device by its unsafe name; the committee accepts it on simulated networks only',
   'apps/worker/src/main.ts': 'opens the device by its unsafe name; the registry accepts it on simulated networks only',
   'apps/cli/src/commands/attest.ts': 'opens the simulated device where --device names it, and never otherwise',
 };

@@ -16,6 +16,7 @@ import {
   keyConfigDigest,
   keyConfigStatement,
   networkFileId,
+  networkKeysHash,
   teeTypes,
   type WorkerAnnouncement,
   workerReportData,
@@ -167,7 +168,7 @@ export class UnsafeForge {
       registry: network.contracts.workerRegistry,
       operator: forged.operator,
       receiptSigner: forged.receiptSigner,
-      networkKeysHash: zeroBytes32,
+      networkKeysHash: network.networkKeys === null ? zeroBytes32 : networkKeysHash(network.networkKeys),
     };
     const reportData = workerReportData(binding, forged.blockHash ?? block.hash);
     return { attestedBlock, document: await device.quote(reportData, { signal: AbortSignal.timeout(10_000) }) };

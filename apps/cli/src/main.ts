@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { attestCommand } from './commands/attest.ts';
 import { callCommand } from './commands/call.ts';
 import { collateralCommand } from './commands/collateral.ts';
+import { committeeCommands } from './commands/committee.ts';
 import { deployCommand } from './commands/deploy.ts';
 import { devCommand } from './commands/dev.ts';
 import { listingCommands } from './commands/listings.ts';
@@ -31,6 +32,7 @@ listingCommands(program);
 devCommand(program);
 verifyEvidenceCommand(program);
 attestCommand(program);
+committeeCommands(program);
 collateralCommand(program);
 
 try {

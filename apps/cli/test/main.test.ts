@@ -36,6 +36,8 @@ const commands = [
   'dev',
   'verify-evidence',
   'attest',
+  'committee',
+  'beacon',
 ];
 
 describe('cloister', () => {

@@ -6,6 +6,7 @@ import {
   type DevnetState,
   dataVersion,
   everyAccount,
+  gatekeeperCount,
   maxWorkers,
   newAccounts,
   openDataFolder,
@@ -109,7 +110,7 @@ describe('is refused, and left as it is', () => {
 
   test('a folder of another data version', async () => {
     await save({ dataVersion: 7 });
-    await refuses('DATA_OTHER_VERSION', /data version "7", this release needs "1"/);
+    await refuses('DATA_OTHER_VERSION', /data version "7", this release needs "2"/);
   });
 
   test('a folder that other contracts made', async () => {
@@ -188,8 +189,9 @@ describe('--reset', () => {
 test('accounts are fresh, and enough for every worker', () => {
   const accounts = newAccounts();
   expect(accounts.operators).toHaveLength(maxWorkers);
+  expect(accounts.gatekeepers).toHaveLength(gatekeeperCount);
   const all = everyAccount(accounts);
-  expect(all).toHaveLength(maxWorkers + 2);
+  expect(all).toHaveLength(maxWorkers + gatekeeperCount + 2);
   expect(new Set(all.map(({ address }) => address)).size).toBe(all.length);
   expect(new Set([...all, ...everyAccount(newAccounts())].map(({ privateKey }) => privateKey)).size).toBe(
     2 * all.length,

@@ -19,11 +19,12 @@ describe('options', () => {
       demo: true,
       dataDir: '/repo/.cloister/devnet',
       workers: 3,
+      epochSeconds: 300,
     });
   });
 
   test('are read', () => {
-    const argv = ['--json', '--once', '--reset', '--no-demo', '--data', 'some/where', '--workers=8'];
+    const argv = ['--json', '--once', '--reset', '--no-demo', '--data', 'some/where', '--workers=8', '--epoch', '60'];
     expect(readOptions(argv, '/repo')).toEqual({
       json: true,
       once: true,
@@ -31,13 +32,14 @@ describe('options', () => {
       demo: false,
       dataDir: join(process.cwd(), 'some/where'),
       workers: 8,
+      epochSeconds: 60,
     });
   });
 
   test('--help wins', () => {
     expect(readOptions(['--once', '--help'], '/repo')).toBeUndefined();
     expect(readOptions(['-h'], '/repo')).toBeUndefined();
-    for (const option of ['--once', '--no-demo', '--data', '--reset', '--workers', '--json', '--help'])
+    for (const option of ['--once', '--no-demo', '--data', '--reset', '--workers', '--epoch', '--json', '--help'])
       expect(usage).toContain(option);
   });
 

@@ -207,9 +207,12 @@ describe('Worker', () => {
   });
 
   test('takes no call before it is registered', async () => {
-    const worker = new Worker({ device: { simulated: true }, receiptSigner: { address: zeroBytes32 } } as never, {
-      index: 0n,
-    });
+    const worker = new Worker(
+      { device: { simulated: true }, receiptSigner: { address: zeroBytes32 }, registry: {} } as never,
+      {
+        index: 0n,
+      },
+    );
     const resets: string[] = [];
     await worker.serve(
       { reset: (code: string) => resets.push(code) } as never,

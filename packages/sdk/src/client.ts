@@ -26,6 +26,7 @@ import {
   type Route,
   type Routes,
 } from './call.ts';
+import { Committee } from './committee.ts';
 import { type DeployedApp, type DeployOptions, deployApp } from './deploy.ts';
 import { Gateways } from './gateways.ts';
 import { readLogs, signLogRequest, type WorkerLogs } from './logs.ts';
@@ -72,6 +73,8 @@ export class CloisterClient {
   readonly networkId: Bytes32;
   readonly registry: RegistryReader;
   readonly gateways: Gateways;
+  /** The gatekeepers that hold the network's keys, and the randomness that they make. */
+  readonly committee: Committee;
   readonly #verifier: WorkerVerifier;
   readonly #fetch: typeof globalThis.fetch;
   readonly #sealer = new RequestSealer();
@@ -87,6 +90,7 @@ export class CloisterClient {
     const view = new ChainView({ chainId: this.network.chainId, rpcs: this.#rpcs });
     this.registry = new RegistryReader(view, this.network.contracts);
     this.gateways = new Gateways({ urls: options.gateways ?? this.network.gateways, fetch: this.#fetch });
+    this.committee = new Committee({ network: this.network, registry: this.registry, fetch: this.#fetch });
     this.#verifier = new WorkerVerifier({ network: this.network, registry: this.registry });
   }
 

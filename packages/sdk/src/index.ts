@@ -15,6 +15,13 @@ export {
 export { AppFieldsError, type ServingApp } from './apps.ts';
 export { CallError, type CallErrorCode, type CallOptions, type CallRequest, type CallResult } from './call.ts';
 export { ClientError, type ClientOptions, CloisterClient, createClient, type ListedWorker } from './client.ts';
+export {
+  type BeaconRound,
+  Committee,
+  CommitteeError,
+  type CommitteeErrorCode,
+  type GatekeeperReport,
+} from './committee.ts';
 export { appSalt, DeployAppError, type DeployedApp, type DeployOptions } from './deploy.ts';
 export { GatewayError, type GatewayErrorCode } from './gateways.ts';
 export { type LogLine, LogsError, type WorkerLogs } from './logs.ts';

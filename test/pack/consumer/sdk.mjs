@@ -18,6 +18,7 @@ const networkFile = {
     imageRegistry: address(3),
     workerRegistry: address(4),
     appRegistry: address(5),
+    gatekeeperCommittee: address(6),
   },
   rpcs: ['http://127.0.0.1:1'],
   gateways: ['http://127.0.0.1:1'],
