@@ -32,7 +32,7 @@ export class ChainCommittee implements CommitteeChain {
   async state(signal: AbortSignal): Promise<CommitteeState> {
     const { reader } = this.#components;
     const head = await reader.view.head(signal);
-    this.#latest = stateOf(await reader.status(head.number, signal));
+    this.#latest = await this.#stateAt(head.number, signal);
     return this.#latest;
   }
 
@@ -40,9 +40,21 @@ export class ChainCommittee implements CommitteeChain {
     const { reader } = this.#components;
     const { number } = await reader.view.finalized(signal);
     if (this.#final?.block === number) return this.#final.state;
-    const state = stateOf(await reader.status(number, signal));
+    const state = await this.#stateAt(number, signal);
     this.#final = { block: number, state };
     return state;
+  }
+
+  async #stateAt(block: bigint, signal: AbortSignal): Promise<CommitteeState> {
+    const { reader } = this.#components;
+    const status = await reader.status(block, signal);
+    // Only a founding asks for it.
+    const leases =
+      status.generation.number > 0n
+        ? []
+        : await Promise.all(status.next.members.map(({ operator }) => reader.gatekeeper(operator, block, signal)));
+    const lastLeaseUntil = leases.reduce((last, { leaseUntil }) => (leaseUntil > last ? leaseUntil : last), 0n);
+    return stateOf(status, lastLeaseUntil);
   }
 
   async now(signal: AbortSignal): Promise<bigint> {
@@ -92,13 +104,14 @@ export class ChainCommittee implements CommitteeChain {
   }
 }
 
-function stateOf({ generation, next, keys }: CommitteeStatus): CommitteeState {
+function stateOf({ generation, next, keys }: CommitteeStatus, lastLeaseUntil: bigint): CommitteeState {
   return {
     generation,
     next: {
       threshold: next.threshold,
       members: next.members,
       isComplete: next.members.length > 0 && next.members.length === next.eligibleCount,
+      lastLeaseUntil,
     },
     keys,
   };

@@ -30,6 +30,8 @@ export type CommitteeState = {
     readonly members: readonly Member[];
     /** Whether nobody who may join is missing. */
     readonly isComplete: boolean;
+    /** End of the lease that ends last, unix seconds: a founding counts its attempts from there, so that one begins as the last comes. */
+    readonly lastLeaseUntil: bigint;
   };
   /** Compressed points of G1; undefined before the first generation. */
   readonly keys: { readonly apps: Hex; readonly beacon: Hex } | undefined;

@@ -87,6 +87,7 @@ runProcess({
         committee: contracts.gatekeeperCommittee,
         attemptSeconds: config.attemptSeconds,
         epochAt: (timestamp) => tickAt(timestamp, clock.genesis, clock.epochLength),
+        genesis: clock.genesis,
       },
     );
     const beacon = new BeaconKeeper(

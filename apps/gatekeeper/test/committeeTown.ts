@@ -22,12 +22,18 @@ export class TownChain {
   threshold = 3;
   members: Member[] = [];
   eligible = 0;
+  lastLeaseUntil = 0n;
   refused: string[] = [];
   #now = 1_000_000n;
 
   mine(seconds = 1n): void {
     this.#now += seconds;
     this.blocks.push({ timestamp: this.#now, state: this.#stateNow() });
+  }
+
+  /** As when somebody registers now, for as long as a lease lasts. */
+  lease(): void {
+    this.lastLeaseUntil = this.#now + 3_600n;
   }
 
   /** Takes the newest blocks back. */
@@ -67,6 +73,7 @@ export class TownChain {
         threshold: this.threshold,
         members: [...this.members].sort((left, right) => (left.operator < right.operator ? -1 : 1)),
         isComplete: this.members.length >= this.eligible,
+        lastLeaseUntil: this.lastLeaseUntil,
       },
     };
   }
@@ -150,10 +157,11 @@ export class TownMember {
         verifyFounder: async (founder) => this.town.verifyFounder(founder),
         log: silentLogger,
       },
-      { domain, committee, attemptSeconds, epochAt: (timestamp) => timestamp / epochSeconds },
+      { domain, committee, attemptSeconds, epochAt: (timestamp) => timestamp / epochSeconds, genesis: 0n },
     );
     this.isUp = true;
     const { chain } = this.town;
+    chain.lease();
     chain.members = [...chain.members.filter(({ operator }) => operator !== this.operator), this.member];
   }
 

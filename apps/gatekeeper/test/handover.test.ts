@@ -39,6 +39,15 @@ describe('the first key', () => {
     for (const member of town.members) expect(heldHash(member)).toBe(town.chain.latest.generation.publicSharesHash);
   });
 
+  test('is made as soon as the last founder is there, whatever the clock says', async () => {
+    for (const offset of [0n, 7n, 13n, 22n, 29n]) {
+      const town = new Town(4, 3);
+      town.chain.mine(offset);
+      await town.startAll();
+      await town.until(() => town.chain.latest.generation.number === 1n, 8);
+    }
+  });
+
   test('is not begun with a founder whose enclave is not what it should be', async () => {
     const town = new Town(4, 3);
     await town.startAll();
@@ -62,6 +71,15 @@ describe('keys pass on', () => {
     expect(town.chain.latest.keys).toEqual(keys);
     expect(makesSignature(town, active(town.members))).toBe(true);
     for (const share of old) expect(() => share.reveal()).toThrow(expect.objectContaining({ code: 'SECRET_WIPED' }));
+  });
+
+  test('as soon as an epoch begins', async () => {
+    const town = new Town(4, 3);
+    await town.startAll();
+    await town.untilGeneration(1n);
+    const { timestamp } = town.chain.blocks.at(-1) as { timestamp: bigint };
+    town.chain.mine(epochSeconds - (timestamp % epochSeconds));
+    await town.until(() => town.chain.latest.generation.number === 2n, 5);
   });
 
   test('past a member that is away; it gets shares with the next handover', async () => {

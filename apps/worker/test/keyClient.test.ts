@@ -122,7 +122,7 @@ class Committee {
       digest,
       since: 1n,
     };
-    return { generation, next: { threshold: 3, members: [], isComplete: true }, keys: undefined };
+    return { generation, next: { threshold: 3, members: [], isComplete: true, lastLeaseUntil: 0n }, keys: undefined };
   }
 
   #facts(): KeyFacts {

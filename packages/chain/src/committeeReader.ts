@@ -36,6 +36,10 @@ export type CommitteeStatus = {
     readonly members: readonly CommitteeMember[];
     readonly eligibleCount: number;
   };
+  /**
+   * Whether the limits per operator and vendor never hold here: fixed at deployment, for development networks only.
+   */
+  readonly isDiversityWaived: boolean;
   /** BLS12-381 public keys in G1, compressed; undefined before there are any. */
   readonly keys: { readonly apps: Hex; readonly beacon: Hex } | undefined;
 };
@@ -56,12 +60,13 @@ export class CommitteeReader {
 
   /** The committee as of a block, on which all RPCs agree. */
   async status(block: bigint, signal?: AbortSignal): Promise<CommitteeStatus> {
-    const [generation, members, next, apps, beacon] = await Promise.all([
+    const [generation, members, next, apps, beacon, isDiversityWaived] = await Promise.all([
       this.view.read({ ...this.#at('generation'), args: [], block }, signal),
       this.view.read({ ...this.#at('members'), args: [], block }, signal),
       this.view.read({ ...this.#at('nextMembers'), args: [], block }, signal),
       this.view.read({ ...this.#at('appsPublicKey'), args: [], block }, signal),
       this.view.read({ ...this.#at('beaconPublicKey'), args: [], block }, signal),
+      this.view.read({ ...this.#at('diversityWaived'), args: [], block }, signal),
     ]);
     const [operators, signers, hpkeKeys, threshold, eligibleCount] = next;
     await this.#findEndpoints([...members[1], ...signers], signal);
@@ -79,6 +84,7 @@ export class CommitteeReader {
         members: this.#members(operators, signers, hpkeKeys),
         eligibleCount: Number(eligibleCount),
       },
+      isDiversityWaived,
       keys: apps === '0x' ? undefined : { apps, beacon },
     };
   }

@@ -81,9 +81,9 @@ export class RegistryReader {
    * What a worker's registration states: its platform, image, and what its TCB verdict rests on. One RPC lists it, and the
    * hash on the chain, as all RPCs give it, proves it. Throws REGISTRY_RECORD_UNKNOWN where nothing listed has that hash.
    */
-  async workerRecord(workerId: Bytes32, signal?: AbortSignal): Promise<WorkerRecord> {
+  async workerRecord(workerId: Bytes32, block?: bigint, signal?: AbortSignal): Promise<WorkerRecord> {
     const [{ recordHash }, events] = await Promise.all([
-      this.workerStatus(workerId, undefined, signal),
+      this.workerStatus(workerId, block, signal),
       this.view.events(
         {
           address: this.#contracts.workerRegistry,
@@ -107,8 +107,8 @@ export class RegistryReader {
   }
 
   /** The physical machine that a worker is on, by its evidence; several workers may share one. Throws REGISTRY_RECORD_UNKNOWN. */
-  async platformOf(workerId: Bytes32, signal?: AbortSignal): Promise<Bytes32> {
-    return (await this.workerRecord(workerId, signal)).platformId;
+  async platformOf(workerId: Bytes32, block?: bigint, signal?: AbortSignal): Promise<Bytes32> {
+    return (await this.workerRecord(workerId, block, signal)).platformId;
   }
 
   async activeSigner(

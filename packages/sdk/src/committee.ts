@@ -59,9 +59,8 @@ export class Committee {
     return this.#reader.status(number, signal);
   }
 
-  /** How each member says it is. */
-  async reports(signal?: AbortSignal): Promise<GatekeeperReport[]> {
-    const { generation, next } = await this.status(signal);
+  /** How each member says it is; before there is a generation, each founder. */
+  reports({ generation, next }: CommitteeStatus, signal?: AbortSignal): Promise<GatekeeperReport[]> {
     const members = generation.members.length > 0 ? generation.members : next.members;
     return Promise.all(
       members.map(async ({ operator, endpoint }) => {

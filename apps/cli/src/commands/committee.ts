@@ -10,11 +10,18 @@ export function committeeCommands(program: Command): void {
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<NetworkOptions & { json?: boolean }>();
       const client = await openClient(options);
-      const { generation, keys } = await client.committee.status();
-      const members = await client.committee.reports();
+      const status = await client.committee.status();
+      const { generation, keys, isDiversityWaived } = status;
+      const members = await client.committee.reports(status);
       print(
         options,
-        { generation: generation.number, threshold: generation.threshold, keys: keys ?? null, members },
+        {
+          generation: generation.number,
+          threshold: generation.threshold,
+          keys: keys ?? null,
+          diversityWaived: isDiversityWaived,
+          members,
+        },
         () => {
           const head =
             keys === undefined
@@ -29,7 +36,10 @@ export function committeeCommands(program: Command): void {
             keys !== undefined && members.length - missing < generation.threshold
               ? ['Fewer than the threshold hold shares now: no key can be had, and hosts go on with what they have']
               : [];
-          return [head, ...lines, ...warning].join('\n');
+          const waived = isDiversityWaived
+            ? ['Limits per operator and vendor are waived here, for ever: one operator may hold every share']
+            : [];
+          return [head, ...lines, ...warning, ...waived].join('\n');
         },
       );
     });

@@ -30,6 +30,8 @@ export type HandoverInit = {
   readonly attemptSeconds: number;
   /** The network's epoch at a block's timestamp. */
   readonly epochAt: (timestamp: bigint) => bigint;
+  /** Start of epoch 0, unix seconds: attempts to move keys are counted from there, so that one begins with each epoch. */
+  readonly genesis: bigint;
 };
 
 type Attempt = {
@@ -84,7 +86,7 @@ export class HandoverKeeper {
     const attempt = this.#attempt;
     if (attempt === undefined) return;
     // By the chain's clock, which is the same for all.
-    const elapsedMs = Number(now % BigInt(this.#init.attemptSeconds)) * 1_000;
+    const elapsedMs = this.#window(state, now).elapsedSeconds * 1_000;
     await attempt.ceremony.step(elapsedMs);
     await this.#exchange(attempt, signal);
     await attempt.ceremony.step(elapsedMs);
@@ -123,6 +125,14 @@ export class HandoverKeeper {
     return epochAt(now) > epochAt(generation.since) || !areSameMembers(generation.members, next.members);
   }
 
+  /** The attempt that is on, and for how long: by the chain's clock, from a moment that the chain gives. */
+  #window({ generation, next }: CommitteeState, now: bigint): { attempt: bigint; elapsedSeconds: number } {
+    const seconds = BigInt(this.#init.attemptSeconds);
+    const start = (generation.number === 0n ? next.lastLeaseUntil : this.#init.genesis) % seconds;
+    const since = now - start;
+    return { attempt: since / seconds, elapsedSeconds: Number(since % seconds) };
+  }
+
   #isMember({ generation }: CommitteeState): boolean {
     return generation.members.some(({ signer }) => signer === this.#components.me.signer);
   }
@@ -130,7 +140,7 @@ export class HandoverKeeper {
   async #begin(state: CommitteeState, now: bigint, signal: AbortSignal): Promise<void> {
     const { chain, store, me, log } = this.#components;
     const { domain, committee, attemptSeconds } = this.#init;
-    const attempt = now / BigInt(attemptSeconds);
+    const { attempt } = this.#window(state, now);
     const session = sessionOf({ chainId: domain.chainId, committee, state, attempt });
     if (this.#attempt?.ceremony.session === session) return;
     this.#end();

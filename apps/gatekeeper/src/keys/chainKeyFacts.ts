@@ -42,7 +42,7 @@ async function readWorker(
 ): Promise<AskingWorker | undefined> {
   const { active, workerId } = await registry.activeSigner(signer, block, signal);
   if (workerId === zeroBytes32) return undefined;
-  const { platformId, imageId, networkKeysHash } = await registry.workerRecord(workerId, signal);
+  const { platformId, imageId, networkKeysHash } = await registry.workerRecord(workerId, block, signal);
   return { workerId, active, platformId, imageId, networkKeysHash };
 }
 

@@ -103,12 +103,17 @@ export async function checkKeyRequest(
 
   if (!(await facts.isHost(app, manifest, worker.workerId, signal)))
     throw refused('KEY_WORKER_NOT_PLACED', `The app is not placed on worker "${worker.workerId}"`);
-  if (facts.appsOf(worker.platformId, app) >= init.maxAppsPerPlatform)
+  assertPlatformHasRoom(worker.platformId, facts.appsOf(worker.platformId, app), init);
+  return worker;
+}
+
+/** Throws KEY_PLATFORM_FULL where a platform was given as many other apps' keys as it may have. */
+export function assertPlatformHasRoom(platformId: Bytes32, otherApps: number, init: KeyRulesInit): void {
+  if (otherApps >= init.maxAppsPerPlatform)
     throw refused(
       'KEY_PLATFORM_FULL',
-      `The platform "${worker.platformId}" was given the keys of "${init.maxAppsPerPlatform}" apps in this epoch`,
+      `The platform "${platformId}" was given the keys of "${init.maxAppsPerPlatform}" apps in this epoch`,
     );
-  return worker;
 }
 
 export type KeyRefusedCode =

@@ -13,7 +13,13 @@ import type { Counter, Logger } from '@cloister/service';
 import { signWithShare } from '@cloister/threshold/native';
 import type { CommitteeState } from '../committeeState.ts';
 import type { ShareStore } from '../shares/shareStore.ts';
-import { checkKeyRequest, type KeyFacts, KeyRefusedError, type KeyRulesInit } from './keyRules.ts';
+import {
+  assertPlatformHasRoom,
+  checkKeyRequest,
+  type KeyFacts,
+  KeyRefusedError,
+  type KeyRulesInit,
+} from './keyRules.ts';
 import type { ReleaseLog } from './releaseLog.ts';
 
 export type KeyServiceComponents = {
@@ -55,10 +61,9 @@ export class KeyService {
       const index = generation?.members.findIndex((member) => member.signer === me.signer) ?? -1;
       if (active?.shares === undefined || generation?.digest !== active.digest || index === -1)
         throw new KeyRefusedError('KEY_NO_SHARES', 'This member holds no shares of the committee that is');
-      const partial = signWithShare(active.shares.apps, fromHex(keyIdentityHash(this.#domain, request)));
-      const sealed = await hpkeSeal(fromHex(request.hpkeKey), keyAnswerInfo, fromHex(digest), partial);
-      partial.fill(0);
       const { app, keyVersion, context } = request;
+      // Asked again with nothing awaited before the entry: of requests that come together none passes the limit.
+      assertPlatformHasRoom(worker.platformId, releases.appsOf(worker.platformId, app, found.epoch), this.#rules);
       releases.add({
         app,
         keyVersion,
@@ -69,6 +74,10 @@ export class KeyService {
         epoch: found.epoch,
         request: digest,
       });
+      const partial = signWithShare(active.shares.apps, fromHex(keyIdentityHash(this.#domain, request)));
+      const sealed = await hpkeSeal(fromHex(request.hpkeKey), keyAnswerInfo, fromHex(digest), partial).finally(() =>
+        partial.fill(0),
+      );
       answered.add(1, { outcome: 'released' });
       const answer = {
         request: digest,
