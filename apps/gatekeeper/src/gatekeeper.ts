@@ -70,7 +70,7 @@ export class Gatekeeper {
   status(): Record<string, unknown> {
     const { handovers, store, releases, clock } = this.#components;
     const { operator, signer, hpkeKey, simulated, sealsAtRest } = this.#init;
-    const generation = handovers.state?.generation;
+    const generation = handovers.final?.generation;
     return {
       operator,
       signer,
@@ -82,7 +82,7 @@ export class Gatekeeper {
       members: generation?.members.map((member) => member.operator) ?? [],
       /** Whether this member holds shares of the generation that counts. */
       holdsShares: store.active?.shares !== undefined && store.active.digest === generation?.digest,
-      keys: handovers.state?.keys ?? null,
+      keys: handovers.final?.keys ?? null,
       handoverUnderWay: handovers.isBusy,
       round: this.#now === undefined ? null : tickAt(this.#now, clock.genesis, clock.roundLength),
       releases: releases.head,
@@ -121,6 +121,6 @@ export class Gatekeeper {
     this.#now = now;
     if (await lease.isDue(now, signal)) await lease.registerPatiently(signal);
     // Made ahead of anybody's question; a member that can't now is asked again when somebody wants it.
-    if (isNewRound && handovers.state?.keys !== undefined) await beacon.signature(round, signal).catch(() => {});
+    if (isNewRound && handovers.final?.keys !== undefined) void beacon.signature(round, signal).catch(() => {});
   }
 }

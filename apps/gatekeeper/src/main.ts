@@ -88,6 +88,7 @@ runProcess({
         attemptSeconds: config.attemptSeconds,
         epochAt: (timestamp) => tickAt(timestamp, clock.genesis, clock.epochLength),
         genesis: clock.genesis,
+        patienceMs: config.tickMs / 2,
       },
     );
     const beacon = new BeaconKeeper(
@@ -95,7 +96,7 @@ runProcess({
         me: keys.signer,
         store,
         peers,
-        state: () => handovers.state,
+        state: () => handovers.final,
         now: () => gatekeeper?.now,
         onWrongPartial: (index, round) => log.warn('beacon: wrong partial', { index, round }),
       },
@@ -106,7 +107,7 @@ runProcess({
       {
         me: keys,
         store,
-        state: () => handovers.state,
+        state: () => handovers.final,
         facts: (inner) => readKeyFacts({ registry, clock, releases, hosts: async () => [] }, inner),
         releases,
         answered: metrics.counter({ name: 'cloister_gatekeeper_keys_total', help: 'Key requests by outcome' }),

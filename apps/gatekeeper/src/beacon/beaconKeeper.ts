@@ -11,7 +11,7 @@ export type BeaconComponents = {
   readonly me: Address;
   readonly store: ShareStore;
   readonly peers: Peers;
-  /** The committee as it was read last. */
+  /** The committee whose shares count: as of the newest final block. */
   readonly state: () => CommitteeState | undefined;
   /** Timestamp of the newest block, unix seconds; undefined before one was read. */
   readonly now: () => bigint | undefined;
@@ -77,42 +77,59 @@ export class BeaconKeeper {
     const { generation, keys } = committee;
     const message = fromHex(beaconMessage(this.#init.domain, round));
     const own = active?.shares === undefined || active.digest !== generation.digest ? undefined : this.partial(round);
-    const others = await Promise.all(
-      generation.members
-        .filter((_, position) => position + 1 !== own?.index)
-        .map((member) => peers.beaconPartial(member, round, signal)),
-    );
-    const partials: Partial[] = [];
-    for (const part of [own, ...others])
-      if (
-        part !== undefined &&
-        part.generation === generation.number &&
-        !partials.some(({ index }) => index === part.index)
-      )
-        partials.push({ index: part.index, signature: fromHex(part.signature) });
     const publicShares = active?.digest === generation.digest ? active.publicShares : undefined;
+    const partials: Partial[] = [];
+    const combine = (): Hex | undefined => {
+      if (partials.length < generation.threshold) return undefined;
+      try {
+        const { signature, wrong } = combineVerified(partials, {
+          message,
+          publicKey: fromHex(keys.beacon),
+          threshold: generation.threshold,
+          verify: verifySignatureNative,
+          ...(publicShares && {
+            publicShareOf: (index: number) => {
+              const share = publicShares[index - 1];
+              return share && fromHex(share.beacon);
+            },
+          }),
+        });
+        for (const index of wrong) onWrongPartial(index, round);
+        return toHex(signature);
+      } catch (error) {
+        if (error instanceof CloisterError) return undefined;
+        throw error;
+      }
+    };
+    const take = (part: BeaconPartial | undefined): Hex | undefined => {
+      const isKnown = part === undefined || partials.some(({ index }) => index === part.index);
+      if (isKnown || part.generation !== generation.number) return undefined;
+      partials.push({ index: part.index, signature: fromHex(part.signature) });
+      return combine();
+    };
+    const ended = new AbortController();
+    const inner = AbortSignal.any([signal, ended.signal]);
     try {
-      const { signature, wrong } = combineVerified(partials, {
-        message,
-        publicKey: fromHex(keys.beacon),
-        threshold: generation.threshold,
-        verify: verifySignatureNative,
-        ...(publicShares && {
-          publicShareOf: (index: number) => {
-            const share = publicShares[index - 1];
-            return share && fromHex(share.beacon);
-          },
-        }),
-      });
-      for (const index of wrong) onWrongPartial(index, round);
-      return toHex(signature);
-    } catch (cause) {
+      const alone = take(own);
+      if (alone !== undefined) return alone;
+      // The first that suffice are enough: nobody waits for a member that hangs.
+      return await Promise.any(
+        generation.members
+          .filter((_, position) => position + 1 !== own?.index)
+          .map(async (member) => {
+            const made = take(await peers.beaconPartial(member, round, inner));
+            if (made === undefined) throw new Error('not enough yet');
+            return made;
+          }),
+      );
+    } catch {
       throw new BeaconError(
         'BEACON_UNAVAILABLE',
         `Of "${generation.threshold}" members needed, "${partials.length}" gave their part of round "${round}"`,
         round,
-        cause,
       );
+    } finally {
+      ended.abort();
     }
   }
 
@@ -134,7 +151,7 @@ export type BeaconErrorCode = 'BEACON_ROUND_AHEAD' | 'BEACON_NO_SHARES' | 'BEACO
 
 export class BeaconError extends CloisterError<BeaconErrorCode> {
   override readonly name = 'BeaconError';
-  constructor(code: BeaconErrorCode, message: string, round: bigint, cause?: unknown) {
-    super({ code, message, meta: { round }, cause, retry: true });
+  constructor(code: BeaconErrorCode, message: string, round: bigint) {
+    super({ code, message, meta: { round }, retry: true });
   }
 }

@@ -1,4 +1,12 @@
-import { type Address, type Bytes32, CloisterError, describeError, type Hex, type RecordDomain } from '@cloister/core';
+import {
+  type Address,
+  type Bytes32,
+  CloisterError,
+  describeError,
+  type Hex,
+  type RecordDomain,
+  sleep,
+} from '@cloister/core';
 import { fromHex, toHex, type X25519KeyPair } from '@cloister/crypto';
 import type { Logger } from '@cloister/service';
 import { publicShareAt } from '@cloister/threshold/dkg';
@@ -32,6 +40,8 @@ export type HandoverInit = {
   readonly epochAt: (timestamp: bigint) => bigint;
   /** Start of epoch 0, unix seconds: attempts to move keys are counted from there, so that one begins with each epoch. */
   readonly genesis: bigint;
+  /** How long a tick waits for the answers of others, in ms. */
+  readonly patienceMs: number;
 };
 
 type Attempt = {
@@ -51,7 +61,9 @@ export class HandoverKeeper {
   readonly #init: HandoverInit;
   readonly #verified = new Set<string>();
   #attempt: Attempt | undefined;
-  #state: CommitteeState | undefined;
+  #final: CommitteeState | undefined;
+  /** Members that have not yet answered what they were sent. */
+  readonly #waiting = new Set<Address>();
   #lastObjection = '';
 
   constructor(components: HandoverComponents, init: HandoverInit) {
@@ -59,9 +71,12 @@ export class HandoverKeeper {
     this.#init = init;
   }
 
-  /** The committee as it was read last. */
-  get state(): CommitteeState | undefined {
-    return this.#state;
+  /**
+   * The committee as of the newest final block: whose shares count. A handover that is not final yet changes nothing, so that
+   * the keys work on all the while.
+   */
+  get final(): CommitteeState | undefined {
+    return this.#final;
   }
 
   /** Whether a handover is under way: then {@link tick} wants to be called often. */
@@ -73,13 +88,13 @@ export class HandoverKeeper {
   async tick(signal: AbortSignal): Promise<void> {
     const { chain, store, persist, log } = this.#components;
     const final = await chain.finalized(signal);
+    this.#final = final;
     if (store.follow(final.generation)) {
       await persist();
       const holds = store.active?.shares !== undefined;
       log[holds ? 'info' : 'warn']('handover: final', { generation: final.generation.number, holdsShares: holds });
     }
     const state = await chain.state(signal);
-    this.#state = state;
     const now = await chain.now(signal);
     if (!this.#isDue(state, final, now)) return this.#end();
     await this.#begin(state, now, signal);
@@ -225,17 +240,24 @@ export class HandoverKeeper {
         .filter(({ signer }) => signer !== me.signer)
         .map((member) => [member.signer, member]),
     );
-    await Promise.all(
-      [...others.values()].map(async (member) => {
+    const exchanges = [...others.values()]
+      .filter(({ signer }) => !this.#waiting.has(signer))
+      .map(async (member) => {
+        this.#waiting.add(member.signer);
         const known = peers.knownTo(member, ceremony.session);
-        const answer = await peers.exchange(member, messagesFor(ceremony, known), signal);
+        const answer = await peers
+          .exchange(member, messagesFor(ceremony, known), signal)
+          .finally(() => this.#waiting.delete(member.signer));
         if (answer === undefined) return;
         for (const json of answer.messages) {
           const message = readCeremonyMessage(this.#init.domain, json);
           if (message !== undefined) await ceremony.receive(message);
         }
-      }),
-    );
+      });
+    // A member that hangs holds up nobody: what it says counts when it comes.
+    const patience = new AbortController();
+    const enough = sleep(this.#init.patienceMs, AbortSignal.any([signal, patience.signal])).catch(() => {});
+    await Promise.race([Promise.all(exchanges), enough]).finally(() => patience.abort());
   }
 
   /** The proposer sends what was agreed on; where it does not, the others do, one after the other. */

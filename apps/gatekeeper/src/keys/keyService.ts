@@ -25,6 +25,7 @@ import type { ReleaseLog } from './releaseLog.ts';
 export type KeyServiceComponents = {
   readonly me: { readonly signer: Address; readonly sign: (digest: Bytes32) => Hex };
   readonly store: ShareStore;
+  /** The committee whose shares count: as of the newest final block. */
   readonly state: () => CommitteeState | undefined;
   /** What is true now. Throws ChainError where the chain can't be read, is split or old: then nothing is released. */
   readonly facts: (signal: AbortSignal) => Promise<KeyFacts>;

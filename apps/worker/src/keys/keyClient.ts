@@ -88,7 +88,8 @@ export class KeyClient {
     const known = this.#members;
     if (known !== undefined && Date.now() - known.readAtMs < membersMs) return known.status;
     const { committee } = this.#components;
-    const { number } = await committee.view.head(signal);
+    // As of the newest final block: whose shares count for the members too.
+    const { number } = await committee.view.finalized(signal);
     const status = await committee.status(number, signal);
     this.#members = { status, readAtMs: Date.now() };
     return status;
