@@ -1,8 +1,17 @@
 import { mkdir, readFile } from 'node:fs/promises';
-import { ChainAccount, ChainView, CommitteeReader, RegistryReader } from '@cloister/chain';
-import { type Bytes32, CloisterError, isHexOf, parseNetworkFile, tickAt } from '@cloister/core';
+import { ChainAccount, ChainView, CommitteeReader, RegistryHistory, RegistryReader } from '@cloister/chain';
+import {
+  type Bytes32,
+  beaconRandomness,
+  CloisterError,
+  isHexOf,
+  parseNetworkFile,
+  placementTermEpochs,
+  tickAt,
+} from '@cloister/core';
 import { toHex } from '@cloister/crypto';
 import { IntelChainEvidence, selectEnclaveDevice } from '@cloister/enclave';
+import { PlacementReader } from '@cloister/placement';
 import { createMetrics, runProcess } from '@cloister/service';
 import { BeaconKeeper } from './beacon/beaconKeeper.ts';
 import { ChainCommittee } from './chainCommittee.ts';
@@ -12,6 +21,7 @@ import { gatekeeperConfig } from './gatekeeperConfig.ts';
 import { HandoverKeeper } from './handover/handoverKeeper.ts';
 import { readKeyFacts } from './keys/chainKeyFacts.ts';
 import { KeyService } from './keys/keyService.ts';
+import { manifestStore } from './keys/manifestStore.ts';
 import { ReleaseLog } from './keys/releaseLog.ts';
 import { Peers } from './peers/peers.ts';
 import { gatekeeperRegistration } from './registration.ts';
@@ -103,12 +113,20 @@ runProcess({
       { domain, roundAt: (timestamp) => tickAt(timestamp, clock.genesis, clock.roundLength) },
     );
     const releases = new ReleaseLog();
+    const placement = new PlacementReader({
+      registry,
+      history: new RegistryHistory(view, contracts),
+      randomness: async (round, inner) => beaconRandomness(await beacon.signature(round, inner)),
+      clock,
+      termEpochs: placementTermEpochs(network),
+    });
+    const manifest = manifestStore(network.gateways);
     const keyService = new KeyService(
       {
         me: keys,
         store,
         state: () => handovers.final,
-        facts: (inner) => readKeyFacts({ registry, clock, releases, hosts: async () => [] }, inner),
+        facts: (inner) => readKeyFacts({ registry, clock, releases, placement, manifest }, inner),
         releases,
         answered: metrics.counter({ name: 'cloister_gatekeeper_keys_total', help: 'Key requests by outcome' }),
         log,

@@ -25,6 +25,7 @@ const worker: AskingWorker = {
   platformId: b32(4),
   imageId: b32(5),
   networkKeysHash: b32(6),
+  standing: { imageAllowed: true, configAllowed: true, tcbAccepted: true, tcbEvaluationDataNumber: 20 },
 };
 const app: AskedApp = { manifestId: b32(2), keyVersion: 4, minKeyVersion: 2, imagePolicy: imagePolicies.network };
 
@@ -36,7 +37,7 @@ function facts(changes: Partial<KeyFacts> = {}): KeyFacts {
     worker: async () => worker,
     app: async () => app,
     isImagePinned: async () => false,
-    isHost: async () => true,
+    placement: async () => ({ hosts: [b32(7), b32(3)], minTcbEvaluationDataNumber: 20 }),
     appsOf: () => 0,
     ...changes,
   };
@@ -103,7 +104,26 @@ describe('a key is not given', () => {
     ['of class job', 'KEY_CLASS_UNAVAILABLE', { class: 'job' }, {}],
     ['of class time', 'KEY_CLASS_UNAVAILABLE', { class: 'time' }, {}],
     ['with a context where there is none', 'KEY_CONTEXT_INVALID', { context: b32(1) }, {}],
-    ['to a genuine worker that the app is not placed on', 'KEY_WORKER_NOT_PLACED', {}, { isHost: async () => false }],
+    [
+      'to a genuine worker that the app is not placed on',
+      'KEY_WORKER_NOT_PLACED',
+      {},
+      { placement: async () => ({ hosts: [b32(7)], minTcbEvaluationDataNumber: 0 }) },
+    ],
+    [
+      'to a host whose TCB was judged by older data than the app wants',
+      'KEY_TCB_TOO_OLD',
+      {},
+      { placement: async () => ({ hosts: [b32(3)], minTcbEvaluationDataNumber: 21 }) },
+    ],
+    ...(['imageAllowed', 'configAllowed', 'tcbAccepted'] as const).map(
+      (field): [string, string, Partial<KeyRequest>, Partial<KeyFacts>] => [
+        `to a worker that nobody has evicted yet, though its ${field} is over`,
+        'KEY_WORKER_NOT_ACCEPTED',
+        {},
+        { worker: async () => ({ ...worker, standing: { ...worker.standing, [field]: false } }) },
+      ],
+    ),
     ['to a platform that has too many apps', 'KEY_PLATFORM_FULL', {}, { appsOf: () => 2 }],
   ])('%s', async (_, code, asked, known) => {
     await expect(check(asked, known)).rejects.toMatchObject({ code });

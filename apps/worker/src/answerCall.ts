@@ -17,7 +17,8 @@ import {
 import { toHex, utf8 } from '@cloister/crypto';
 import { keccak256Stream } from '@cloister/crypto/fast-keccak';
 import type { Invocation, Outcome } from '@cloister/sandbox';
-import { type AppLoader, AppRefusedError, type LoadedApp } from './appLoader.ts';
+import type { AppLoader, LoadedApp } from './appLoader.ts';
+import { AppRefusedError } from './appRefusedError.ts';
 import type { AnswerEnd } from './keptAnswers.ts';
 import type { OwnerLogs } from './ownerLogs.ts';
 import type { ReceiptBook } from './receiptBook.ts';
@@ -218,11 +219,16 @@ function receiptStatusOf(invocation: Invocation, outcome: Outcome): ReceiptStatu
   return invocation.status >= 400 ? 'refused' : 'ok';
 }
 
-/** What the sandbox refuses without running anything, and the HTTP status that says so. */
+/** What is refused without running anything, and the HTTP status that says so. */
 const refusedStatuses: Readonly<Record<string, number>> = {
   INVALID_REQUEST: 400,
   TENANT_BUSY: 503,
   TENANT_RESTARTING: 503,
+  PLACEMENT_PENDING: 503,
+  BEACON_UNAVAILABLE: 503,
+  KEYS_UNAVAILABLE: 503,
+  KEYS_REFUSED: 422,
+  KEYS_ABSENT: 422,
 };
 
 /** An answer of the worker in the app's place: it could not or would not run the app. */

@@ -7,17 +7,22 @@ import {
   type Manifest,
   maxCodeBytes,
   maxManifestBytes,
+  needsKeys,
   parseManifest,
   sleep,
   unavailableFeature,
 } from '@cloister/core';
 import type { SandboxDriver, Tenant } from '@cloister/sandbox';
+import { AppRefusedError } from './appRefusedError.ts';
+import type { AppSecrets } from './keys/appSecrets.ts';
 
 export type AppLoaderComponents = {
   readonly registry: RegistryReader;
   /** Bytes by their sha256, checked. */
   readonly blobs: (id: Bytes32, maxBytes: number, signal: AbortSignal) => Promise<Uint8Array>;
   readonly driver: SandboxDriver;
+  /** Opens what the committee's keys protect; only apps that are placed on this worker run then. */
+  readonly secrets: Pick<AppSecrets, 'assertPlaced' | 'anchored' | 'open'>;
 };
 
 export type AppLoaderInit = {
@@ -33,12 +38,16 @@ export type LoadedApp = {
   readonly manifestId: Bytes32;
   readonly manifest: Manifest;
   readonly keyVersion: bigint;
+  /** The bundle whose values it runs with; undefined where its manifest names none. */
+  readonly secretsId: Bytes32 | undefined;
   readonly tenant: Tenant;
 };
 
+type Serving = { readonly manifestId: Bytes32; readonly fields: EnforcedFields };
+
 type Entry = {
   readonly loading: Promise<LoadedApp>;
-  recheck: Promise<{ manifestId: Bytes32; fields: EnforcedFields }> | undefined;
+  recheck: Promise<boolean> | undefined;
   /** When the chain last said what serves, and when it was last asked. */
   checkedAtMs: number;
   askedAtMs: number;
@@ -73,8 +82,7 @@ export class AppLoader {
       const loaded = await known.loading;
       const asExpected = expected === undefined || expected === loaded.manifestId;
       if (asExpected && Date.now() - known.checkedAtMs < this.#init.recheckMs) return loaded;
-      const serving = await this.#recheck(app, known, signal);
-      if (serving.manifestId === loaded.manifestId) return loaded;
+      if (await this.#isStillServed(loaded, known, signal)) return loaded;
       // Of several calls that find this out, one makes room for the new version.
       if (this.#entries.get(app) === known) {
         this.#entries.delete(app);
@@ -104,19 +112,34 @@ export class AppLoader {
     return this.#entries.get(app)?.loading.catch(() => undefined);
   }
 
-  /** What the chain says now; calls that ask at the same time share one read, and reads keep a distance. */
-  #recheck(app: Bytes32, entry: Entry, signal: AbortSignal): Promise<{ manifestId: Bytes32; fields: EnforcedFields }> {
+  /** Whether this is what the chain says now; calls that ask at the same time share one read, and reads keep a distance. */
+  #isStillServed(loaded: LoadedApp, entry: Entry, signal: AbortSignal): Promise<boolean> {
     entry.recheck ??= (async () => {
       await sleep(Math.max(0, entry.askedAtMs + minRecheckMs - Date.now()), signal);
       entry.askedAtMs = Date.now();
-      const serving = await this.#serving(app, signal);
+      const same = await this.#isSame(loaded, signal);
       // Only now: while the chain is away, nothing runs on a version that may have been replaced.
       entry.checkedAtMs = entry.askedAtMs;
-      return serving;
+      return same;
     })().finally(() => {
       entry.recheck = undefined;
     });
     return entry.recheck;
+  }
+
+  async #isSame({ app, manifestId, manifest, secretsId }: LoadedApp, signal: AbortSignal): Promise<boolean> {
+    const { secrets } = this.#components;
+    const serving = await this.#serving(app, signal);
+    if (serving.manifestId !== manifestId) return false;
+    if (!needsKeys(manifest)) return true;
+    try {
+      await secrets.assertPlaced({ app, manifestId, manifest, fields: serving.fields }, signal);
+    } catch (error) {
+      // Loading it again says why not, to whoever asks for it.
+      if (error instanceof AppRefusedError) return false;
+      throw error;
+    }
+    return (await secrets.anchored(app, signal)) === secretsId;
   }
 
   async #open(app: Bytes32, signal: AbortSignal): Promise<LoadedApp> {
@@ -131,6 +154,10 @@ export class AppLoader {
     const unavailable = unavailableFeature(manifest);
     if (unavailable !== undefined)
       throw new AppRefusedError('APP_FEATURE_UNAVAILABLE', `This worker can't honour ${unavailable}`);
+    const version = { app, manifestId: serving.manifestId, manifest, fields: serving.fields };
+    const { secrets } = this.#components;
+    if (needsKeys(manifest)) await secrets.assertPlaced(version, signal);
+    const opened = needsKeys(manifest) ? await secrets.open(version, signal) : undefined;
     const code = await this.#components.blobs(manifest.code.sha256, maxCodeBytes, signal);
     if (code.length !== manifest.code.bytes)
       throw new AppRefusedError(
@@ -143,17 +170,24 @@ export class AppLoader {
         version: serving.manifestId,
         kind: 'function',
         code,
-        env: manifest.env,
+        env: { ...manifest.env, ...opened?.values },
         outboundHosts: manifest.outbound,
         limits: manifest.limits,
         compatibilityDate: manifest.runtime.compatibilityDate,
       },
       { signal },
     );
-    return { app, manifestId: serving.manifestId, manifest, keyVersion: BigInt(serving.fields.keyVersion), tenant };
+    return {
+      app,
+      manifestId: serving.manifestId,
+      manifest,
+      keyVersion: BigInt(serving.fields.keyVersion),
+      secretsId: opened?.bundleId,
+      tenant,
+    };
   }
 
-  async #serving(app: Bytes32, signal: AbortSignal): Promise<{ manifestId: Bytes32; fields: EnforcedFields }> {
+  async #serving(app: Bytes32, signal: AbortSignal): Promise<Serving> {
     try {
       return await this.#components.registry.currentApp(app, undefined, signal);
     } catch (cause) {
@@ -191,22 +225,5 @@ export class AppLoader {
       (loaded) => this.#closeLater(loaded),
       () => {},
     );
-  }
-}
-
-export type AppRefusedErrorCode =
-  | 'APP_UNKNOWN'
-  | 'APP_MANIFEST_INVALID'
-  | 'APP_FIELDS_DIFFER'
-  | 'APP_FEATURE_UNAVAILABLE'
-  | 'APP_CODE_MISMATCH'
-  | 'APP_OTHER_MANIFEST'
-  | 'ANSWER_GONE';
-
-/** The app can't be run here; the caller gets this as an attested refusal. */
-export class AppRefusedError extends CloisterError<AppRefusedErrorCode> {
-  override readonly name = 'AppRefusedError';
-  constructor(code: AppRefusedErrorCode, message: string, cause?: unknown) {
-    super({ code, message, cause });
   }
 }

@@ -4,7 +4,7 @@ import { canonicalJson, type SignedReceipt, signedReceiptToJson } from '@cloiste
 import { concatBytes, utf8 } from '@cloister/crypto';
 import type { Logger } from '@cloister/service';
 import { type AnswerComponents, answerCall, refuseCall } from './answerCall.ts';
-import { AppRefusedError } from './appLoader.ts';
+import { AppRefusedError } from './appRefusedError.ts';
 import { BodyCoalescer } from './bodyCoalescer.ts';
 import type { KeptAnswers, RecordedCall } from './keptAnswers.ts';
 

@@ -1,27 +1,38 @@
 import type { AttestationDevice } from '@cloister/attestation/attest';
 import { evidenceJson } from '@cloister/attestation/verify';
-import type { ChainAccount, NetworkClock, RegistryReader } from '@cloister/chain';
+import {
+  type ChainAccount,
+  CommitteeReader,
+  type NetworkClock,
+  RegistryHistory,
+  type RegistryReader,
+} from '@cloister/chain';
 import type { CallOpen, FrameStream } from '@cloister/channel/frame';
 import { KeyRing } from '@cloister/channel/worker';
 import {
   type Address,
   announcementToJson,
+  type Bytes32,
   CloisterError,
   fetchBlob,
   keyConfigDigest,
   keyConfigStatement,
   type NetworkFile,
+  placementTermEpochs,
   sleep,
   tickAt,
   type WorkerAnnouncement,
 } from '@cloister/core';
 import { fromHex, toHex } from '@cloister/crypto';
 import type { ChainEvidence } from '@cloister/enclave';
+import { BeaconReader, PlacementReader } from '@cloister/placement';
 import type { SandboxDriver } from '@cloister/sandbox';
 import type { Logger } from '@cloister/service';
 import { AppLoader } from './appLoader.ts';
 import { CallServer } from './callServer.ts';
 import { KeptAnswers } from './keptAnswers.ts';
+import { AppSecrets, type AppSecretsComponents } from './keys/appSecrets.ts';
+import { KeyClient } from './keys/keyClient.ts';
 import { OwnerLogs } from './ownerLogs.ts';
 import { ReceiptBook, type SignDigest } from './receiptBook.ts';
 import { type Registered, Registration } from './registration.ts';
@@ -78,11 +89,10 @@ export class Worker {
     const clock = await registry.clock(signal);
     const registered = await this.#registration.registerPatiently(signal);
     const domain = { chainId: network.chainId, registry: network.contracts.workerRegistry };
-    const apps = new AppLoader({
-      registry,
-      driver,
-      blobs: (id, maxBytes, inner) => fetchBlob({ stores: network.gateways, id, maxBytes, signal: inner }),
-    });
+    const blobs = (id: Bytes32, maxBytes: number, inner: AbortSignal) =>
+      fetchBlob({ stores: network.gateways, id, maxBytes, signal: inner });
+    const secrets = this.#secrets(registered.workerId, clock, blobs);
+    const apps = new AppLoader({ registry, driver, blobs, secrets });
     this.#server = new CallServer({
       apps,
       logs: new OwnerLogs({ domain, workerId: registered.workerId, registry, apps }),
@@ -112,6 +122,23 @@ export class Worker {
     await this.#loop;
     this.#keys.wipe();
     this.#kept.clear();
+  }
+
+  #secrets(workerId: Bytes32, clock: NetworkClock, blobs: AppSecretsComponents['blobs']): AppSecrets {
+    const { registry, network, receiptSigner } = this.#components;
+    const committee = new CommitteeReader(registry.view, network.contracts);
+    const beacon = new BeaconReader({ network, committee });
+    const keys = new KeyClient({ network, committee, sign: receiptSigner.sign, clock });
+    const placement = new PlacementReader({
+      registry,
+      history: new RegistryHistory(registry.view, network.contracts),
+      randomness: async (round, signal) => (await beacon.round(round, signal)).randomness,
+      clock,
+      termEpochs: placementTermEpochs(network),
+    });
+    const domain = { chainId: network.chainId, registry: network.contracts.workerRegistry };
+    const signature: AppSecretsComponents['signature'] = (wish, signal) => keys.signature(wish, signal);
+    return new AppSecrets({ domain, registry, placement, blobs, signature, workerId });
   }
 
   #head() {

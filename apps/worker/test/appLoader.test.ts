@@ -11,6 +11,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { SimulatedNetwork } from '../../../packages/sdk/test/simulatedNetwork.ts';
 import { AppLoader, type AppLoaderInit } from '../src/appLoader.ts';
 import { StubDriver } from './stubDriver.ts';
+import { noSecrets } from './workerParts.ts';
 
 let network: SimulatedNetwork;
 let driver: StubDriver;
@@ -31,6 +32,7 @@ function loader(init?: AppLoaderInit) {
   const components = {
     registry: network.reader(),
     driver,
+    secrets: noSecrets,
     blobs: async (id: Bytes32, maxBytes: number) => {
       fetched.push(id);
       const bytes = network.gateway.blobs.get(id);
@@ -139,7 +141,7 @@ describe('a new version', () => {
     const { app } = sample();
     const registry = network.reader();
     const apps = new AppLoader(
-      { registry, driver, blobs: async (id) => network.gateway.blobs.get(id) ?? new Uint8Array() },
+      { registry, driver, secrets: noSecrets, blobs: async (id) => network.gateway.blobs.get(id) ?? new Uint8Array() },
       { maxTenants: 4, recheckMs: 0, drainMs: 0 },
     );
     const before = await apps.load(app, signal);

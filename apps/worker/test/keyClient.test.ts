@@ -136,11 +136,18 @@ class Committee {
       networkKeysHash: b32(6),
       worker: async (signer) =>
         signer === workerSigner
-          ? { workerId: b32(3), active: true, platformId: b32(4), imageId: b32(5), networkKeysHash: b32(6) }
+          ? {
+              workerId: b32(3),
+              active: true,
+              platformId: b32(4),
+              imageId: b32(5),
+              networkKeysHash: b32(6),
+              standing: { imageAllowed: true, configAllowed: true, tcbAccepted: true, tcbEvaluationDataNumber: 1 },
+            }
           : undefined,
       app: async () => ({ manifestId: b32(2), keyVersion: 1, minKeyVersion: 1, imagePolicy: 0 }),
       isImagePinned: async () => false,
-      isHost: async () => true,
+      placement: async () => ({ hosts: [b32(3)], minTcbEvaluationDataNumber: 0 }),
       appsOf: () => 0,
     };
   }
@@ -215,7 +222,10 @@ describe('no key', () => {
 
   test('where the rules forbid it: an unplaced but genuine worker is refused, and is told so', async () => {
     const all = committee();
-    for (const index of people.keys()) all.faults.set(index, { isHost: async () => false });
+    for (const index of people.keys())
+      all.faults.set(index, {
+        placement: async () => ({ hosts: [], minTcbEvaluationDataNumber: 0 }),
+      });
     await expect(all.client().signature(wish, signal())).rejects.toMatchObject({
       code: 'KEYS_REFUSED',
       retry: false,

@@ -18,6 +18,13 @@ import { StubDriver } from './stubDriver.ts';
 
 export const workerId: Bytes32 = `0x${'1d'.repeat(32)}`;
 
+/** For apps without any: asking for one fails. */
+export const noSecrets: ConstructorParameters<typeof AppLoader>[0]['secrets'] = {
+  assertPlaced: () => Promise.reject(new Error('No placement in this test')),
+  anchored: () => Promise.reject(new Error('No secrets in this test')),
+  open: () => Promise.reject(new Error('No keys in this test')),
+};
+
 /** What answers calls in a worker, over a chain in memory and a sandbox of the test. */
 export type WorkerParts = {
   readonly network: SimulatedNetwork;
@@ -38,6 +45,7 @@ export async function startParts(): Promise<WorkerParts> {
   const apps = new AppLoader({
     registry,
     driver,
+    secrets: noSecrets,
     blobs: async (id) => {
       const bytes = network.gateway.blobs.get(id);
       if (bytes === undefined) throw new Error(`No blob ${id}`);

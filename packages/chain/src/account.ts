@@ -1,4 +1,4 @@
-import { type Address, CloisterError, type Hex, withDeadline } from '@cloister/core';
+import { type Address, type Bytes32, CloisterError, type Hex, withDeadline } from '@cloister/core';
 import {
   type Abi,
   BaseError,
@@ -58,6 +58,18 @@ export class ChainAccount {
     const transport = http(init.rpc, { timeout: 10_000, retryCount: 2 });
     this.#public = createPublicClient({ chain, transport, pollingInterval: 100, cacheTime: 0 });
     this.#wallet = createWalletClient({ chain, transport, account: this.#account });
+  }
+
+  /** A signature over a digest, 65 bytes: of records, never of transactions. Throws ACCOUNT_CANNOT_SIGN. */
+  async signDigest(hash: Bytes32): Promise<Hex> {
+    if (this.#account.sign === undefined)
+      throw new TransactionError(
+        'ACCOUNT_CANNOT_SIGN',
+        `The account "${this.address}" signs no digests`,
+        {},
+        undefined,
+      );
+    return this.#account.sign({ hash });
   }
 
   /**
@@ -138,7 +150,11 @@ function errorOfOtherContract(
   }
 }
 
-export type TransactionErrorCode = 'TRANSACTION_REFUSED' | 'TRANSACTION_REVERTED' | 'TRANSACTION_FAILED';
+export type TransactionErrorCode =
+  | 'TRANSACTION_REFUSED'
+  | 'TRANSACTION_REVERTED'
+  | 'TRANSACTION_FAILED'
+  | 'ACCOUNT_CANNOT_SIGN';
 
 export class TransactionError extends CloisterError<TransactionErrorCode> {
   override readonly name = 'TransactionError';

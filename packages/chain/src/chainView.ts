@@ -1,6 +1,7 @@
 import { type Address, CloisterError, type Hex, withDeadline } from '@cloister/core';
 import {
   type Abi,
+  type AbiEvent,
   BaseError,
   BlockNotFoundError,
   type ContractFunctionArgs,
@@ -10,14 +11,23 @@ import {
   decodeErrorResult,
   decodeFunctionResult,
   encodeFunctionData,
+  getAbiItem,
   http,
   isHex,
+  type Log,
   type PublicClient,
 } from 'viem';
 import { contractErrorsAbi } from './generated/index.ts';
 
 /** A block that every RPC of the view knows. Timestamp in unix seconds. */
 export type Head = { readonly number: bigint; readonly hash: Hex; readonly timestamp: bigint };
+
+/** One event, decoded. */
+export type ChainLog = {
+  readonly eventName: string;
+  readonly args: Readonly<Record<string, unknown>>;
+  readonly blockNumber: bigint;
+};
 
 export type ChainViewInit = {
   readonly chainId: number;
@@ -184,6 +194,40 @@ export class ChainView {
     return logs.map((log) => ('args' in log && typeof log.args === 'object' && log.args !== null ? log.args : {}));
   }
 
+  /**
+   * All events of the named kinds that a contract emitted in these blocks, both ends included, in the chain's order and equal on all
+   * RPCs. Throws CHAIN_SPLIT where they differ, CHAIN_UNREACHABLE where one does not give them.
+   */
+  async logs(
+    query: {
+      readonly address: Address;
+      readonly abi: Abi;
+      readonly eventNames: readonly string[];
+      readonly fromBlock: bigint;
+      readonly toBlock: bigint;
+    },
+    signal?: AbortSignal,
+  ): Promise<readonly ChainLog[]> {
+    const { address, abi, eventNames, fromBlock, toBlock } = query;
+    const events = eventNames.map((name) => getAbiItem({ abi, name }) as AbiEvent);
+    const lists = await this.#all('listing events', signal, ({ client }) =>
+      client.getLogs({ address, events, fromBlock, toBlock, strict: true }),
+    );
+    const [first] = lists;
+    if (first === undefined) return [];
+    const seen = logsDigest(first);
+    if (lists.some((other) => logsDigest(other) !== seen))
+      throw new ChainError('CHAIN_SPLIT', `The RPCs list different events of blocks "${fromBlock}" to "${toBlock}"`, {
+        fromBlock,
+        toBlock,
+      });
+    return first.map(({ eventName, args, blockNumber }) => ({
+      eventName: eventName as string,
+      args: args as Record<string, unknown>,
+      blockNumber: blockNumber as bigint,
+    }));
+  }
+
   async #checkChainId(signal: AbortSignal | undefined): Promise<void> {
     if (this.#chainChecked) return;
     const ids = await this.#all('reading the chain id', signal, ({ client }) => client.getChainId());
@@ -228,6 +272,10 @@ export class ChainView {
       ),
     );
   }
+}
+
+function logsDigest(logs: readonly Log[]): string {
+  return logs.map(({ blockHash, logIndex, topics, data }) => `${blockHash}${logIndex}${topics.join()}${data}`).join();
 }
 
 type Refusal = { readonly errorName: string; readonly args: readonly string[]; readonly cause: unknown };

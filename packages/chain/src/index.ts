@@ -1,7 +1,15 @@
 export { type AccountInit, type Call, ChainAccount, TransactionError, type TransactionErrorCode } from './account.ts';
-export { ChainError, type ChainErrorCode, ChainView, type ChainViewInit, type Head } from './chainView.ts';
+export {
+  ChainError,
+  type ChainErrorCode,
+  type ChainLog,
+  ChainView,
+  type ChainViewInit,
+  type Head,
+} from './chainView.ts';
 export { type CommitteeMember, CommitteeReader, type CommitteeStatus } from './committeeReader.ts';
 export { type DeployableContract, DeployError, deployContract } from './deploy.ts';
+export { firstBlockSince } from './firstBlockSince.ts';
 export * from './generated/index.ts';
 export {
   allowConfigCall,
@@ -25,12 +33,14 @@ export {
   registerPck,
   type Submission,
 } from './intelCollateral.ts';
+export { type PastWorker, RegistryHistory, RegistryHistoryError } from './registryHistory.ts';
 export {
   type AnchoredSecrets,
   type AppVersion,
   type NetworkClock,
   RegistryReader,
   type TeePolicyStatus,
+  type WorkerStanding,
   type WorkerStatus,
   workerStates,
 } from './registryReader.ts';

@@ -8,7 +8,7 @@ import {
   zeroAddress,
 } from '@cloister/core';
 import { ChainError, type ChainView } from './chainView.ts';
-import { appRegistryAbi, imageRegistryAbi, workerRegistryAbi } from './generated/index.ts';
+import { appRegistryAbi, evidenceVerifierAbi, imageRegistryAbi, workerRegistryAbi } from './generated/index.ts';
 import { tcbStatusNumbers } from './govern.ts';
 import { type WorkerRecord, workerRecordHash } from './workerRecord.ts';
 
@@ -35,6 +35,15 @@ export type TeePolicyStatus = {
   readonly leaseDurationSeconds: number;
   readonly acceptedTcbStatuses: readonly string[];
   readonly minimumTcbEvaluationDataNumber: number;
+};
+
+/** What a registration's evidence is worth at a block. */
+export type WorkerStanding = {
+  readonly imageAllowed: boolean;
+  readonly configAllowed: boolean;
+  /** By the collateral and the policy of then. */
+  readonly tcbAccepted: boolean;
+  readonly tcbEvaluationDataNumber: number;
 };
 
 export type AppVersion = { readonly manifestId: Bytes32; readonly version: number; readonly fields: EnforcedFields };
@@ -111,6 +120,24 @@ export class RegistryReader {
     return (await this.workerRecord(workerId, block, signal)).platformId;
   }
 
+  /** How a registration would fare under the images, collateral and policy of a block: what an eviction would look at. */
+  async standing(record: WorkerRecord, block: bigint, signal?: AbortSignal): Promise<WorkerStanding> {
+    const { imageId, configId, teeType, platformKey, tcb } = record;
+    const [[imageAllowed, configAllowed], policy] = await Promise.all([
+      this.view.read({ ...this.#images('areAllowed'), args: [imageId, configId], block }, signal),
+      this.teePolicy(teeType, block, signal),
+    ]);
+    if (policy === undefined) return { imageAllowed, configAllowed, tcbAccepted: false, tcbEvaluationDataNumber: 0 };
+    const recheck = { address: policy.verifier, abi: evidenceVerifierAbi, functionName: 'recheck' } as const;
+    const [status, number] = await this.view.read({ ...recheck, args: [platformKey, tcb], block }, signal);
+    const statusName = Object.entries(tcbStatusNumbers).find(([, value]) => value === status)?.[0];
+    const tcbAccepted =
+      statusName !== undefined &&
+      policy.acceptedTcbStatuses.includes(statusName) &&
+      number >= policy.minimumTcbEvaluationDataNumber;
+    return { imageAllowed, configAllowed, tcbAccepted, tcbEvaluationDataNumber: number };
+  }
+
   async activeSigner(
     signer: Address,
     block?: bigint,
@@ -179,15 +206,21 @@ export class RegistryReader {
       );
       return { manifestId: id, version, fields: { ...fields, vetoer: lower(fields.vetoer) } };
     } catch (error) {
-      if (error instanceof ChainError && error.meta.errorName === 'AppRegistryAppUnknown')
-        throw new RegistryError({
-          code: 'REGISTRY_APP_UNKNOWN',
-          message: `The chain knows no app "${app}"`,
-          meta: { app },
-          hint: 'Check the id, and that it was deployed by this account on this network',
-          cause: error,
-        });
-      throw error;
+      throw asAppUnknown(app, error);
+    }
+  }
+
+  /** Unix seconds of the block in which the app was created. Throws REGISTRY_APP_UNKNOWN. */
+  async appCreatedAt(app: Bytes32, block?: bigint, signal?: AbortSignal): Promise<bigint> {
+    try {
+      // The first version serves from the creation on, and nobody can take it back.
+      const { effectiveAt } = await this.view.read(
+        { ...this.#apps('versionOf'), args: [app, 1], ...at(block) },
+        signal,
+      );
+      return effectiveAt;
+    } catch (error) {
+      throw asAppUnknown(app, error);
     }
   }
 
@@ -230,6 +263,17 @@ export class RegistryReader {
   #apps<const name extends string>(functionName: name) {
     return { address: this.#contracts.appRegistry, abi: appRegistryAbi, functionName };
   }
+}
+
+function asAppUnknown(app: Bytes32, error: unknown): unknown {
+  if (!(error instanceof ChainError) || error.meta.errorName !== 'AppRegistryAppUnknown') return error;
+  return new RegistryError({
+    code: 'REGISTRY_APP_UNKNOWN',
+    message: `The chain knows no app "${app}"`,
+    meta: { app },
+    hint: 'Check the id, and that it was deployed by this account on this network',
+    cause: error,
+  });
 }
 
 /** A contract's TeePolicy as it is read; undefined where the type has no verifier. */

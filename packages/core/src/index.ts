@@ -44,6 +44,19 @@ export {
   type SignedKeyRequest,
   signedKeyRequestToJson,
 } from './committee/keyRequest.ts';
+export {
+  assertSecretsBundle,
+  maxSecretBytes,
+  maxSecretsBundleBytes,
+  parseSecretsBundle,
+  type SealedSecret,
+  type SecretsBundle,
+  SecretsBundleError,
+  type SecretsBundleErrorCode,
+  sealedSecretDigest,
+  secretsBundleBytes,
+  secretsBundleId,
+} from './committee/secretsBundle.ts';
 export { DeadlineError, sleep, withDeadline } from './deadline.ts';
 export {
   domainSeparator,
@@ -103,12 +116,19 @@ export {
   manifestId,
   maxCodeBytes,
   maxManifestBytes,
+  needsKeys,
   parseManifest,
   unavailableFeature,
   type WorkloadKind,
   workloadKinds,
 } from './manifest.ts';
-export { maxNetworkFileBytes, type NetworkFile, networkFileId, parseNetworkFile } from './networkFile.ts';
+export {
+  maxNetworkFileBytes,
+  type NetworkFile,
+  networkFileId,
+  parseNetworkFile,
+  placementTermEpochs,
+} from './networkFile.ts';
 export {
   maxSignedReceiptBytes,
   type Receipt,

@@ -56,7 +56,8 @@ export const maxCodeBytes = 16 * MiB;
 
 /** A call that is silent for longer than this is cut by the relays. */
 const maxRelayedWallMs = 100_000;
-const envName = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
+/** What a constant or a secret may be called. */
+export const envName = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
 const hostLabel = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
 const port = '(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])';
 const outboundHost = new RegExp(`^(?:http://)?${hostLabel}(?:\\.${hostLabel})*(?::${port})?$`);
@@ -173,17 +174,22 @@ export function manifestFromJson(json: unknown): Manifest {
 export function unavailableFeature(manifest: Manifest): string | undefined {
   if (manifest.kind !== 'function') return `kind "${manifest.kind}"`;
   if (manifest.runtime.name !== 'workerd') return `runtime "${manifest.runtime.name}"`;
-  if (manifest.secrets.length > 0) return 'secrets';
   if (manifest.state !== null) return 'state';
   if (manifest.schedules.length > 0) return 'schedules';
   if (manifest.limits.wallMs > maxRelayedWallMs)
     return `a wallMs above ${maxRelayedWallMs}: gateways cut what is silent for longer`;
-  if (manifest.placement.distinct.length > 0) return 'placement.distinct';
+  if (manifest.placement.distinct.length > 0 && !needsKeys(manifest)) return 'placement.distinct without secrets';
   if (manifest.redundancy !== null) return 'redundancy';
   if (manifest.determinism !== 'none') return 'determinism';
   if (manifest.price.perCall !== '0' || manifest.price.perCpuMs !== '0') return 'price';
-  if (manifest.imagePolicy !== 'network') return `imagePolicy "${manifest.imagePolicy}"`;
+  if (manifest.imagePolicy !== 'network' && !needsKeys(manifest))
+    return `imagePolicy "${manifest.imagePolicy}" without secrets`;
   return undefined;
+}
+
+/** Whether an app has keys of the committee: such an app runs only where it is placed. */
+export function needsKeys(manifest: Pick<Manifest, 'secrets' | 'state'>): boolean {
+  return manifest.secrets.length > 0 || manifest.state !== null;
 }
 
 /** What AppRegistry keeps packed beside the manifest id, because contracts must enforce it. */

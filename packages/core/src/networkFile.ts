@@ -66,6 +66,11 @@ export function networkFileId(network: NetworkFile): Bytes32 {
   return jcsId(network);
 }
 
+/** Epochs that an app stays where it is placed: a day's, and one where the network is simulated, so that moving is seen there. */
+export function placementTermEpochs({ simulated }: Pick<NetworkFile, 'simulated'>): bigint {
+  return simulated ? 1n : 24n;
+}
+
 /**
  * Reads a network file. Refuses unknown fields, a simulated root in a network that is not simulated, plain http beyond
  * loopback, and plain http at all where the network is not simulated. Throws SchemaError and JsonError.

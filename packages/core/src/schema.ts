@@ -51,6 +51,17 @@ export function hexOf(bytes: number) {
   );
 }
 
+/** 0x and `min` to `max` whole bytes in lower case. */
+export function hexBetween(min: number, max: number) {
+  return z.pipe(
+    z.string().check(
+      z.maxLength(2 + 2 * max),
+      z.refine((value) => value.length >= 2 + 2 * min && /^0x(?:[0-9a-f]{2})*$/.test(value), `${min} to ${max} bytes`),
+    ),
+    z.transform((value) => value as Hex),
+  );
+}
+
 export const bytes32 = hexOf(32) as unknown as z.ZodMiniType<Bytes32, unknown>;
 export const address = hexOf(20) as unknown as z.ZodMiniType<Address, unknown>;
 export const jsonObject = z.record(z.string().check(z.maxLength(256)), z.json()) as unknown as z.ZodMiniType<

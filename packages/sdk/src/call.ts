@@ -83,7 +83,7 @@ export type CallComponents = {
   /** One for all calls of a client, so that each call prepares the next one's keys. */
   readonly sealer: RequestSealer;
   /** Routes to try, best first, each worker verified. Called again with `refresh` when a key was refused. */
-  routes(manifest: Manifest, refresh: boolean, signal: AbortSignal): Promise<Routes>;
+  routes(app: ServingApp, refresh: boolean, signal: AbortSignal): Promise<Routes>;
 };
 
 /** Parts of an answer as they arrive; the last carries the verified receipt. */
@@ -275,7 +275,7 @@ export class Call {
 
   /** The first route, or after a failure: the same worker again, another only where running twice is allowed. */
   async #route(tried: Route | undefined, attempt: number, signal: AbortSignal): Promise<Route> {
-    const { usable: routes, unusable } = await this.#components.routes(this.#app.manifest, tried !== undefined, signal);
+    const { usable: routes, unusable } = await this.#components.routes(this.#app, tried !== undefined, signal);
     const same =
       tried === undefined
         ? undefined

@@ -1,4 +1,4 @@
-import { ChainAccount, ChainView, RegistryReader } from '@cloister/chain';
+import { ChainAccount, ChainView, RegistryHistory, RegistryReader } from '@cloister/chain';
 import { RequestSealer } from '@cloister/channel/client';
 import {
   type Address,
@@ -8,13 +8,17 @@ import {
   logsPath,
   type Manifest,
   type NetworkFile,
+  needsKeys,
   networkFileId,
   parseNetworkFile,
+  placementTermEpochs,
+  sleep,
   type WorkerAnnouncement,
   withDeadline,
   workloadKinds,
   zeroBytes32,
 } from '@cloister/core';
+import { type Placement, PlacementReader } from '@cloister/placement';
 import type { LocalAccount } from 'viem';
 import { readServingApp, type ServingApp } from './apps.ts';
 import {
@@ -32,6 +36,7 @@ import { Gateways } from './gateways.ts';
 import { readLogs, signLogRequest, type WorkerLogs } from './logs.ts';
 import { type ProofFile, proofOf, type VerifyProofOptions, type VerifyProofResult, verifyProof } from './proof.ts';
 import { createSealedFetch } from './sealedFetch.ts';
+import { assertValuesFor, type SecretValues, setSecrets } from './secrets.ts';
 import { offersKind, type VerifiedWorker, WorkerRefusedError, WorkerVerifier } from './verifyWorker.ts';
 
 export type ClientOptions = {
@@ -61,6 +66,9 @@ export type ListedApp = {
 /** How long a verification may be relied on before it is made again, by this machine's clock. */
 const maxVerificationAgeMs = 120_000;
 const maxAppAgeMs = 30_000;
+/** A round and the time to sign it. */
+const maxPlacementWaitMs = 60_000;
+const passingPlacement = new Set(['PLACEMENT_PENDING', 'BEACON_UNAVAILABLE']);
 
 /** Opens a network: everything that the client trusts stands in `options.network`. Throws SchemaError for a bad file. */
 export function createClient(options: ClientOptions): CloisterClient {
@@ -80,6 +88,7 @@ export class CloisterClient {
   readonly #sealer = new RequestSealer();
   readonly #rpcs: readonly string[];
   readonly #verified = new Map<string, { readonly route: Route; readonly atMs: number }>();
+  #placements: Promise<PlacementReader> | undefined;
   readonly #apps = new Map<Bytes32, { readonly app: ServingApp; readonly atMs: number }>();
 
   constructor(options: ClientOptions) {
@@ -106,7 +115,9 @@ export class CloisterClient {
 
   async #call(app: Bytes32, request: CallRequest, options: CallOptions): Promise<CallResult> {
     const result = await (await this.#newCall(app, request, options)).buffered();
-    if (!namesOtherVersion(result) || options.manifest !== undefined) return result;
+    // A term has ended since this client asked who hosts the app.
+    if (isRefusedAs('APP_NOT_PLACED', result)) return (await this.#newCall(app, request, options)).buffered();
+    if (!isRefusedAs('APP_OTHER_MANIFEST', result) || options.manifest !== undefined) return result;
     // Somebody published a version since this client last looked. Nothing has run: the worker's signed refusal says so.
     this.#apps.delete(app);
     const serving = await this.#servingApp(app, options.signal);
@@ -119,23 +130,56 @@ export class CloisterClient {
     return createSealedFetch((request) => this.#newCall(app, request, options));
   }
 
-  /** Stores code and manifest with the gateways and publishes the app's version on the chain. */
+  /**
+   * Stores code and manifest with the gateways and publishes the app's version on the chain; seals its secrets, and allows the images that
+   * may open them.
+   */
   async deploy(options: DeployOptions & { readonly account: LocalAccount | Hex }): Promise<DeployedApp> {
-    const [rpc] = this.#rpcs;
-    if (rpc === undefined) throw new ClientError('CLIENT_NO_RPC', 'The network names no RPC');
-    const account = new ChainAccount({ chainId: this.network.chainId, rpc, account: options.account });
+    const { registry, gateways, network } = this;
+    const images = (signal: AbortSignal | undefined) => this.#images(signal);
     const deployed = await deployApp(
-      { account, registry: this.registry, gateways: this.gateways, network: this.network },
+      { account: this.#account(options.account), registry, gateways, network, images },
       options,
     );
     this.#apps.delete(deployed.app);
     return deployed;
   }
 
+  /**
+   * Replaces an app's secrets, at once and for every version: all values that its manifest lists, sealed here. Throws SECRETS_MISSING,
+   * REGISTRY_APP_UNKNOWN; answers the bundle's id.
+   */
+  async setSecrets(
+    app: Bytes32,
+    options: {
+      readonly account: LocalAccount | Hex;
+      readonly values: SecretValues;
+      readonly signal?: AbortSignal;
+    },
+  ): Promise<Bytes32> {
+    const { registry, gateways, network } = this;
+    const { account, values, signal } = options;
+    const { manifest } = await this.app(app, signal);
+    assertValuesFor(manifest.secrets, values);
+    const { keyVersion } = (await registry.currentApp(app, undefined, signal)).fields;
+    return setSecrets({ account: this.#account(account), gateways, network }, { app, keyVersion, values }, signal);
+  }
+
+  #account(account: LocalAccount | Hex): ChainAccount {
+    const [rpc] = this.#rpcs;
+    if (rpc === undefined) throw new ClientError('CLIENT_NO_RPC', 'The network names no RPC');
+    return new ChainAccount({ chainId: this.network.chainId, rpc, account });
+  }
+
+  async #images(signal: AbortSignal | undefined): Promise<Bytes32[]> {
+    const workers = await this.workers(signal);
+    return [...new Set(workers.flatMap(({ verified }) => (verified === undefined ? [] : [verified.claims.imageId])))];
+  }
+
   /** What an app printed at each worker that has it loaded. Its owner alone may ask; the request travels sealed. */
   async logs(app: Bytes32, account: LocalAccount, signal?: AbortSignal): Promise<WorkerLogs[]> {
     const serving = await this.app(app, signal);
-    const { usable } = await this.#routes(serving.manifest, true, signal ?? new AbortController().signal);
+    const { usable } = await this.#routes(serving, true, signal ?? new AbortController().signal);
     return Promise.all(
       usable.map(async (route) => {
         const head = await this.registry.view.head(signal);
@@ -233,7 +277,7 @@ export class CloisterClient {
       registry: this.network.contracts.workerRegistry,
       fetch: this.#fetch,
       sealer: this.#sealer,
-      routes: (manifest, refresh, signal) => this.#routes(manifest, refresh, signal),
+      routes: (serving, refresh, signal) => this.#routes(serving, refresh, signal),
     };
   }
 
@@ -245,13 +289,55 @@ export class CloisterClient {
     return serving;
   }
 
+  /**
+   * The workers that host an app with secrets or state now: nobody else gets its keys, and nobody else is asked. Throws PLACEMENT_PENDING
+   * in the round of its deployment.
+   */
+  async placement(app: Bytes32, signal?: AbortSignal): Promise<Placement> {
+    const { manifest } = await this.app(app, signal);
+    return this.#placementOf(app, manifest, signal ?? new AbortController().signal);
+  }
+
+  async #placementOf(app: Bytes32, manifest: Manifest, signal: AbortSignal): Promise<Placement> {
+    this.#placements ??= this.registry.clock(signal).then(
+      (clock) =>
+        new PlacementReader({
+          registry: this.registry,
+          history: new RegistryHistory(this.registry.view, this.network.contracts),
+          randomness: async (round, inner) => (await this.committee.beacon(round, inner)).randomness,
+          clock,
+          termEpochs: placementTermEpochs(this.network),
+        }),
+    );
+    this.#placements.catch(() => {
+      this.#placements = undefined;
+    });
+    return (await this.#placements).placementOf(app, manifest, await this.registry.view.head(signal), signal);
+  }
+
+  /** A new app is drawn by the next round's randomness: waits for that. */
+  async #awaitPlacement(app: Bytes32, manifest: Manifest, signal: AbortSignal): Promise<Placement> {
+    const deadline = Date.now() + maxPlacementWaitMs;
+    for (;;) {
+      try {
+        return await this.#placementOf(app, manifest, signal);
+      } catch (error) {
+        const mayPass = error instanceof CloisterError && passingPlacement.has(error.code);
+        if (!mayPass || Date.now() > deadline) throw error;
+      }
+      await sleep(500, signal);
+    }
+  }
+
   /** Verified ways to workers that suit the manifest, in random order so that load spreads; or why there is none. */
-  async #routes(manifest: Manifest, refresh: boolean, signal: AbortSignal): Promise<Routes> {
+  async #routes({ app, manifest }: ServingApp, refresh: boolean, signal: AbortSignal): Promise<Routes> {
+    const hosts = needsKeys(manifest) ? (await this.#awaitPlacement(app, manifest, signal)).hosts : undefined;
+    const unsuited = (route: Route) => whyUnsuited(route, manifest, hosts);
     if (refresh) this.#verified.clear();
     const fresh = [...this.#verified.values()]
       .filter(({ route, atMs }) => isFresh(route, atMs))
       .map(({ route }) => route);
-    const usable = fresh.filter((route) => unsuited(route, manifest) === undefined);
+    const usable = fresh.filter((route) => unsuited(route) === undefined);
     if (usable.length > 0) return { usable: shuffled(usable), unusable: [] };
     this.#verified.clear();
     const routes: Route[] = [];
@@ -263,7 +349,7 @@ export class CloisterClient {
       }
       const route: Route = { gateway, worker: verified };
       this.#verified.set(verified.workerId, { route, atMs: Date.now() });
-      const why = unsuited(route, manifest);
+      const why = unsuited(route);
       if (why === undefined) routes.push(route);
       else unusable.push(`${verified.workerId}: ${why}`);
     }
@@ -271,9 +357,9 @@ export class CloisterClient {
   }
 }
 
-/** Whether a worker refused the call, signed and unrun, because the app serves another version than the client named. */
-function namesOtherVersion({ outcome, receipt: { receipt, details } }: CallResult): boolean {
-  return outcome === 'refused' && receipt.manifest === zeroBytes32 && details.code === 'APP_OTHER_MANIFEST';
+/** Whether a worker refused the call, signed and unrun, with this code. */
+function isRefusedAs(code: string, { outcome, receipt: { receipt, details } }: CallResult): boolean {
+  return outcome === 'refused' && receipt.manifest === zeroBytes32 && details.code === code;
 }
 
 function isFresh(route: Route, atMs: number): boolean {
@@ -282,7 +368,12 @@ function isFresh(route: Route, atMs: number): boolean {
 }
 
 /** Why a verified worker is not for this manifest; undefined where it is. */
-function unsuited({ worker: { kinds, claims } }: Route, { kind, placement }: Manifest): string | undefined {
+function whyUnsuited(
+  { worker: { workerId, kinds, claims } }: Route,
+  { kind, placement }: Manifest,
+  hosts: readonly Bytes32[] | undefined,
+): string | undefined {
+  if (hosts !== undefined && !hosts.includes(workerId)) return 'the app is not placed on it';
   if (!offersKind(kinds, workloadKinds[kind])) return `it runs no ${kind}s`;
   if (!placement.teeTypes.includes(claims.teeType)) return `its TEE is ${claims.teeType}`;
   const minimum = placement.minTcbEvaluationDataNumber;

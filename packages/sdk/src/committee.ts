@@ -1,29 +1,14 @@
 import { CommitteeReader, type CommitteeStatus, type RegistryReader } from '@cloister/chain';
 import {
   type Address,
-  type Bytes32,
-  beaconMessage,
-  beaconRandomness,
-  CloisterError,
   describeError,
-  type Hex,
   type NetworkFile,
   parseBoundedJson,
   readBounded,
   tickAt,
   withDeadline,
 } from '@cloister/core';
-import { fromHex } from '@cloister/crypto';
-import { verifySignature } from '@cloister/threshold/combine';
-
-/** One round of the network's randomness, verified here. */
-export type BeaconRound = {
-  readonly round: bigint;
-  /** The committee's one signature over the round, 96 bytes. */
-  readonly signature: Hex;
-  /** keccak256 of the signature. */
-  readonly randomness: Bytes32;
-};
+import { BeaconReader, type BeaconRound } from '@cloister/placement';
 
 /** What a gatekeeper says of itself; nothing depends on it. `reachable` false where it does not answer. */
 export type GatekeeperReport = {
@@ -47,10 +32,12 @@ const maxAnswerBytes = 16 * 1024;
 export class Committee {
   readonly #components: CommitteeComponents;
   readonly #reader: CommitteeReader;
+  readonly #beacon: BeaconReader;
 
   constructor(components: CommitteeComponents) {
     this.#components = components;
     this.#reader = new CommitteeReader(components.registry.view, components.network.contracts);
+    this.#beacon = new BeaconReader({ ...components, committee: this.#reader });
   }
 
   /** Members, threshold and keys at the newest block on which all RPCs agree. */
@@ -82,34 +69,9 @@ export class Committee {
     return tickAt(head.timestamp, genesis, roundLength);
   }
 
-  /**
-   * A round's randomness, from the first gatekeeper that gives a signature which verifies under the network file's key; default: the
-   * newest round. Throws BEACON_ABSENT where the network has no committee, BEACON_UNAVAILABLE where no member gives one.
-   */
+  /** A round's randomness, verified; default: the newest round. Throws BEACON_ABSENT, BEACON_UNAVAILABLE. */
   async beacon(round?: bigint, signal?: AbortSignal): Promise<BeaconRound> {
-    const { network } = this.#components;
-    if (network.networkKeys === null)
-      throw new CommitteeError('BEACON_ABSENT', 'The network file names no keys: this network has no committee');
-    const wanted = round ?? (await this.currentRound(signal));
-    const domain = { chainId: network.chainId, registry: network.contracts.workerRegistry };
-    const message = fromHex(beaconMessage(domain, wanted));
-    const key = fromHex(network.networkKeys.beacon);
-    const reasons: string[] = [];
-    for (const { operator, endpoint } of (await this.status(signal)).generation.members) {
-      try {
-        const { signature } = (await this.#get(`${endpoint}/v1/beacon/${wanted}`, signal)) as { signature: Hex };
-        if (verifySignature(key, message, fromHex(signature)))
-          return { round: wanted, signature, randomness: beaconRandomness(signature) };
-        reasons.push(`${operator} gave one that does not verify`);
-      } catch (error) {
-        signal?.throwIfAborted();
-        reasons.push(`${operator}: ${describeError(error)}`);
-      }
-    }
-    throw new CommitteeError(
-      'BEACON_UNAVAILABLE',
-      `No gatekeeper gives the randomness of round "${wanted}"${reasons.length === 0 ? '' : ` (${reasons.join('; ')})`}`,
-    );
+    return this.#beacon.round(round ?? (await this.currentRound(signal)), signal);
   }
 
   #get(url: string, signal: AbortSignal | undefined): Promise<unknown> {
@@ -120,14 +82,5 @@ export class Committee {
       if (!response.ok) throw new Error(String(json.message ?? `it answered ${response.status}`));
       return json;
     });
-  }
-}
-
-export type CommitteeErrorCode = 'BEACON_ABSENT' | 'BEACON_UNAVAILABLE';
-
-export class CommitteeError extends CloisterError<CommitteeErrorCode> {
-  override readonly name = 'CommitteeError';
-  constructor(code: CommitteeErrorCode, message: string) {
-    super({ code, message, retry: code === 'BEACON_UNAVAILABLE' });
   }
 }

@@ -12,9 +12,11 @@ import {
   type NetworkFile,
   unavailableFeature,
   zeroAddress,
+  zeroBytes32,
 } from '@cloister/core';
 import { keccak256, sha256, toHex, utf8 } from '@cloister/crypto';
 import type { Gateways } from './gateways.ts';
+import { assertValuesFor, type SecretValues, setSecrets } from './secrets.ts';
 
 export type DeployOptions = {
   /** One ES module: what `bundleFunction` of @cloister/build makes of a file. */
@@ -25,6 +27,13 @@ export type DeployOptions = {
   readonly manifest?: Partial<Omit<Manifest, 'format' | 'kind' | 'name' | 'code' | 'limits'>> & {
     readonly limits?: Partial<Manifest['limits']>;
   };
+  /** Values that only the app's hosts see, in `env`: sealed here, before anything leaves this process. */
+  readonly secrets?: SecretValues;
+  /**
+   * Worker images that may get the app's keys, where its image policy asks its owner. Default: those of the workers that this client
+   * verifies now.
+   */
+  readonly pinImages?: readonly Bytes32[];
   readonly signal?: AbortSignal;
 };
 
@@ -38,6 +47,10 @@ export type DeployedApp = {
   readonly effectiveAt: bigint;
   /** Whether anything had to be published: false if this very manifest serves already. */
   readonly published: boolean;
+  /** The id of the bundle that this deployment anchored; undefined where it set no secrets. */
+  readonly secretsId: Bytes32 | undefined;
+  /** Images that this deployment allowed to get the app's keys. */
+  readonly pinned: readonly Bytes32[];
 };
 
 export type DeployComponents = {
@@ -45,13 +58,16 @@ export type DeployComponents = {
   readonly registry: RegistryReader;
   readonly gateways: Gateways;
   readonly network: NetworkFile;
+  /** Images of the workers that are verified now. */
+  readonly images: (signal: AbortSignal | undefined) => Promise<readonly Bytes32[]>;
 };
 
-/** Deploys a function. Throws DEPLOY_FEATURE_UNAVAILABLE before anything is stored or sent. */
+/** Deploys a function. Throws DEPLOY_FEATURE_UNAVAILABLE, SecretsError before anything is stored or sent. */
 export async function deployApp(components: DeployComponents, options: DeployOptions): Promise<DeployedApp> {
   const { account, registry, gateways, network } = components;
-  const { code, name, signal } = options;
+  const { code, name, secrets, signal } = options;
   const manifest = functionManifest({
+    ...(secrets === undefined ? {} : { secrets: Object.keys(secrets).sort() }),
     ...options.manifest,
     name,
     code: { sha256: toHex(sha256(code)), bytes: code.length },
@@ -62,29 +78,50 @@ export async function deployApp(components: DeployComponents, options: DeployOpt
   const salt = appSalt(name);
   const app = appId(account.address, salt);
   const id = manifestId(manifest);
+  const at = { address: network.contracts.appRegistry, abi: appRegistryAbi };
+  const owner = await registry.appOwner(app, signal);
+  const serving = owner === zeroAddress ? undefined : await registry.currentApp(app, undefined, signal);
+  const { keyVersion, minKeyVersion } = serving?.fields ?? { keyVersion: 1, minKeyVersion: 1 };
+  await assertSecretsFor(manifest, secrets, async () => (await registry.secretsOf(app, undefined, signal)).bundleId);
   await gateways.putBlob(code, signal);
   await gateways.putBlob(manifestBytes(manifest), signal);
 
-  const at = { address: network.contracts.appRegistry, abi: appRegistryAbi };
-  const owner = await registry.appOwner(app, signal);
-  let published = false;
-  if (owner === zeroAddress) {
-    await account.write({ ...at, functionName: 'create', args: [salt, id, enforcedFields(manifest)] }, signal);
-    published = true;
-  } else {
-    const serving = await registry.currentApp(app, undefined, signal);
-    if (serving.manifestId !== id) {
-      const { keyVersion, minKeyVersion } = serving.fields;
-      await account.write(
-        { ...at, functionName: 'publish', args: [app, id, enforcedFields(manifest, keyVersion, minKeyVersion)] },
-        signal,
-      );
-      published = true;
-    }
-  }
+  const fields = enforcedFields(manifest, keyVersion, minKeyVersion);
+  const published = serving?.manifestId !== id;
+  if (serving === undefined) await account.write({ ...at, functionName: 'create', args: [salt, id, fields] }, signal);
+  else if (published) await account.write({ ...at, functionName: 'publish', args: [app, id, fields] }, signal);
+  const pinned = manifest.imagePolicy === 'network' ? [] : await pinImages(components, app, options);
+  const secretsId = secrets && (await setSecrets(components, { app, keyVersion, values: secrets }, signal));
+
   const version = await registry.view.read({ ...at, functionName: 'versionCount', args: [app] }, signal);
-  const info = await registry.view.read({ ...at, functionName: 'versionOf', args: [app, version] }, signal);
-  return { app, owner: account.address, manifestId: id, manifest, version, effectiveAt: info.effectiveAt, published };
+  const { effectiveAt } = await registry.view.read({ ...at, functionName: 'versionOf', args: [app, version] }, signal);
+  return { app, owner: account.address, manifestId: id, manifest, version, effectiveAt, published, secretsId, pinned };
+}
+
+/** Every secret that the manifest lists has a value, given now or anchored before. */
+async function assertSecretsFor(
+  manifest: Manifest,
+  values: SecretValues | undefined,
+  anchored: () => Promise<Bytes32>,
+): Promise<void> {
+  if (values !== undefined) return assertValuesFor(manifest.secrets, values);
+  if (manifest.secrets.length > 0 && (await anchored()) === zeroBytes32) assertValuesFor(manifest.secrets, {});
+}
+
+/** Allows the images that are not allowed yet; answers which. */
+async function pinImages(
+  { account, registry, network, images }: DeployComponents,
+  app: Bytes32,
+  { pinImages: wanted, signal }: DeployOptions,
+): Promise<Bytes32[]> {
+  const at = { address: network.contracts.appRegistry, abi: appRegistryAbi };
+  const pinned: Bytes32[] = [];
+  for (const image of wanted ?? (await images(signal))) {
+    if (await registry.isImagePinned(app, image, undefined, signal)) continue;
+    await account.write({ ...at, functionName: 'pinImage', args: [app, image] }, signal);
+    pinned.push(image);
+  }
+  return pinned;
 }
 
 /** The salt of an app id by the app's name: one app for each name and owner. */

@@ -12,20 +12,16 @@ export {
   type SignedReceipt,
   subjectOf,
 } from '@cloister/core';
+export { BeaconReaderError, type BeaconRound, type Placement, PlacementError } from '@cloister/placement';
 export { AppFieldsError, type ServingApp } from './apps.ts';
 export { CallError, type CallErrorCode, type CallOptions, type CallRequest, type CallResult } from './call.ts';
 export { ClientError, type ClientOptions, CloisterClient, createClient, type ListedWorker } from './client.ts';
-export {
-  type BeaconRound,
-  Committee,
-  CommitteeError,
-  type CommitteeErrorCode,
-  type GatekeeperReport,
-} from './committee.ts';
+export { Committee, type GatekeeperReport } from './committee.ts';
 export { appSalt, DeployAppError, type DeployedApp, type DeployOptions } from './deploy.ts';
 export { GatewayError, type GatewayErrorCode } from './gateways.ts';
 export { type LogLine, LogsError, type WorkerLogs } from './logs.ts';
 export { ProofError, type ProofFile, type VerifyProofOptions, type VerifyProofResult } from './proof.ts';
+export { SecretsError, type SecretsErrorCode, type SecretValues, sealSecrets } from './secrets.ts';
 export type { ProofStep } from './steps.ts';
 export { ReceiptRefusedError } from './verifyReceipt.ts';
 export { type VerifiedWorker, WorkerRefusedError, type WorkerRefusedErrorCode } from './verifyWorker.ts';

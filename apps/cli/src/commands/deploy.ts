@@ -1,11 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { bundleFunction } from '@cloister/build';
+import { asBytes32 } from '@cloister/core';
 import type { Command } from 'commander';
 import { namedValues, OptionValueError, wholeNumber } from '../optionValues.ts';
 import { note, print } from '../output.ts';
+import { readSecretValues, type SecretOptions } from '../secretValues.ts';
 import { openAccount, openClient } from '../settings.ts';
 
-type Options = {
+type Options = SecretOptions & {
+  pinImage?: string[];
   name?: string;
   env?: string[];
   outbound?: string[];
@@ -26,6 +29,12 @@ export function deployCommand(program: Command): void {
     .argument('<file>', 'the file with: export default { async fetch(request, env, ctx) { … } }')
     .option('--name <name>', 'the app name (default: from the file name)')
     .option('--env <NAME=value...>', 'public constants that the code sees in env')
+    .option('--secret <NAME=value...>', 'values that only its hosts see in env; shown in the list of processes')
+    .option('--secrets-file <file>', 'JSON object with such values')
+    .option(
+      '--pin-image <id...>',
+      'worker images that may get its keys (default, with secrets: those of the workers verified now)',
+    )
     .option('--outbound <host...>', 'hosts that the code may reach')
     .option('--replicas <n>', 'how many workers hold it')
     .option('--memory-mb <n>', 'memory limit')
@@ -39,11 +48,15 @@ export function deployCommand(program: Command): void {
         openAccount(options),
         bundleFunction(file),
       ]);
+      const secrets = await readSecretValues(options);
+      const pinImages = options.pinImage?.map((id) => asBytes32(id, '--pin-image'));
       const extra = options.manifest === undefined ? {} : await readFields(options.manifest);
       const deployed = await client.deploy({
         account,
         code: bundle.code,
         name: options.name ?? bundle.name,
+        ...(secrets && { secrets }),
+        ...(pinImages && { pinImages }),
         manifest: {
           ...extra,
           ...(options.env === undefined ? {} : { env: namedValues('--env', options.env) }),
@@ -69,7 +82,7 @@ export function deployCommand(program: Command): void {
           },
         },
       });
-      const { app, owner, manifestId, version, effectiveAt, published } = deployed;
+      const { app, owner, manifestId, version, effectiveAt, published, secretsId, pinned } = deployed;
       print(
         options,
         {
@@ -81,6 +94,9 @@ export function deployCommand(program: Command): void {
           effectiveAt,
           published,
           inputs: bundle.inputs,
+          secrets: deployed.manifest.secrets,
+          secretsId: secretsId ?? null,
+          pinned,
         },
         () =>
           [
@@ -88,6 +104,12 @@ export function deployCommand(program: Command): void {
             `  app       ${app}`,
             `  manifest  ${manifestId}`,
             `  code      ${bundle.code.length} bytes from ${bundle.inputs.join(', ')}`,
+            ...(deployed.manifest.secrets.length === 0
+              ? []
+              : [
+                  `  secrets   ${deployed.manifest.secrets.join(', ')}: for its hosts alone (cloister hosts ${deployed.manifest.name})`,
+                ]),
+            ...pinned.map((image) => `  image     ${image} may get its keys`),
           ].join('\n'),
       );
       if (!options.json) note(`\nCall it: cloister call ${deployed.manifest.name} /`);

@@ -1,5 +1,6 @@
 import type { NetworkClock, RegistryReader } from '@cloister/chain';
-import { type Address, type Bytes32, CloisterError, tickAt, zeroBytes32 } from '@cloister/core';
+import { type Address, type Bytes32, CloisterError, type Manifest, tickAt, zeroBytes32 } from '@cloister/core';
+import type { PlacementReader } from '@cloister/placement';
 import type { AskedApp, AskingWorker, KeyFacts } from './keyRules.ts';
 import type { ReleaseLog } from './releaseLog.ts';
 
@@ -7,18 +8,14 @@ export type ChainKeyFactsComponents = {
   readonly registry: RegistryReader;
   readonly clock: NetworkClock;
   readonly releases: ReleaseLog;
-  /** The app's hosts at this block by its placement. */
-  readonly hosts: (
-    app: Bytes32,
-    manifestId: Bytes32,
-    block: bigint,
-    signal: AbortSignal,
-  ) => Promise<readonly Bytes32[]>;
+  readonly placement: PlacementReader;
+  /** A manifest by its id, checked. */
+  readonly manifest: (id: Bytes32, signal: AbortSignal) => Promise<Manifest>;
 };
 
 /** The facts of one decision, all read at one block: the newest on which all RPCs agree. */
 export async function readKeyFacts(components: ChainKeyFactsComponents, signal: AbortSignal): Promise<KeyFacts> {
-  const { registry, clock, releases, hosts } = components;
+  const { registry, clock, releases, placement, manifest } = components;
   const head = await registry.view.head(signal);
   const block = head.number;
   const epoch = tickAt(head.timestamp, clock.genesis, clock.epochLength);
@@ -29,7 +26,11 @@ export async function readKeyFacts(components: ChainKeyFactsComponents, signal: 
     worker: (signer: Address) => readWorker(registry, signer, block, signal),
     app: (app) => readApp(registry, app, block, signal),
     isImagePinned: (app, imageId) => registry.isImagePinned(app, imageId, block, signal),
-    isHost: async (app, manifestId, workerId) => (await hosts(app, manifestId, block, signal)).includes(workerId),
+    placement: async (app, manifestId) => {
+      const rules = await manifest(manifestId, signal);
+      const { hosts } = await placement.placementOf(app, rules, head, signal);
+      return { hosts, minTcbEvaluationDataNumber: rules.placement.minTcbEvaluationDataNumber };
+    },
     appsOf: (platformId, except) => releases.appsOf(platformId, except, epoch),
   };
 }
@@ -42,8 +43,10 @@ async function readWorker(
 ): Promise<AskingWorker | undefined> {
   const { active, workerId } = await registry.activeSigner(signer, block, signal);
   if (workerId === zeroBytes32) return undefined;
-  const { platformId, imageId, networkKeysHash } = await registry.workerRecord(workerId, block, signal);
-  return { workerId, active, platformId, imageId, networkKeysHash };
+  const record = await registry.workerRecord(workerId, block, signal);
+  const { platformId, imageId, networkKeysHash } = record;
+  const standing = await registry.standing(record, block, signal);
+  return { workerId, active, platformId, imageId, networkKeysHash, standing };
 }
 
 async function readApp(

@@ -1,3 +1,4 @@
+import type { WorkerStanding } from '@cloister/chain';
 import {
   type Bytes32,
   CloisterError,
@@ -15,6 +16,8 @@ export type AskingWorker = {
   readonly platformId: Bytes32;
   readonly imageId: Bytes32;
   readonly networkKeysHash: Bytes32;
+  /** Whether its image, network file and TCB would be accepted now: a lease may outlive them until somebody evicts it. */
+  readonly standing: WorkerStanding;
 };
 
 /** An app's serving version, as far as keys depend on it. */
@@ -36,8 +39,12 @@ export interface KeyFacts {
   app(app: Bytes32, signal: AbortSignal): Promise<AskedApp | undefined>;
   /** Whether the app's owner has allowed this image. */
   isImagePinned(app: Bytes32, imageId: Bytes32, signal: AbortSignal): Promise<boolean>;
-  /** Whether the app's placement has this worker among its hosts now. */
-  isHost(app: Bytes32, manifestId: Bytes32, workerId: Bytes32, signal: AbortSignal): Promise<boolean>;
+  /** The app's hosts now, and the TCB data number that its manifest asks for. Throws what may pass with `retry`. */
+  placement(
+    app: Bytes32,
+    manifestId: Bytes32,
+    signal: AbortSignal,
+  ): Promise<{ readonly hosts: readonly Bytes32[]; readonly minTcbEvaluationDataNumber: number }>;
   /** How many other apps' keys this platform was given in this epoch. */
   appsOf(platformId: Bytes32, except: Bytes32): number;
 }
@@ -79,6 +86,12 @@ export async function checkKeyRequest(
       'KEY_WORKER_UNBOUND',
       `The worker's evidence is bound to the keys "${worker.networkKeysHash}", the network's are "${facts.networkKeysHash}"`,
     );
+  const { imageAllowed, configAllowed, tcbAccepted, tcbEvaluationDataNumber } = worker.standing;
+  if (!imageAllowed || !configAllowed || !tcbAccepted)
+    throw refused(
+      'KEY_WORKER_NOT_ACCEPTED',
+      `The worker's ${imageAllowed ? (configAllowed ? 'TCB' : 'network file') : `image "${worker.imageId}"`} is no longer accepted`,
+    );
 
   const serving = await facts.app(app, signal);
   if (serving === undefined) throw refused('KEY_APP_UNKNOWN', `The chain knows no app "${app}"`);
@@ -101,8 +114,14 @@ export async function checkKeyRequest(
   if (request.context !== zeroBytes32)
     throw refused('KEY_CONTEXT_INVALID', `A key of class "${request.class}" has no context, got "${request.context}"`);
 
-  if (!(await facts.isHost(app, manifest, worker.workerId, signal)))
+  const { hosts, minTcbEvaluationDataNumber } = await facts.placement(app, manifest, signal);
+  if (!hosts.includes(worker.workerId))
     throw refused('KEY_WORKER_NOT_PLACED', `The app is not placed on worker "${worker.workerId}"`);
+  if (tcbEvaluationDataNumber < minTcbEvaluationDataNumber)
+    throw refused(
+      'KEY_TCB_TOO_OLD',
+      `The worker's TCB is judged by data "${tcbEvaluationDataNumber}", the app wants "${minTcbEvaluationDataNumber}"`,
+    );
   assertPlatformHasRoom(worker.platformId, facts.appsOf(worker.platformId, app), init);
   return worker;
 }
@@ -121,6 +140,7 @@ export type KeyRefusedCode =
   | 'KEY_SIGNATURE_INVALID'
   | 'KEY_WORKER_NOT_REGISTERED'
   | 'KEY_WORKER_UNBOUND'
+  | 'KEY_WORKER_NOT_ACCEPTED'
   | 'KEY_APP_UNKNOWN'
   | 'KEY_MANIFEST_OTHER'
   | 'KEY_VERSION_OUTSIDE'
@@ -128,6 +148,7 @@ export type KeyRefusedCode =
   | 'KEY_CLASS_UNAVAILABLE'
   | 'KEY_CONTEXT_INVALID'
   | 'KEY_WORKER_NOT_PLACED'
+  | 'KEY_TCB_TOO_OLD'
   | 'KEY_PLATFORM_FULL'
   /** This member holds no shares of the committee that is. */
   | 'KEY_NO_SHARES';

@@ -1,0 +1,179 @@
+import { type Address, type Bytes32, CloisterError, type NetworkFile, zeroBytes32 } from '@cloister/core';
+import { ChainError, type ChainLog, type ChainView, type Head } from './chainView.ts';
+import { workerRegistryAbi } from './generated/index.ts';
+import type { WorkerRecord } from './workerRecord.ts';
+
+/** A worker as the registry had it at one block. */
+export type PastWorker = {
+  readonly workerId: Bytes32;
+  readonly operator: Address;
+  readonly receiptSigner: Address;
+  readonly platformId: Bytes32;
+  readonly imageId: Bytes32;
+  readonly teeType: number;
+  /** Bit 0 function, 1 wasm, 2 model, 3 container. */
+  readonly kinds: number;
+  /** Neither evicted nor retired; `leaseUntil` (unix seconds) is another question. */
+  readonly active: boolean;
+  readonly leaseUntil: bigint;
+};
+
+/** What a past question rests on: the registry's own events, all of them, as all RPCs list them. */
+type Change<T> = { readonly block: bigint; readonly value: T };
+
+const eventNames = [
+  'WorkerRegistered',
+  'WorkerRenewed',
+  'WorkerEvicted',
+  'WorkerRetired',
+  'NetworkKeysHashSet',
+] as const;
+/** States kept of one worker; older ones are forgotten, and a question about them is refused. */
+const maxChanges = 1_024;
+/** A range that an RPC does not give at once is asked for in halves, down to this many blocks. */
+const minPageBlocks = 64n;
+
+/**
+ * The workers of a network at any past block, replayed from the registry's events, so that no RPC needs to keep old state. Follows
+ * reorganisations: what stood in blocks that are no longer part of the chain is read anew.
+ */
+export class RegistryHistory {
+  readonly #view: ChainView;
+  readonly #address: Address;
+  readonly #workers = new Map<Bytes32, Change<PastWorker>[]>();
+  #keysHashes: Change<Bytes32>[] = [];
+  /** Up to which block events were taken in; and up to which nothing is taken back any more. */
+  #read: Head | undefined;
+  #settled: Head | undefined;
+  #following: Promise<void> = Promise.resolve();
+
+  constructor(view: ChainView, contracts: Pick<NetworkFile['contracts'], 'workerRegistry'>) {
+    this.#view = view;
+    this.#address = contracts.workerRegistry;
+  }
+
+  /** Every worker that had ever registered by a block, as it stood after it. Throws ChainError, HISTORY_FORGOTTEN. */
+  async workersAt(block: bigint, signal?: AbortSignal): Promise<readonly PastWorker[]> {
+    await this.#follow(block, signal);
+    return [...this.#workers.values()].flatMap((changes) => lastAt(changes, block) ?? []);
+  }
+
+  /** H(appsPublicKey, beaconPublicKey) after a block; zero before the committee existed. */
+  async networkKeysHashAt(block: bigint, signal?: AbortSignal): Promise<Bytes32> {
+    await this.#follow(block, signal);
+    return lastAt(this.#keysHashes, block) ?? zeroBytes32;
+  }
+
+  /** One at a time, in the order of the questions. */
+  #follow(block: bigint, signal: AbortSignal | undefined): Promise<void> {
+    const followed = this.#following.then(() => this.#readTo(block, signal));
+    this.#following = followed.catch(() => {});
+    return followed;
+  }
+
+  async #readTo(block: bigint, signal: AbortSignal | undefined): Promise<void> {
+    await this.#dropWhatIsGone(signal);
+    const from = this.#read === undefined ? 0n : this.#read.number + 1n;
+    if (block < from) return;
+    const target = await this.#view.blockAt(block, signal);
+    const logs = await this.#logs(from, block, signal);
+    const again = await this.#view.blockAt(block, signal);
+    if (again.hash !== target.hash)
+      throw new ChainError('CHAIN_SPLIT', `Block "${block}" was replaced while its events were read`, { block });
+    for (const log of logs) this.#take(log);
+    this.#read = target;
+    const final = await this.#view.finalized(signal);
+    if (final.number <= target.number) this.#settled = final;
+  }
+
+  /** Forgets what was read in blocks that the chain has replaced since. */
+  async #dropWhatIsGone(signal: AbortSignal | undefined): Promise<void> {
+    if (this.#read === undefined || (await this.#isStill(this.#read, signal))) return;
+    const kept =
+      this.#settled !== undefined && (await this.#isStill(this.#settled, signal)) ? this.#settled : undefined;
+    const isKept = ({ block }: Change<unknown>) => kept !== undefined && block <= kept.number;
+    for (const [id, changes] of this.#workers) {
+      const rest = changes.filter(isKept);
+      if (rest.length === 0) this.#workers.delete(id);
+      else this.#workers.set(id, rest);
+    }
+    this.#keysHashes = this.#keysHashes.filter(isKept);
+    this.#read = kept;
+    this.#settled = kept;
+  }
+
+  async #isStill({ number, hash }: Head, signal: AbortSignal | undefined): Promise<boolean> {
+    try {
+      return (await this.#view.blockAt(number, signal)).hash === hash;
+    } catch (error) {
+      if (error instanceof ChainError && error.code === 'CHAIN_BLOCK_UNKNOWN') return false;
+      throw error;
+    }
+  }
+
+  /** Many RPCs bound how many blocks or events one question may cover. */
+  async #logs(fromBlock: bigint, toBlock: bigint, signal: AbortSignal | undefined): Promise<readonly ChainLog[]> {
+    const query = { address: this.#address, abi: workerRegistryAbi, eventNames, fromBlock, toBlock };
+    try {
+      return await this.#view.logs(query, signal);
+    } catch (error) {
+      const mayBeTooMany = error instanceof ChainError && error.code === 'CHAIN_UNREACHABLE';
+      if (signal?.aborted || !mayBeTooMany || toBlock - fromBlock < minPageBlocks) throw error;
+      const middle = (fromBlock + toBlock) / 2n;
+      return [...(await this.#logs(fromBlock, middle, signal)), ...(await this.#logs(middle + 1n, toBlock, signal))];
+    }
+  }
+
+  #take({ eventName, args, blockNumber: block }: ChainLog): void {
+    if (eventName === 'NetworkKeysHashSet') {
+      this.#keysHashes.push({ block, value: args.networkKeysHash as Bytes32 });
+      return;
+    }
+    const workerId = args.workerId as Bytes32;
+    const before = this.#workers.get(workerId)?.at(-1)?.value;
+    if (eventName === 'WorkerRegistered') {
+      const { operator, receiptSigner, platformId, imageId, teeType, kinds } = args.record as WorkerRecord;
+      this.#push(workerId, block, {
+        workerId,
+        operator: operator.toLowerCase() as Address,
+        receiptSigner: receiptSigner.toLowerCase() as Address,
+        platformId,
+        imageId,
+        teeType,
+        kinds,
+        active: true,
+        leaseUntil: args.leaseUntil as bigint,
+      });
+    } else if (before !== undefined) {
+      if (eventName === 'WorkerRenewed')
+        this.#push(workerId, block, { ...before, active: true, leaseUntil: args.leaseUntil as bigint });
+      // An eviction may name a signer that another has replaced: the worker itself goes on.
+      else if ((args.receiptSigner as string).toLowerCase() === before.receiptSigner)
+        this.#push(workerId, block, { ...before, active: false });
+    }
+  }
+
+  #push(workerId: Bytes32, block: bigint, value: PastWorker): void {
+    const changes = this.#workers.get(workerId) ?? [];
+    changes.push({ block, value });
+    if (changes.length > maxChanges) changes.splice(0, changes.length - maxChanges);
+    this.#workers.set(workerId, changes);
+  }
+}
+
+function lastAt<T>(changes: readonly Change<T>[], block: bigint): T | undefined {
+  if (changes.length === maxChanges && (changes[0] as Change<T>).block > block) throw new RegistryHistoryError(block);
+  return changes.findLast((change) => change.block <= block)?.value;
+}
+
+/** A question about a block so long ago that its states are no longer kept. */
+export class RegistryHistoryError extends CloisterError<'HISTORY_FORGOTTEN'> {
+  override readonly name = 'RegistryHistoryError';
+  constructor(block: bigint) {
+    super({
+      code: 'HISTORY_FORGOTTEN',
+      message: `What the registry held at block "${block}" is not kept any more`,
+      meta: { block },
+    });
+  }
+}
