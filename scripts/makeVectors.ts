@@ -1,7 +1,8 @@
-// Writes vectors/records.json: the records of packages/core over fixed inputs. The contract tests and the tests of
-// packages/core read the same file. Run it when a form changes on purpose, and say so in the commit. Another path may be
-// given as argument; `npm run check` compares that way.
+// Writes vectors/records.json, the records of packages/core over fixed inputs, and vectors/committee.json. The contract tests
+// and the tests of the packages read the same files. Run it when a form changes on purpose, and say so in the commit.
+// Another folder may be given as argument; `npm run check` compares that way.
 import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import {
   appId,
   commitBody,
@@ -21,6 +22,8 @@ import {
 } from '@cloister/core';
 import { addressOf, fromHex, SecretBytes, signDigest, toHex } from '@cloister/crypto';
 import { addr, b32, domain, network, receipt } from '../packages/core/test/helpers.ts';
+import { committeeVectors } from './lib/committeeVectors.ts';
+import { inRoot } from './lib/paths.ts';
 
 const secret = new SecretBytes(fromHex(b32(0x11)));
 const ids = {
@@ -95,7 +98,12 @@ const vectors = {
   manifest: { json: manifest, id: manifestId(manifest) },
   networkFile: { json: network, id: networkFileId(network) },
 };
-writeFileSync(
-  process.argv[2] ?? new URL('../vectors/records.json', import.meta.url),
-  `${JSON.stringify(vectors, null, 2)}\n`,
-);
+const folder = process.argv[2] ?? inRoot('vectors');
+const write = (name: string, value: object) =>
+  writeFileSync(path.join(folder, name), `${JSON.stringify(value, decimal, 2)}\n`);
+write('records.json', vectors);
+write('committee.json', await committeeVectors());
+
+function decimal(_: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString() : value;
+}

@@ -9,7 +9,8 @@ import {
 import { sha256, toHex, utf8 } from '@cloister/crypto';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { SimulatedNetwork } from '../../../packages/sdk/test/simulatedNetwork.ts';
-import { AppLoader, type AppLoaderInit } from '../src/appLoader.ts';
+import { AppLoader, type AppLoaderComponents, type AppLoaderInit } from '../src/appLoader.ts';
+import { AppRefusedError } from '../src/appRefusedError.ts';
 import { StubDriver } from './stubDriver.ts';
 import { noSecrets } from './workerParts.ts';
 
@@ -28,11 +29,11 @@ afterEach(async () => {
   await network.stop();
 });
 
-function loader(init?: AppLoaderInit) {
+function loader(init?: AppLoaderInit, secrets: AppLoaderComponents['secrets'] = noSecrets) {
   const components = {
     registry: network.reader(),
     driver,
-    secrets: noSecrets,
+    secrets,
     blobs: async (id: Bytes32, maxBytes: number) => {
       fetched.push(id);
       const bytes = network.gateway.blobs.get(id);
@@ -196,7 +197,6 @@ describe('what can not be run', () => {
   });
 
   test.each<[string, Partial<Manifest>]>([
-    ['secrets', { secrets: ['KEY'], imagePolicy: 'network' }],
     ['state', { state: { partitions: 1 }, imagePolicy: 'network' }],
     ['a price', { price: { perCall: '1', perCpuMs: '0' } }],
     ['its own image policy', { imagePolicy: 'both' }],
@@ -280,4 +280,79 @@ describe('room', () => {
 test("a function's defaults are what this release can run", () => {
   const manifest = functionManifest({ name: 'x', code: { sha256: `0x${'00'.repeat(32)}`, bytes: 1 } });
   expect(enforcedFields(manifest)).toMatchObject({ kind: 0, imagePolicy: 0, stateful: false });
+});
+
+describe('an app with secrets', () => {
+  const withSecrets = { secrets: ['KEY'], imagePolicy: 'both' } as const;
+  /** Placed here, with a bundle; both as the test wants them. */
+  function world() {
+    const state = { placed: true, bundleId: `0x${'b1'.repeat(32)}` as Bytes32, opened: 0 };
+    const secrets: AppLoaderComponents['secrets'] = {
+      assertPlaced: async () => {
+        if (!state.placed) throw new AppRefusedError('APP_NOT_PLACED', 'elsewhere');
+      },
+      anchored: async () => state.bundleId,
+      open: async () => {
+        state.opened += 1;
+        return { bundleId: state.bundleId, values: { KEY: `value ${state.opened}` } };
+      },
+    };
+    return { state, secrets };
+  }
+
+  test('runs with the values that its manifest names, beside its constants', async () => {
+    const { secrets } = world();
+    const { app } = sample({ ...withSecrets, env: { A: 'b' } });
+    await loader(undefined, secrets).load(app, signal);
+    expect(driver.tenants[0]?.workload.env).toEqual({ A: 'b', KEY: 'value 1' });
+  });
+
+  test('is not opened where it is not placed, and its code is not even fetched', async () => {
+    const { state, secrets } = world();
+    state.placed = false;
+    const { app, manifest } = sample(withSecrets);
+    await expect(loader(undefined, secrets).load(app, signal)).rejects.toMatchObject({ code: 'APP_NOT_PLACED' });
+    expect(state.opened).toBe(0);
+    expect(fetched).toEqual([manifestId(manifest)]);
+  });
+
+  test('is closed and refused once it is placed elsewhere', async () => {
+    const { state, secrets } = world();
+    const { app } = sample(withSecrets);
+    const apps = loader({ maxTenants: 4, recheckMs: 0, drainMs: 0 }, secrets);
+    await apps.load(app, signal);
+    state.placed = false;
+    await expect(apps.load(app, signal)).rejects.toMatchObject({ code: 'APP_NOT_PLACED' });
+    await vi.waitFor(() => expect(driver.counts).toEqual({ opened: 1, open: 0 }));
+  });
+
+  test('is opened anew with the values that its owner has set since', async () => {
+    const { state, secrets } = world();
+    const { app } = sample(withSecrets);
+    const apps = loader({ maxTenants: 4, recheckMs: 0, drainMs: 0 }, secrets);
+    const before = await apps.load(app, signal);
+    expect(await apps.load(app, signal)).toBe(before);
+    state.bundleId = `0x${'b2'.repeat(32)}`;
+    await apps.load(app, signal);
+    expect(driver.tenants.at(-1)?.workload.env).toEqual({ KEY: 'value 2' });
+    await vi.waitFor(() => expect(driver.counts).toEqual({ opened: 2, open: 1 }));
+  });
+
+  test('goes on when the placement can not be read only until the next look at the chain', async () => {
+    const { state, secrets } = world();
+    const { app } = sample(withSecrets);
+    const apps = loader(
+      { maxTenants: 4, recheckMs: 0, drainMs: 0 },
+      {
+        ...secrets,
+        assertPlaced: () => (state.placed ? Promise.resolve() : Promise.reject(new Error('away'))),
+      },
+    );
+    await apps.load(app, signal);
+    state.placed = false;
+    await expect(apps.load(app, signal)).rejects.toThrow('away');
+    state.placed = true;
+    await apps.load(app, signal);
+    expect(driver.counts).toEqual({ opened: 1, open: 1 });
+  });
 });

@@ -1,5 +1,12 @@
-import { ChainError, ChainView, contractErrorsAbi, imageRegistryAbi } from '@cloister/chain';
-import { encodeErrorResult, encodeFunctionResult, type Hex, numberToHex } from 'viem';
+import { ChainError, ChainView, contractErrorsAbi, imageRegistryAbi, workerRegistryAbi } from '@cloister/chain';
+import {
+  encodeAbiParameters,
+  encodeErrorResult,
+  encodeEventTopics,
+  encodeFunctionResult,
+  type Hex,
+  numberToHex,
+} from 'viem';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { revert } from './stubRegistries.ts';
 import { StubRevert, StubRpc, StubRpcError } from './stubRpc.ts';
@@ -225,4 +232,66 @@ test("past events are the first RPC's word", async () => {
   const listed = await view.events({ address, abi: [event], eventName: 'AppCreated', args: {} });
   expect(listed).toEqual([{ app }]);
   expect(two.asks('eth_getLogs')).toBe(0);
+});
+
+describe('events', () => {
+  const worker = `0x${'33'.repeat(32)}` as const;
+  const log = (block: bigint, leaseUntil: bigint, logIndex = 0) => ({
+    address,
+    topics: encodeEventTopics({ abi: workerRegistryAbi, eventName: 'WorkerRenewed', args: { workerId: worker } }),
+    data: encodeAbiParameters(
+      [{ type: 'uint64' }, { type: 'uint64' }, { type: 'bytes32' }],
+      [leaseUntil, 1n, `0x${'44'.repeat(32)}`],
+    ),
+    blockNumber: numberToHex(block),
+    blockHash: one.blocks[Number(block)]?.hash,
+    logIndex: numberToHex(logIndex),
+    transactionHash: `0x${'55'.repeat(32)}`,
+    transactionIndex: '0x0',
+    removed: false,
+  });
+  const ask = () =>
+    view.logs({ address, abi: workerRegistryAbi, eventNames: ['WorkerRenewed'], fromBlock: 1n, toBlock: 3n });
+  const give = (rpc: StubRpc, ...logs: object[]) => {
+    rpc.intercept = (method) => (method === 'eth_getLogs' ? logs : undefined);
+  };
+
+  test('are those that all RPCs list, decoded, in the chain’s order', async () => {
+    for (const rpc of [one, two]) give(rpc, log(1n, 10n), log(3n, 30n, 2));
+    expect(await ask()).toEqual([
+      {
+        eventName: 'WorkerRenewed',
+        blockNumber: 1n,
+        args: expect.objectContaining({ workerId: worker, leaseUntil: 10n }),
+      },
+      { eventName: 'WorkerRenewed', blockNumber: 3n, args: expect.objectContaining({ leaseUntil: 30n }) },
+    ]);
+    expect(one.asked.find(({ method }) => method === 'eth_getLogs')?.params[0]).toMatchObject({
+      fromBlock: '0x1',
+      toBlock: '0x3',
+      address,
+    });
+  });
+
+  test.each<[string, () => object[]]>([
+    ['leaves one out', () => [log(1n, 10n)]],
+    ['adds one', () => [log(1n, 10n), log(2n, 20n), log(3n, 30n)]],
+    ['changes one', () => [log(1n, 10n), log(3n, 31n)]],
+    ['has them in another order', () => [log(3n, 30n), log(1n, 10n)]],
+    ['has them in another block', () => [log(1n, 10n), log(2n, 30n)]],
+    ['has none', () => []],
+  ])('are refused where one RPC %s', async (_, lie) => {
+    give(one, log(1n, 10n), log(3n, 30n));
+    give(two, ...lie());
+    await expect(ask()).rejects.toThrow(code('CHAIN_SPLIT'));
+  });
+
+  test('are refused where one RPC gives none at all', async () => {
+    give(one);
+    two.intercept = (method) => {
+      if (method === 'eth_getLogs') throw new StubRpcError(-32_005, 'query returned more than 10000 results');
+      return undefined;
+    };
+    await expect(ask()).rejects.toThrow(code('CHAIN_UNREACHABLE'));
+  });
 });

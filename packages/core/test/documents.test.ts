@@ -79,8 +79,13 @@ describe('manifest', () => {
 
   test('names what this release can not honour', () => {
     expect(unavailableFeature(manifest)).toBeUndefined();
-    expect(unavailableFeature({ ...manifest, secrets: ['KEY'] })).toBe('secrets');
-    expect(unavailableFeature({ ...manifest, imagePolicy: 'pinned' })).toBe('imagePolicy "pinned"');
+    const withSecrets = { ...manifest, secrets: ['KEY'] };
+    expect(unavailableFeature({ ...withSecrets, imagePolicy: 'both' })).toBeUndefined();
+    expect(unavailableFeature({ ...manifest, state: { partitions: 1 } })).toBe('state');
+    const distinct = { ...manifest.placement, distinct: ['operator'] as const };
+    expect(unavailableFeature({ ...withSecrets, placement: distinct })).toBeUndefined();
+    expect(unavailableFeature({ ...manifest, placement: distinct })).toMatch(/^placement.distinct/);
+    expect(unavailableFeature({ ...manifest, imagePolicy: 'pinned' })).toMatch(/^imagePolicy "pinned"/);
   });
 });
 

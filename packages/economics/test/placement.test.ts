@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { type Bytes32, tagHash } from '@cloister/core';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -151,5 +152,38 @@ describe('terms', () => {
     expect(placementTermAt(odd, 1_150n, 3_500n, clock, 24n)).toEqual({ number: 1n, startsAt: 3_500n, seedRound: 250n });
     // Deployed before the shifted turn of the first term: that turn ends it.
     expect(placementTermAt(odd, 1_050n, 1_100n, clock, 24n)).toEqual({ number: 1n, startsAt: 1_100n, seedRound: 10n });
+  });
+});
+
+describe('vectors/committee.json', () => {
+  const big = new Set([
+    'genesis',
+    'epochLength',
+    'roundLength',
+    'now',
+    'termEpochs',
+    'startsAt',
+    'seedRound',
+    'number',
+    'createdAt',
+    'leaseUntil',
+    'weight',
+    'score',
+  ]);
+  const { placement } = JSON.parse(
+    readFileSync(new URL('../../../vectors/committee.json', import.meta.url), 'utf8'),
+    (key, value) => (big.has(key) ? BigInt(value) : value),
+  );
+
+  test('terms, scores and hosts are what they were', () => {
+    for (const { now, termEpochs, term } of placement.terms)
+      expect(placementTermAt(placement.app, placement.createdAt, now, placement.clock, termEpochs)).toEqual(term);
+    for (const { workerId, weight, score } of placement.workers)
+      expect(rendezvousScore(placement.seed, placement.app, workerId, weight)).toBe(score);
+    const { app, seed, startsAt, workers: atStart } = placement;
+    expect(placementOf({ app, rules: placement.rules, seed, atStart, startsAt, holdsNow: () => true })).toEqual(
+      placement.hosts,
+    );
+    expect(placement.hosts).toHaveLength(3);
   });
 });

@@ -36,7 +36,7 @@ import { Gateways } from './gateways.ts';
 import { readLogs, signLogRequest, type WorkerLogs } from './logs.ts';
 import { type ProofFile, proofOf, type VerifyProofOptions, type VerifyProofResult, verifyProof } from './proof.ts';
 import { createSealedFetch } from './sealedFetch.ts';
-import { assertValuesFor, type SecretValues, setSecrets } from './secrets.ts';
+import { anchorSecrets, assertValuesFor, type SecretValues, sealSecrets } from './secrets.ts';
 import { offersKind, type VerifiedWorker, WorkerRefusedError, WorkerVerifier } from './verifyWorker.ts';
 
 export type ClientOptions = {
@@ -162,7 +162,10 @@ export class CloisterClient {
     const { manifest } = await this.app(app, signal);
     assertValuesFor(manifest.secrets, values);
     const { keyVersion } = (await registry.currentApp(app, undefined, signal)).fields;
-    return setSecrets({ account: this.#account(account), gateways, network }, { app, keyVersion, values }, signal);
+    const owner = this.#account(account);
+    const sign = (digest: Bytes32) => owner.signDigest(digest);
+    const bundle = await sealSecrets({ network, app, keyVersion, values, sign });
+    return anchorSecrets({ account: owner, gateways, network }, bundle, signal);
   }
 
   #account(account: LocalAccount | Hex): ChainAccount {

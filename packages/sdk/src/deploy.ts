@@ -16,7 +16,7 @@ import {
 } from '@cloister/core';
 import { keccak256, sha256, toHex, utf8 } from '@cloister/crypto';
 import type { Gateways } from './gateways.ts';
-import { assertValuesFor, type SecretValues, setSecrets } from './secrets.ts';
+import { anchorSecrets, assertValuesFor, type SecretValues, sealSecrets } from './secrets.ts';
 
 export type DeployOptions = {
   /** One ES module: what `bundleFunction` of @cloister/build makes of a file. */
@@ -83,6 +83,8 @@ export async function deployApp(components: DeployComponents, options: DeployOpt
   const serving = owner === zeroAddress ? undefined : await registry.currentApp(app, undefined, signal);
   const { keyVersion, minKeyVersion } = serving?.fields ?? { keyVersion: 1, minKeyVersion: 1 };
   await assertSecretsFor(manifest, secrets, async () => (await registry.secretsOf(app, undefined, signal)).bundleId);
+  const sign = (digest: Bytes32) => account.signDigest(digest);
+  const sealed = secrets && (await sealSecrets({ network, app, keyVersion, values: secrets, sign }));
   await gateways.putBlob(code, signal);
   await gateways.putBlob(manifestBytes(manifest), signal);
 
@@ -91,7 +93,7 @@ export async function deployApp(components: DeployComponents, options: DeployOpt
   if (serving === undefined) await account.write({ ...at, functionName: 'create', args: [salt, id, fields] }, signal);
   else if (published) await account.write({ ...at, functionName: 'publish', args: [app, id, fields] }, signal);
   const pinned = manifest.imagePolicy === 'network' ? [] : await pinImages(components, app, options);
-  const secretsId = secrets && (await setSecrets(components, { app, keyVersion, values: secrets }, signal));
+  const secretsId = sealed && (await anchorSecrets(components, sealed, signal));
 
   const version = await registry.view.read({ ...at, functionName: 'versionCount', args: [app] }, signal);
   const { effectiveAt } = await registry.view.read({ ...at, functionName: 'versionOf', args: [app, version] }, signal);

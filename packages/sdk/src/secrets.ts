@@ -56,17 +56,16 @@ export async function sealSecrets({ network, app, keyVersion, values, sign }: Se
   return { format: 'cloister-secrets-1', app, keyVersion, secrets };
 }
 
-/** Seals the values, stores the bundle with the gateways and anchors it on the chain; answers its id. Replaces what was set before. */
-export async function setSecrets(
+/** Stores a bundle with the gateways and anchors it on the chain, in place of what was set before; answers its id. */
+export async function anchorSecrets(
   components: { readonly account: ChainAccount; readonly gateways: Gateways; readonly network: NetworkFile },
-  secrets: { readonly app: Bytes32; readonly keyVersion: number; readonly values: SecretValues },
+  bundle: SecretsBundle,
   signal?: AbortSignal,
 ): Promise<Bytes32> {
   const { account, gateways, network } = components;
-  const bundle = await sealSecrets({ network, ...secrets, sign: (digest) => account.signDigest(digest) });
   const bundleId = await gateways.putBlob(secretsBundleBytes(bundle), signal);
   const contract = { address: network.contracts.appRegistry, abi: appRegistryAbi };
-  await account.write({ ...contract, functionName: 'setSecrets', args: [secrets.app, bundleId] }, signal);
+  await account.write({ ...contract, functionName: 'setSecrets', args: [bundle.app, bundleId] }, signal);
   return bundleId;
 }
 

@@ -70,13 +70,12 @@ describe('deploy', () => {
   });
 
   test.each<[string, Partial<Manifest>]>([
-    ['secrets', { secrets: ['KEY'] }],
     ['state', { state: { partitions: 1 } }],
     ['schedules', { schedules: [{ cron: '* * * * *', path: '/' }] }],
     ['redundancy', { redundancy: { k: 2, n: 3, compare: 'exact' } }],
     ['determinism', { determinism: 'deterministic' }],
     ['price', { price: { perCall: '1', perCpuMs: '0' } }],
-    ['imagePolicy "pinned"', { imagePolicy: 'pinned' }],
+    ['imagePolicy "pinned" without secrets', { imagePolicy: 'pinned' }],
     ['runtime "other"', { runtime: { name: 'other', compatibilityDate: '2026-11-01' } }],
   ])('what no worker can honour yet is refused before anything is stored or sent: %s', async (feature, manifest) => {
     await expect(deploy({ manifest })).rejects.toMatchObject({

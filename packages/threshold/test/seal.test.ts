@@ -1,10 +1,12 @@
-import { SecretBytes, utf8 } from '@cloister/crypto';
+import { readFileSync } from 'node:fs';
+import { fromHex, SecretBytes, toHex, utf8 } from '@cloister/crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { combinePartials, deriveFromSignature } from '../src/combine/index.ts';
 import { publicShareAt } from '../src/dkg/index.ts';
 import { signWithShare } from '../src/native/index.ts';
 import { openSealed, sealOverhead, sealToIdentity } from '../src/seal/index.ts';
+import { sealWithSeed } from '../src/seal/sealToIdentity.ts';
 import { makeKey } from './keyCeremony.ts';
 
 const sharing = makeKey(3, 4);
@@ -82,5 +84,24 @@ describe('keys of an identity', () => {
       await key(),
     ];
     expect(new Set(all.map((bytes) => bytes.toString('hex'))).size).toBe(all.length);
+  });
+});
+
+describe('vectors/committee.json', () => {
+  const { seal } = JSON.parse(readFileSync(new URL('../../../vectors/committee.json', import.meta.url), 'utf8'));
+
+  test('what was sealed then is sealed so now, and opens', async () => {
+    const sealedNow = await sealWithSeed(
+      fromHex(seal.publicKey),
+      fromHex(seal.identity),
+      utf8(seal.aad),
+      utf8(seal.plaintext),
+      fromHex(seal.seed),
+    );
+    expect(toHex(sealedNow)).toBe(seal.sealed);
+    const key = new SecretBytes(fromHex(seal.signature));
+    expect(await openSealed(key, fromHex(seal.identity), utf8(seal.aad), fromHex(seal.sealed))).toEqual(
+      utf8(seal.plaintext),
+    );
   });
 });

@@ -1,0 +1,119 @@
+import { readFileSync } from 'node:fs';
+import {
+  beaconMessage,
+  beaconRandomness,
+  gatekeeperBindingHash,
+  handoverDigest,
+  keyAnswerDigest,
+  keyIdentityHash,
+  keyRequestDigest,
+  membersHash,
+  networkKeysHash,
+  sealedSecretDigest,
+} from '@cloister/core';
+import { keccak256, toHex } from '@cloister/crypto';
+import { encodeAbiParameters, hashTypedData, keccak256 as otherKeccak } from 'viem';
+import { describe, expect, test } from 'vitest';
+
+const vectors = JSON.parse(
+  readFileSync(new URL('../../../vectors/committee.json', import.meta.url), 'utf8'),
+  (key, value) => (/^(generation|epoch|block|round)$/.test(key) ? BigInt(value) : value),
+);
+const { domain } = vectors;
+const eip712 = { name: 'Cloister', version: '1', chainId: domain.chainId, verifyingContract: domain.registry } as const;
+const field = (text: string) => {
+  const [type, name] = text.split(' ');
+  return { type: type ?? '', name: name ?? '' };
+};
+const typed = (primaryType: string, fields: string, message: Record<string, unknown>) =>
+  hashTypedData({ domain: eip712, types: { [primaryType]: fields.split(',').map(field) }, primaryType, message });
+
+// Each form is computed a second time by viem's encoder: what both say stands in the vectors for ever.
+describe('vectors/committee.json', () => {
+  test('identity of a key', () => {
+    const { input, hash } = vectors.keyIdentity;
+    expect(keyIdentityHash(domain, input)).toBe(hash);
+    const types = ['string', 'uint256', 'address', 'bytes32', 'uint32', 'uint8', 'bytes32'];
+    const values = [
+      'cloister/id: v1',
+      BigInt(domain.chainId),
+      domain.registry,
+      input.app,
+      input.keyVersion,
+      1,
+      input.context,
+    ];
+    expect(
+      otherKeccak(
+        encodeAbiParameters(
+          types.map((type) => ({ type })),
+          values,
+        ),
+      ),
+    ).toBe(hash);
+  });
+
+  test('request for a key, and a member’s answer', () => {
+    const { request, requestDigest, answer, answerDigest } = vectors.keyRequest;
+    expect(keyRequestDigest(domain, request)).toBe(requestDigest);
+    expect(keyAnswerDigest(domain, answer)).toBe(answerDigest);
+    const requestFields =
+      'bytes32 app,bytes32 manifest,uint32 keyVersion,uint8 class,bytes32 context,uint64 epoch,uint64 block,bytes32 nonce,bytes32 hpkeKey';
+    expect(typed('KeyRequest', requestFields, { ...request, class: 1 })).toBe(requestDigest);
+    const answerFields = 'bytes32 request,uint64 generation,uint8 index,bytes32 sealedHash';
+    expect(typed('KeyAnswer', answerFields, answer)).toBe(answerDigest);
+  });
+
+  test('sealed secret', () => {
+    const { input, digest } = vectors.sealedSecret;
+    expect(sealedSecretDigest(domain, input)).toBe(digest);
+    // The ciphertext stands in it by its hash, and the name as text.
+    const message = { ...input, ciphertextHash: otherKeccak(input.sealed) };
+    const fields = 'bytes32 app,string name,uint32 keyVersion,bytes32 ciphertextHash';
+    expect(typed('SealedSecret', fields, message)).toBe(digest);
+  });
+
+  test('handover', () => {
+    const { members, membersHash: hash, keys, networkKeysHash: keysHash, handover, digest } = vectors.handover;
+    expect(membersHash(members)).toBe(hash);
+    const lists = ['operator', 'signer', 'hpkeKey'].map((name) => members.map((member: never) => member[name]));
+    const listTypes = [{ type: 'address[]' }, { type: 'address[]' }, { type: 'bytes32[]' }];
+    expect(otherKeccak(encodeAbiParameters(listTypes, lists as never))).toBe(hash);
+    expect(networkKeysHash(keys)).toBe(keysHash);
+    expect(otherKeccak(encodeAbiParameters([{ type: 'bytes' }, { type: 'bytes' }], [keys.apps, keys.beacon]))).toBe(
+      keysHash,
+    );
+    expect(handoverDigest(domain, handover)).toBe(digest);
+    const fields =
+      'uint64 generation,uint8 threshold,bytes32 membersHash,uint32 dealers,bytes32 transcriptHash,bytes32 publicSharesHash,bytes32 networkKeysHash';
+    expect(typed('Handover', fields, handover)).toBe(digest);
+  });
+
+  test('binding of a gatekeeper', () => {
+    const { input, hash } = vectors.gatekeeperBinding;
+    expect(gatekeeperBindingHash(input)).toBe(hash);
+    const signerHash = otherKeccak(
+      encodeAbiParameters([{ type: 'address' }, { type: 'bytes32' }], [input.signer, input.hpkeKey]),
+    );
+    const types = ['string', 'uint256', 'address', 'address', 'bytes32', 'bytes32'].map((type) => ({ type }));
+    const values = [
+      'cloister/gatekeeper: v1',
+      BigInt(input.chainId),
+      input.committee,
+      input.operator,
+      signerHash,
+      input.networkKeysHash,
+    ];
+    expect(otherKeccak(encodeAbiParameters(types, values))).toBe(hash);
+  });
+
+  test('beacon', () => {
+    const { round, message, signature, randomness } = vectors.beacon;
+    expect(beaconMessage(domain, round)).toBe(message);
+    const types = ['string', 'uint256', 'address', 'uint64'].map((type) => ({ type }));
+    const values = ['cloister/beacon: v1', BigInt(domain.chainId), domain.registry, round];
+    expect(otherKeccak(encodeAbiParameters(types, values))).toBe(message);
+    expect(beaconRandomness(signature)).toBe(randomness);
+    expect(toHex(keccak256(Uint8Array.from(Buffer.from(signature.slice(2), 'hex'))))).toBe(randomness);
+  });
+});

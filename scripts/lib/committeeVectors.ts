@@ -1,0 +1,138 @@
+import {
+  beaconMessage,
+  beaconRandomness,
+  gatekeeperBindingHash,
+  handoverDigest,
+  keyAnswerDigest,
+  keyIdentityHash,
+  keyRequestDigest,
+  membersHash,
+  networkKeysHash,
+  sealedSecretDigest,
+  secretsIdentity,
+} from '@cloister/core';
+import { fromHex, SecretBytes, toHex, utf8 } from '@cloister/crypto';
+import { placementOf, placementTermAt, rendezvousScore } from '@cloister/economics';
+import { publicOf, signWithShare } from '@cloister/threshold/native';
+import { addr, b32, domain } from '../../packages/core/test/helpers.ts';
+// Sealing draws its seed at random; only a vector may choose one.
+import { sealWithSeed } from '../../packages/threshold/src/seal/sealToIdentity.ts';
+
+const identity = secretsIdentity(b32(0x51), 3);
+const request = {
+  ...identity,
+  manifest: b32(0x52),
+  epoch: 12n,
+  block: 345n,
+  nonce: b32(0x53),
+  hpkeKey: b32(0x54),
+};
+const requestDigest = keyRequestDigest(domain, request);
+const answer = { request: requestDigest, generation: 4n, index: 2, sealedHash: b32(0x55) };
+const secret = { app: b32(0x51), name: 'API_KEY', keyVersion: 3, sealed: toHex(new Uint8Array(130).fill(0xcd)) };
+const members = [1, 2, 3].map((byte) => ({
+  operator: addr(byte),
+  signer: addr(0x10 + byte),
+  hpkeKey: b32(0x20 + byte),
+}));
+const share = (byte: number) => new SecretBytes(new Uint8Array(32).fill(byte));
+const keys = { apps: toHex(publicOf(share(0x11))), beacon: toHex(publicOf(share(0x12))) };
+const handover = {
+  generation: 4n,
+  threshold: 3,
+  membersHash: membersHash(members),
+  dealers: 0b1101,
+  transcriptHash: b32(0x61),
+  publicSharesHash: b32(0x62),
+  networkKeysHash: networkKeysHash(keys),
+};
+const binding = {
+  chainId: domain.chainId,
+  committee: addr(0x78),
+  operator: addr(0x22),
+  signer: addr(0x23),
+  hpkeKey: b32(0x24),
+  networkKeysHash: networkKeysHash(keys),
+};
+const round = 987n;
+const signature = toHex(signWithShare(share(0x12), fromHex(beaconMessage(domain, round))));
+
+const clock = { genesis: 1_790_000_000n, epochLength: 3_600n, roundLength: 30n };
+const workers = Array.from({ length: 6 }, (_, index) => ({
+  workerId: b32(0x81 + index),
+  operator: addr(0x91 + (index % 4)),
+  platformId: b32(0xa1 + (index % 5)),
+  teeType: index === 5 ? 3 : 2,
+  kinds: 1,
+  active: index !== 4,
+  leaseUntil: 1_790_100_000n,
+  weight: BigInt(1 + index * 10),
+}));
+const rules = {
+  kind: 'function' as const,
+  placement: {
+    replicas: 3,
+    teeTypes: ['tdx' as const],
+    minTcbEvaluationDataNumber: 0,
+    distinct: ['operator' as const],
+  },
+};
+const term = (now: bigint, termEpochs: bigint) => placementTermAt(b32(0x51), 1_790_000_100n, now, clock, termEpochs);
+
+/** The committee's records, what is sealed to an identity, and where an app is placed, over fixed inputs. */
+export async function committeeVectors(): Promise<object> {
+  const identityHash = keyIdentityHash(domain, identity);
+  const [seed, plaintext] = [new Uint8Array(32).fill(0x77), utf8('a value')];
+  const sealed = await sealWithSeed(fromHex(keys.apps), fromHex(identityHash), utf8('API_KEY'), plaintext, seed);
+  return {
+    comment: 'The committee: records, sealing, placement, version 1. Integers beyond 2^53 as decimal strings.',
+    domain,
+    keyIdentity: { input: identity, hash: identityHash },
+    keyRequest: { request, requestDigest, answer, answerDigest: keyAnswerDigest(domain, answer) },
+    sealedSecret: { input: secret, digest: sealedSecretDigest(domain, secret) },
+    seal: {
+      publicKey: keys.apps,
+      identity: identityHash,
+      aad: 'API_KEY',
+      seed: b32(0x77),
+      plaintext: 'a value',
+      sealed: toHex(sealed),
+      signature: toHex(signWithShare(share(0x11), fromHex(identityHash))),
+    },
+    handover: {
+      members,
+      membersHash: handover.membersHash,
+      keys,
+      networkKeysHash: handover.networkKeysHash,
+      handover,
+      digest: handoverDigest(domain, handover),
+    },
+    gatekeeperBinding: { input: binding, hash: gatekeeperBindingHash(binding) },
+    beacon: { round, message: beaconMessage(domain, round), signature, randomness: beaconRandomness(signature) },
+    placement: {
+      app: b32(0x51),
+      createdAt: 1_790_000_100n,
+      clock,
+      terms: [
+        { now: 1_790_003_000n, termEpochs: 24n, term: term(1_790_003_000n, 24n) },
+        { now: 1_790_200_000n, termEpochs: 24n, term: term(1_790_200_000n, 24n) },
+        { now: 1_790_200_000n, termEpochs: 1n, term: term(1_790_200_000n, 1n) },
+      ],
+      seed: b32(0x71),
+      startsAt: 1_790_000_100n,
+      rules,
+      workers: workers.map((worker) => ({
+        ...worker,
+        score: rendezvousScore(b32(0x71), b32(0x51), worker.workerId, worker.weight),
+      })),
+      hosts: placementOf({
+        app: b32(0x51),
+        rules,
+        seed: b32(0x71),
+        atStart: workers,
+        startsAt: 1_790_000_100n,
+        holdsNow: () => true,
+      }),
+    },
+  };
+}
