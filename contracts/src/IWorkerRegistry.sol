@@ -127,6 +127,8 @@ interface IWorkerRegistryErrors {
     error WorkerRegistryRecordMismatch(bytes32 workerId, bytes32 kept, bytes32 given);
     error WorkerRegistryNoLease(bytes32 workerId, IWorkerRegistryTypes.WorkerState state, uint64 leaseUntil);
     error WorkerRegistryNoCause(bytes32 workerId);
+    error WorkerRegistrySignerNotReplaced(address receiptSigner, uint64 evictionBlock);
+    error WorkerRegistryReplacedLeaseEnded(address receiptSigner, uint64 leaseUntil);
     error WorkerRegistryNotActive(bytes32 workerId, IWorkerRegistryTypes.WorkerState state);
 }
 
@@ -150,6 +152,14 @@ interface IWorkerRegistryEvents {
     event WorkerRenewed(bytes32 indexed workerId, uint64 leaseUntil, uint64 attestedBlock, bytes32 evidenceHash);
 
     event WorkerEvicted(
+        bytes32 indexed workerId,
+        address indexed receiptSigner,
+        IWorkerRegistryTypes.EvictionCause cause,
+        address evictedBy
+    );
+
+    /// @notice A signer that its worker had replaced before. The worker's present registration stands.
+    event ReplacedSignerEvicted(
         bytes32 indexed workerId,
         address indexed receiptSigner,
         IWorkerRegistryTypes.EvictionCause cause,
@@ -198,6 +208,15 @@ interface IWorkerRegistry is IWorkerRegistryTypes, IWorkerRegistryErrors, IWorke
     /// A retired worker can be evicted until its lease would have ended: leaving is no way around it.
     function evict(bytes32 workerId, WorkerRecord calldata record) external;
 
+    /// @notice Evicts a signer that its worker has replaced, where {evict} would have found a cause had it not been. Anyone.
+    /// @param record As the last WorkerRegistered event of that signer has it.
+    /// @dev The rule in time is that of a retired worker: until the end of the lease that the signer had when it was
+    /// replaced. Whoever had no running lease then, or was evicted, is not kept. The signer signs nothing that counts
+    /// anyway; what this adds is {evictionBlockOf}, by which what it signed before is judged. The worker's present
+    /// registration stands: {evict} is for that.
+    /// Reverts with WorkerRegistryRecordMismatch in which both hashes are cut to the 27 bytes that are kept.
+    function evictReplaced(WorkerRecord calldata record) external;
+
     /// @notice Leaves; the signer stops being active at once. Its operator.
     /// @dev The worker may register again later.
     function retire(bytes32 workerId) external;
@@ -222,6 +241,10 @@ interface IWorkerRegistry is IWorkerRegistryTypes, IWorkerRegistryErrors, IWorke
     function workerOf(address signer) external view returns (bytes32 workerId);
 
     function statusOf(bytes32 workerId) external view returns (WorkerStatus memory);
+
+    /// @notice What {evictReplaced} goes by: the first 27 bytes of the replaced signer's record hash, and the end of its
+    /// lease in unix seconds. Zero where the signer was never replaced under a running lease, or was evicted since.
+    function replacedSignerOf(address signer) external view returns (bytes27 recordHash, uint64 leaseUntil);
 
     /// @notice The block in which this signer was evicted for cause, or zero.
     function evictionBlockOf(address signer) external view returns (uint64 blockNumber);

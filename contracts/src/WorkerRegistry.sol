@@ -27,6 +27,13 @@ contract WorkerRegistry is IWorkerRegistry, Governed {
         uint64 index;
     }
 
+    /// @dev One slot. 216 bits of the hash are plenty: to show another record than the one kept takes a second preimage,
+    /// and who could make two records that collide would only make its own signer evictable.
+    struct Replaced {
+        bytes27 recordHash;
+        uint40 leaseUntil;
+    }
+
     uint32 public constant MIN_LEASE_DURATION = 1 minutes;
     uint32 public constant MAX_LEASE_DURATION = 30 days;
 
@@ -56,6 +63,7 @@ contract WorkerRegistry is IWorkerRegistry, Governed {
 
     mapping(uint8 teeType => TeePolicy) private _policies;
     mapping(bytes32 workerId => Worker) private _workers;
+    mapping(address signer => Replaced) private _replaced;
 
     constructor(WorkerRegistrySettings memory settings) Governed(settings.timelock) {
         if (address(settings.imageRegistry).code.length == 0) {
@@ -100,9 +108,10 @@ contract WorkerRegistry is IWorkerRegistry, Governed {
         bytes calldata evidence
     ) external returns (uint64 leaseUntil) {
         bytes32 workerId = workerIdOf(msg.sender, index);
-        if (_workers[workerId].state == WorkerState.Unknown) revert WorkerRegistryNotEnrolled(msg.sender, index);
+        Worker storage worker = _workers[workerId];
+        if (worker.state == WorkerState.Unknown) revert WorkerRegistryNotEnrolled(msg.sender, index);
         if (kinds == 0 || kinds > ALL_KINDS) revert WorkerRegistryKindsInvalid(kinds);
-        _claimSigner(workerId, receiptSigner);
+        _claimSigner(worker, workerId, receiptSigner);
 
         WorkerRecord memory record;
         record.operator = msg.sender;
@@ -111,7 +120,7 @@ contract WorkerRegistry is IWorkerRegistry, Governed {
         record.kinds = kinds;
         bytes32 evidenceHash;
         (leaseUntil, evidenceHash) = _appraise(record, attestedBlock, evidence);
-        if (_keep(workerId, record, leaseUntil)) {
+        if (_keep(worker, record, leaseUntil)) {
             emit WorkerRenewed(workerId, leaseUntil, attestedBlock, evidenceHash);
         } else {
             emit WorkerRegistered(
@@ -136,6 +145,25 @@ contract WorkerRegistry is IWorkerRegistry, Governed {
         worker.state = WorkerState.Evicted;
         evictionBlockOf[record.receiptSigner] = uint64(block.number);
         emit WorkerEvicted(workerId, record.receiptSigner, cause, msg.sender);
+    }
+
+    /// @inheritdoc IWorkerRegistry
+    function evictReplaced(WorkerRecord calldata record) external {
+        address signer = record.receiptSigner;
+        Replaced memory replaced = _replaced[signer];
+        if (replaced.leaseUntil == 0) revert WorkerRegistrySignerNotReplaced(signer, evictionBlockOf[signer]);
+        if (replaced.leaseUntil <= block.timestamp) {
+            revert WorkerRegistryReplacedLeaseEnded(signer, replaced.leaseUntil);
+        }
+        bytes32 workerId = workerOf[signer];
+        bytes27 given = bytes27(keccak256(abi.encode(record)));
+        if (given != replaced.recordHash) revert WorkerRegistryRecordMismatch(workerId, replaced.recordHash, given);
+
+        EvictionCause cause = _causeAgainst(workerId, record);
+
+        delete _replaced[signer];
+        evictionBlockOf[signer] = uint64(block.number);
+        emit ReplacedSignerEvicted(workerId, signer, cause, msg.sender);
     }
 
     /// @inheritdoc IWorkerRegistry
@@ -200,6 +228,12 @@ contract WorkerRegistry is IWorkerRegistry, Governed {
     }
 
     /// @inheritdoc IWorkerRegistry
+    function replacedSignerOf(address signer) external view returns (bytes27 recordHash, uint64 leaseUntil) {
+        Replaced memory replaced = _replaced[signer];
+        return (replaced.recordHash, replaced.leaseUntil);
+    }
+
+    /// @inheritdoc IWorkerRegistry
     function teePolicyOf(uint8 teeType) external view returns (TeePolicy memory) {
         return _policies[teeType];
     }
@@ -258,10 +292,10 @@ contract WorkerRegistry is IWorkerRegistry, Governed {
 
     /// @dev A signer belongs to one worker for ever, and to it only until the next one replaces it: its sequences
     /// could repeat otherwise.
-    function _claimSigner(bytes32 workerId, address receiptSigner) private {
-        Worker storage worker = _workers[workerId];
+    function _claimSigner(Worker storage worker, bytes32 workerId, address receiptSigner) private {
         if (receiptSigner == address(0)) revert WorkerRegistrySignerMissing();
-        if (worker.receiptSigner == receiptSigner) {
+        address present = worker.receiptSigner;
+        if (present == receiptSigner) {
             if (worker.state == WorkerState.Evicted) {
                 revert WorkerRegistrySignerEvicted(receiptSigner, evictionBlockOf[receiptSigner]);
             }
@@ -270,11 +304,25 @@ contract WorkerRegistry is IWorkerRegistry, Governed {
         bytes32 owner = workerOf[receiptSigner];
         if (owner != 0) revert WorkerRegistrySignerUsed(receiptSigner, owner);
         workerOf[receiptSigner] = workerId;
+
+        if (present != address(0)) _keepReplaced(worker, present);
+    }
+
+    /// @dev Being replaced is no way around an eviction: the record stays within reach for as long as the lease would
+    /// have run.
+    function _keepReplaced(Worker storage worker, address replaced) private {
+        uint40 leaseUntil = worker.leaseUntil;
+        if (leaseUntil > block.timestamp && worker.state != WorkerState.Evicted) {
+            _replaced[replaced] = Replaced(bytes27(worker.recordHash), leaseUntil);
+        }
     }
 
     /// @return renewed Whether nothing but the lease has changed.
-    function _keep(bytes32 workerId, WorkerRecord memory record, uint64 leaseUntil) private returns (bool renewed) {
-        Worker storage worker = _workers[workerId];
+    function _keep(
+        Worker storage worker,
+        WorkerRecord memory record,
+        uint64 leaseUntil
+    ) private returns (bool renewed) {
         bytes32 recordHash = keccak256(abi.encode(record));
         renewed = worker.state == WorkerState.Active && worker.recordHash == recordHash;
         if (!renewed) worker.recordHash = recordHash;

@@ -55,7 +55,7 @@ describe('the timelock alone governs', () => {
     assert.deepEqual(writes(images.abi).sort(), governed.images.map(([name]) => name).sort());
     assert.deepEqual(
       writes(workers.abi).sort(),
-      [...governed.workers.map(([name]) => name), 'enroll', 'register', 'evict', 'retire'].sort(),
+      [...governed.workers.map(([name]) => name), 'enroll', 'register', 'evict', 'evictReplaced', 'retire'].sort(),
     );
     assert.deepEqual(writes(apps.abi).sort(), [
       'acceptOwnership',

@@ -2,4 +2,4 @@
 
 /** keccak256 over the names and creation codes of all contracts: tells data made by other contracts. */
 export const contractsHash =
-  '0x7270738689d115dbb2d2a13f86ceeee2451ffb913126c633a3a9cf733fad23de' as const;
+  '0xa494c6b8ba2674f4c71cb64aaed88ae5cec5b79040b8e1f830b99687947d5b36' as const;
