@@ -53,6 +53,8 @@ export async function measureGas(create: Network['create']): Promise<GasTable> {
     await apps.write.setSecrets([app, toHex(0x5e, { size: 32 })], { account: owner.account }),
   );
 
+  await measure('app-key-versions-raise', await apps.write.raiseKeyVersions([app, 2, 2], { account: owner.account }));
+
   await measure(
     'image-allow',
     await world.govern(images, 'allow', [toHex(0x1a, { size: 32 }), 0n, farFuture, 'worker 2']),

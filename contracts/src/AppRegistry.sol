@@ -86,11 +86,7 @@ contract AppRegistry is IAppRegistry {
 
         uint24 serving = _serving(known);
         Version storage old = _versions[app][serving];
-        if (fields.keyVersion < old.keyVersion || fields.minKeyVersion < old.minKeyVersion) {
-            revert AppRegistryKeyVersionLowered(
-                fields.keyVersion, fields.minKeyVersion, old.keyVersion, old.minKeyVersion
-            );
-        }
+        _checkNotLowered(old, fields.keyVersion, fields.minKeyVersion);
         version = known.last + 1;
         _publish(app, serving, version, block.timestamp + old.upgradeNoticeSeconds, manifestId, fields);
     }
@@ -134,6 +130,20 @@ contract AppRegistry is IAppRegistry {
         if (!isImagePinned[app][imageId]) revert AppRegistryImageNotPinned(app, imageId);
         delete isImagePinned[app][imageId];
         emit ImageUnpinned(app, imageId);
+    }
+
+    /// @inheritdoc IAppRegistry
+    function raiseKeyVersions(bytes32 app, uint32 keyVersion, uint32 minKeyVersion) external {
+        App memory known = _checkOwner(app);
+        Version storage serving = _versions[app][_serving(known)];
+        if (minKeyVersion == 0 || minKeyVersion > keyVersion) {
+            revert AppRegistryKeyVersionsInvalid(keyVersion, minKeyVersion);
+        }
+        _checkNotLowered(serving, keyVersion, minKeyVersion);
+        _raise(serving, keyVersion, minKeyVersion);
+        // Or it would lower them when it serves.
+        if (_isPending(known)) _raise(_versions[app][known.last], keyVersion, minKeyVersion);
+        emit KeyVersionsRaised(app, keyVersion, minKeyVersion);
     }
 
     /// @inheritdoc IAppRegistry
@@ -241,6 +251,17 @@ contract AppRegistry is IAppRegistry {
         if (!_isPending(known) || version != known.last) revert AppRegistryVersionNotPending(app, version);
         _apps[app].lastEffectiveAt = 0;
         _versions[app][version].effectiveAt = 0;
+    }
+
+    function _raise(Version storage version, uint32 keyVersion, uint32 minKeyVersion) private {
+        if (version.keyVersion < keyVersion) version.keyVersion = keyVersion;
+        if (version.minKeyVersion < minKeyVersion) version.minKeyVersion = minKeyVersion;
+    }
+
+    function _checkNotLowered(Version storage old, uint32 keyVersion, uint32 minKeyVersion) private view {
+        if (keyVersion < old.keyVersion || minKeyVersion < old.minKeyVersion) {
+            revert AppRegistryKeyVersionLowered(keyVersion, minKeyVersion, old.keyVersion, old.minKeyVersion);
+        }
     }
 
     function _checkKnown(bytes32 app) private view returns (App memory known) {

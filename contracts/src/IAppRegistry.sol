@@ -81,6 +81,9 @@ interface IAppRegistryEvents {
         uint64 effectiveAt
     );
 
+    /// @notice From now on, for the serving version and the pending one.
+    event KeyVersionsRaised(bytes32 indexed app, uint32 keyVersion, uint32 minKeyVersion);
+
     event VersionVetoed(bytes32 indexed app, uint24 indexed version, address vetoer);
     event VersionWithdrawn(bytes32 indexed app, uint24 indexed version);
     event AppOwnershipTransferStarted(bytes32 indexed app, address indexed owner, address indexed pendingOwner);
@@ -132,11 +135,18 @@ interface IAppRegistry is IAppRegistryTypes, IAppRegistryErrors, IAppRegistryEve
     /// @notice Allows it no longer. The app's owner; at once. Warning: what a worker of that image already knows, it knows.
     function unpinImage(bytes32 app, bytes32 imageId) external;
 
+    /// @notice Raises the versions of the app's keys, at once and whatever notice its versions give: a compromise can't wait,
+    /// and keys are not code. The app's owner.
+    /// @param keyVersion Not below the present one.
+    /// @param minKeyVersion Not below the present one, not above `keyVersion`. Older keys are released to nobody any more.
+    /// @dev Warning: protects what is sealed from now on. What a broken TEE has seen must be changed at its source.
+    function raiseKeyVersions(bytes32 app, uint32 keyVersion, uint32 minKeyVersion) external;
+
     /// @notice Anchors the app's sealed secrets in place of those before. The app's owner; at once, whatever notice its
     /// versions give: secrets are values, what uses them is code.
     /// @param bundleId sha256 of the bundle's canonical JSON; zero takes the secrets back.
-    /// @dev Warning: the bundle's bytes are not seen here. Hosts refuse one with other names than the serving manifest's,
-    /// and any whose entries `setBy` did not sign.
+    /// @dev Warning: the bundle's bytes are not seen here. Hosts refuse one that lacks a name of the serving
+    /// manifest's, and any whose entries `setBy` did not sign.
     function setSecrets(bytes32 app, bytes32 bundleId) external;
 
     /// @notice The serving version, its manifest and its enforced fields. Reverts for an unknown app.

@@ -50,7 +50,8 @@ interface IWorkerRegistryTypes {
     enum EvictionCause {
         ImageNotAllowed,
         ConfigNotAllowed,
-        TcbNotAccepted
+        TcbNotAccepted,
+        PlatformBlocked
     }
 
     /// @notice What a registration states and a renewal leaves as it is. The registry keeps its hash, the event
@@ -119,6 +120,7 @@ interface IWorkerRegistryErrors {
     error WorkerRegistryBlockHashMismatch(uint64 attestedBlock, bytes32 expected, bytes32 reported);
     error WorkerRegistryImageNotAllowed(bytes32 imageId);
     error WorkerRegistryConfigNotAllowed(bytes32 configId);
+    error WorkerRegistryPlatformBlocked(bytes32 platformId);
     error WorkerRegistryTcbNotAccepted(uint8 tcbStatus, uint16 acceptedTcbStatuses);
     error WorkerRegistryTcbEvaluationTooOld(uint32 tcbEvaluationDataNumber, uint32 minimum);
     error WorkerRegistryEvidenceExpired(uint64 validUntil, uint256 timestamp);
@@ -200,7 +202,7 @@ interface IWorkerRegistry is IWorkerRegistryTypes, IWorkerRegistryErrors, IWorke
         bytes calldata evidence
     ) external returns (uint64 leaseUntil);
 
-    /// @notice Ends a running lease whose image or network file is no longer allowed, or whose TCB is no longer accepted
+    /// @notice Ends a running lease whose image or network file is no longer allowed, whose machine is refused, or whose TCB is no longer accepted
     /// under the collateral and the policy of now. Anyone.
     /// @param record As the last WorkerRegistered event of this worker has it.
     /// @dev The signer is dead for ever; the worker may register again with a new one and evidence that holds.

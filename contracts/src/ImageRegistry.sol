@@ -17,6 +17,9 @@ contract ImageRegistry is IImageRegistry, Governed {
     mapping(bytes32 imageId => Window) private _images;
     mapping(bytes32 configId => bool) private _configs;
 
+    /// @inheritdoc IImageRegistry
+    mapping(bytes32 platformId => bool) public isPlatformBlocked;
+
     constructor(address timelock_) Governed(timelock_) {}
 
     /// @inheritdoc IImageRegistry
@@ -30,10 +33,7 @@ contract ImageRegistry is IImageRegistry, Governed {
         if (expiresAt <= notBefore || expiresAt <= block.timestamp) {
             revert ImageRegistryWindowEmpty(notBefore, expiresAt, block.timestamp);
         }
-        uint256 labelLength = bytes(label).length;
-        if (labelLength == 0 || labelLength > MAX_LABEL_LENGTH) {
-            revert ImageRegistryLabelLength(labelLength, MAX_LABEL_LENGTH);
-        }
+        _checkLabel(label);
         _images[imageId] = Window({notBefore: notBefore, expiresAt: expiresAt});
         emit ImageAllowed(imageId, notBefore, expiresAt, label);
     }
@@ -60,6 +60,22 @@ contract ImageRegistry is IImageRegistry, Governed {
     }
 
     /// @inheritdoc IImageRegistry
+    function blockPlatform(bytes32 platformId, string calldata reason) external onlyTimelock {
+        if (platformId == 0) revert ImageRegistryZeroId();
+        if (isPlatformBlocked[platformId]) revert ImageRegistryPlatformBlocked(platformId);
+        _checkLabel(reason);
+        isPlatformBlocked[platformId] = true;
+        emit PlatformBlocked(platformId, reason);
+    }
+
+    /// @inheritdoc IImageRegistry
+    function unblockPlatform(bytes32 platformId) external onlyTimelock {
+        if (!isPlatformBlocked[platformId]) revert ImageRegistryPlatformNotBlocked(platformId);
+        delete isPlatformBlocked[platformId];
+        emit PlatformUnblocked(platformId);
+    }
+
+    /// @inheritdoc IImageRegistry
     function isImageAllowed(bytes32 imageId) public view returns (bool) {
         Window memory window = _images[imageId];
         return window.notBefore <= block.timestamp && block.timestamp < window.expiresAt;
@@ -82,5 +98,10 @@ contract ImageRegistry is IImageRegistry, Governed {
     function imageWindow(bytes32 imageId) external view returns (uint64 notBefore, uint64 expiresAt) {
         Window memory window = _images[imageId];
         return (window.notBefore, window.expiresAt);
+    }
+
+    function _checkLabel(string calldata label) private pure {
+        uint256 length = bytes(label).length;
+        if (length == 0 || length > MAX_LABEL_LENGTH) revert ImageRegistryLabelLength(length, MAX_LABEL_LENGTH);
     }
 }

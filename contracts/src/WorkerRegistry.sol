@@ -325,6 +325,10 @@ contract WorkerRegistry is IWorkerRegistry, Governed {
     ) private returns (bool renewed) {
         bytes32 recordHash = keccak256(abi.encode(record));
         renewed = worker.state == WorkerState.Active && worker.recordHash == recordHash;
+        // A running lease can be evicted for its machine, so that its renewals need not pay for the question.
+        if (
+            (!renewed || worker.leaseUntil <= block.timestamp) && imageRegistry.isPlatformBlocked(record.platformId)
+        ) revert WorkerRegistryPlatformBlocked(record.platformId);
         if (!renewed) worker.recordHash = recordHash;
         worker.receiptSigner = record.receiptSigner;
         // No truncation: at most now + MAX_LEASE_DURATION.
@@ -393,6 +397,7 @@ contract WorkerRegistry is IWorkerRegistry, Governed {
         (bool imageAllowed, bool configAllowed) = imageRegistry.areAllowed(record.imageId, record.configId);
         if (!imageAllowed) return EvictionCause.ImageNotAllowed;
         if (!configAllowed) return EvictionCause.ConfigNotAllowed;
+        if (imageRegistry.isPlatformBlocked(record.platformId)) return EvictionCause.PlatformBlocked;
         TeePolicy memory policy = _policies[record.teeType];
         if (address(policy.verifier) != address(0)) {
             (uint8 status, uint32 evaluation,) = policy.verifier.recheck(record.platformKey, record.tcb);

@@ -25,7 +25,13 @@ const worker: AskingWorker = {
   platformId: b32(4),
   imageId: b32(5),
   networkKeysHash: b32(6),
-  standing: { imageAllowed: true, configAllowed: true, tcbAccepted: true, tcbEvaluationDataNumber: 20 },
+  standing: {
+    imageAllowed: true,
+    configAllowed: true,
+    platformAllowed: true,
+    tcbAccepted: true,
+    tcbEvaluationDataNumber: 20,
+  },
 };
 const app: AskedApp = { manifestId: b32(2), keyVersion: 4, minKeyVersion: 2, imagePolicy: imagePolicies.network };
 
@@ -116,7 +122,7 @@ describe('a key is not given', () => {
       {},
       { placement: async () => ({ hosts: [b32(3)], minTcbEvaluationDataNumber: 21 }) },
     ],
-    ...(['imageAllowed', 'configAllowed', 'tcbAccepted'] as const).map(
+    ...(['imageAllowed', 'configAllowed', 'platformAllowed', 'tcbAccepted'] as const).map(
       (field): [string, string, Partial<KeyRequest>, Partial<KeyFacts>] => [
         `to a worker that nobody has evicted yet, though its ${field} is over`,
         'KEY_WORKER_NOT_ACCEPTED',

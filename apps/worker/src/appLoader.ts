@@ -38,6 +38,7 @@ export type LoadedApp = {
   readonly manifestId: Bytes32;
   readonly manifest: Manifest;
   readonly keyVersion: bigint;
+  readonly minKeyVersion: bigint;
   /** The bundle whose values it runs with; undefined where its manifest names none. */
   readonly secretsId: Bytes32 | undefined;
   readonly tenant: Tenant;
@@ -127,13 +128,16 @@ export class AppLoader {
     return entry.recheck;
   }
 
-  async #isSame({ app, manifestId, manifest, secretsId }: LoadedApp, signal: AbortSignal): Promise<boolean> {
+  async #isSame(loaded: LoadedApp, signal: AbortSignal): Promise<boolean> {
+    const { app, manifestId, manifest, keyVersion, minKeyVersion, secretsId } = loaded;
     const { secrets } = this.#components;
     const serving = await this.#serving(app, signal);
     if (serving.manifestId !== manifestId) return false;
     if (!needsKeys(manifest)) return true;
+    const { fields } = serving;
+    if (BigInt(fields.keyVersion) !== keyVersion || BigInt(fields.minKeyVersion) !== minKeyVersion) return false;
     try {
-      await secrets.assertPlaced({ app, manifestId, manifest, fields: serving.fields }, signal);
+      await secrets.assertPlaced({ app, manifestId, manifest, fields }, signal);
     } catch (error) {
       // Loading it again says why not, to whoever asks for it.
       if (error instanceof AppRefusedError) return false;
@@ -182,6 +186,7 @@ export class AppLoader {
       manifestId: serving.manifestId,
       manifest,
       keyVersion: BigInt(serving.fields.keyVersion),
+      minKeyVersion: BigInt(serving.fields.minKeyVersion),
       secretsId: opened?.bundleId,
       tenant,
     };

@@ -142,7 +142,13 @@ class Committee {
               platformId: b32(4),
               imageId: b32(5),
               networkKeysHash: b32(6),
-              standing: { imageAllowed: true, configAllowed: true, tcbAccepted: true, tcbEvaluationDataNumber: 1 },
+              standing: {
+                imageAllowed: true,
+                configAllowed: true,
+                platformAllowed: true,
+                tcbAccepted: true,
+                tcbEvaluationDataNumber: 1,
+              },
             }
           : undefined,
       app: async () => ({ manifestId: b32(2), keyVersion: 1, minKeyVersion: 1, imagePolicy: 0 }),

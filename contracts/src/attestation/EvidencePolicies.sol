@@ -91,6 +91,7 @@ abstract contract EvidencePolicies is IEvidencePolicies, Governed {
         (bool imageAllowed, bool configAllowed) = imageRegistry.areAllowed(claims.imageId, claims.configId);
         if (!imageAllowed) revert EvidenceImageNotAllowed(claims.imageId);
         if (!configAllowed) revert EvidenceConfigNotAllowed(claims.configId);
+        if (imageRegistry.isPlatformBlocked(claims.platformId)) revert EvidencePlatformBlocked(claims.platformId);
         if (claims.validUntil <= block.timestamp) revert EvidenceExpired(claims.validUntil, block.timestamp);
 
         uint256 policyEnd = block.timestamp + policy.leaseDuration;
@@ -102,12 +103,16 @@ abstract contract EvidencePolicies is IEvidencePolicies, Governed {
         uint8 teeType,
         bytes32 imageId,
         bytes32 configId,
+        bytes32 platformId,
         bytes32 platformKey,
         bytes32 tcb
     ) internal view returns (bool found, IWorkerRegistryTypes.EvictionCause cause) {
         (bool imageAllowed, bool configAllowed) = imageRegistry.areAllowed(imageId, configId);
         if (!imageAllowed) return (true, IWorkerRegistryTypes.EvictionCause.ImageNotAllowed);
         if (!configAllowed) return (true, IWorkerRegistryTypes.EvictionCause.ConfigNotAllowed);
+        if (imageRegistry.isPlatformBlocked(platformId)) {
+            return (true, IWorkerRegistryTypes.EvictionCause.PlatformBlocked);
+        }
         IWorkerRegistryTypes.TeePolicy memory policy = _policies[teeType];
         if (address(policy.verifier) == address(0)) return (false, cause);
         (uint8 status, uint32 evaluation,) = policy.verifier.recheck(platformKey, tcb);

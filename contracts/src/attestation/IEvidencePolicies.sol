@@ -26,6 +26,7 @@ interface IEvidencePolicies {
     error EvidenceTcbEvaluationTooOld(uint32 tcbEvaluationDataNumber, uint32 minimum);
     error EvidenceImageNotAllowed(bytes32 imageId);
     error EvidenceConfigNotAllowed(bytes32 configId);
+    error EvidencePlatformBlocked(bytes32 platformId);
     error EvidenceExpired(uint64 validUntil, uint256 timestamp);
 
     /// @notice Sets what evidence of a TEE type must meet from now on. Timelock only.

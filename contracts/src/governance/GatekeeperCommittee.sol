@@ -152,7 +152,14 @@ contract GatekeeperCommittee is IGatekeeperCommittee, EvidencePolicies {
             revert GatekeeperCommitteeRecordMismatch(operator, gatekeeper.recordHash, given);
         }
         (bool found, IWorkerRegistryTypes.EvictionCause cause) =
-            _causeAgainst(record.teeType, record.imageId, record.configId, record.platformKey, record.tcb);
+            _causeAgainst(
+                record.teeType,
+                record.imageId,
+                record.configId,
+                record.platformId,
+                record.platformKey,
+                record.tcb
+            );
         if (!found) revert GatekeeperCommitteeNoCause(operator);
         gatekeeper.leaseUntil = 0;
         gatekeeper.evicted = true;

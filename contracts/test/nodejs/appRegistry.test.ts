@@ -310,6 +310,54 @@ describe('AppRegistry images', () => {
   });
 });
 
+describe('AppRegistry.raiseKeyVersions', () => {
+  it('counts at once, whatever notice the versions give, and for the pending version too', async () => {
+    const { apps, app, withVetoer } = await load();
+    await apps.write.publish([app, second, withVetoer]);
+    await networkHelpers.time.increase(day);
+    await apps.write.publish([app, third, withVetoer]);
+    await apps.write.raiseKeyVersions([app, 3, 2]);
+    const [event] = await apps.getEvents.KeyVersionsRaised({ app });
+    assert.deepEqual([event?.args.keyVersion, event?.args.minKeyVersion], [3, 2]);
+    const versions = async () => {
+      const [manifestId, , fields] = await apps.read.current([app]);
+      return [manifestId, fields.keyVersion, fields.minKeyVersion];
+    };
+    assert.deepEqual(await versions(), [second, 3, 2]);
+    await networkHelpers.time.increase(day);
+    assert.deepEqual(await versions(), [third, 3, 2]);
+    await apps.write.raiseKeyVersions([app, 3, 3]);
+    assert.deepEqual(await versions(), [third, 3, 3]);
+  });
+
+  it('leaves a pending version that had raised them further as it is', async () => {
+    const { apps, app, withVetoer } = await load();
+    await apps.write.publish([app, second, withVetoer]);
+    await networkHelpers.time.increase(day);
+    await apps.write.publish([app, third, { ...withVetoer, keyVersion: 9, minKeyVersion: 8 }]);
+    await apps.write.raiseKeyVersions([app, 2, 2]);
+    await networkHelpers.time.increase(day);
+    const [, , fields] = await apps.read.current([app]);
+    assert.deepEqual([fields.keyVersion, fields.minKeyVersion], [9, 8]);
+  });
+
+  it('is the owner’s alone, and never lowers them', async () => {
+    const { apps, app, owner, stranger } = await load();
+    const raise = (key: number, min: number) => apps.write.raiseKeyVersions([app, key, min]);
+    const account = stranger.account;
+    await refused(apps.write.raiseKeyVersions([app, 2, 1], { account }), 'AppRegistryCallerNotOwner', [
+      account.address,
+      owner.account.address,
+    ]);
+    await refused(apps.write.raiseKeyVersions([zeroHash, 2, 1]), 'AppRegistryAppUnknown', [zeroHash]);
+    await refused(raise(1, 2), 'AppRegistryKeyVersionsInvalid', [1, 2]);
+    await refused(raise(1, 0), 'AppRegistryKeyVersionsInvalid', [1, 0]);
+    await raise(4, 2);
+    await refused(raise(3, 2), 'AppRegistryKeyVersionLowered', [3, 2, 4, 2]);
+    await refused(raise(4, 1), 'AppRegistryKeyVersionLowered', [4, 1, 4, 2]);
+  });
+});
+
 describe('AppRegistry.setSecrets', () => {
   it('anchors a bundle with who set it and when, in place of the one before; zero takes it back', async () => {
     const { apps, app, owner, now } = await load();

@@ -281,6 +281,13 @@ describe('GatekeeperCommittee, leaving', () => {
     await committee.write.evict([operator, again]);
     assert.equal((await committee.getEvents.GatekeeperEvicted())[0]?.args.cause, 0);
     await govern(images, 'allow', [defaultImageId, 0n, farFuture, 'gatekeeper']);
+    await join(world, 0, { seed: 22 });
+    const third = await lastGatekeeper(world, operator);
+    await govern(images, 'blockPlatform', [third.platformId, 'opened']);
+    await refused(join(world, 0, { seed: 23 }), 'EvidencePlatformBlocked', [third.platformId]);
+    await committee.write.evict([operator, third]);
+    assert.equal((await committee.getEvents.GatekeeperEvicted())[0]?.args.cause, 3);
+    await govern(images, 'unblockPlatform', [third.platformId]);
     const other = operatorOf(world, 1);
     const ofOther = await lastGatekeeper(world, other);
     await govern(committee, 'setTeePolicy', [

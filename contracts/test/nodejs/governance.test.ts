@@ -20,6 +20,8 @@ const governed = {
     ['revoke', [toHex(1, { size: 32 })]],
     ['allowConfig', [toHex(2, { size: 32 })]],
     ['revokeConfig', [toHex(2, { size: 32 })]],
+    ['blockPlatform', [toHex(3, { size: 32 }), 'opened']],
+    ['unblockPlatform', [toHex(3, { size: 32 })]],
   ],
   workers: [
     ['setTeePolicy', [teeTdx, teePolicy(zeroAddress)]],
@@ -62,6 +64,7 @@ describe('the timelock alone governs', () => {
       'create',
       'pinImage',
       'publish',
+      'raiseKeyVersions',
       'setSecrets',
       'transferOwnership',
       'unpinImage',

@@ -83,3 +83,29 @@ describe('ImageRegistry network files', () => {
     await refused(govern(images, 'allowConfig', [zeroHash]), 'ImageRegistryZeroId', []);
   });
 });
+
+describe('ImageRegistry platforms', () => {
+  const platform = toHex(0x2b, { size: 32 });
+
+  it('refuses a machine and takes it back', async () => {
+    const { images, govern } = await load();
+    assert.equal(await images.read.isPlatformBlocked([platform]), false);
+    await govern(images, 'blockPlatform', [platform, 'bus probed']);
+    assert.equal(await images.read.isPlatformBlocked([platform]), true);
+    const [event] = await images.getEvents.PlatformBlocked({ platformId: platform });
+    assert.equal(event?.args.reason, 'bus probed');
+    await govern(images, 'unblockPlatform', [platform]);
+    assert.equal(await images.read.isPlatformBlocked([platform]), false);
+    assert.equal((await images.getEvents.PlatformUnblocked({ platformId: platform })).length, 1);
+  });
+
+  it('refuses no id, no reason, and what changes nothing', async () => {
+    const { images, govern } = await load();
+    await refused(govern(images, 'blockPlatform', [zeroHash, 'x']), 'ImageRegistryZeroId', []);
+    await refused(govern(images, 'blockPlatform', [platform, '']), 'ImageRegistryLabelLength', [0, 64]);
+    await refused(govern(images, 'blockPlatform', [platform, 'x'.repeat(65)]), 'ImageRegistryLabelLength', [65, 64]);
+    await refused(govern(images, 'unblockPlatform', [platform]), 'ImageRegistryPlatformNotBlocked', [platform]);
+    await govern(images, 'blockPlatform', [platform, 'x']);
+    await refused(govern(images, 'blockPlatform', [platform, 'x']), 'ImageRegistryPlatformBlocked', [platform]);
+  });
+});

@@ -64,6 +64,24 @@ describe('WorkerRegistry.evict', () => {
     assert.equal((await workers.getEvents.WorkerEvicted({ workerId: id }))[0]?.args.cause, 1);
   });
 
+  it('ends one whose machine is refused, and lets none register there', async () => {
+    const world = await load();
+    const { workers, images, govern, id, record } = world;
+    await govern(images, 'blockPlatform', [record.platformId, 'opened']);
+    await workers.write.evict([id, record]);
+    assert.equal((await workers.getEvents.WorkerEvicted({ workerId: id }))[0]?.args.cause, 3);
+    const other = '0x00000000000000000000000000000000000000b2';
+    await refused(register(world, id, { signer: other }), 'WorkerRegistryPlatformBlocked', [record.platformId]);
+    await govern(images, 'unblockPlatform', [record.platformId]);
+    await register(world, id, { signer: other });
+    assert.deepEqual(await workers.read.isActiveSigner([other]), [true, id]);
+    // A running lease is renewed, and can be evicted all the same; one that has ended is not taken up again.
+    await govern(images, 'blockPlatform', [record.platformId, 'opened']);
+    await register(world, id, { signer: other });
+    await networkHelpers.time.increase(7 * hour);
+    await refused(register(world, id, { signer: other }), 'WorkerRegistryPlatformBlocked', [record.platformId]);
+  });
+
   it('refuses without a cause, with another record, and twice', async () => {
     const { workers, images, govern, id, record } = await load();
     await refused(workers.write.evict([id, record]), 'WorkerRegistryNoCause', [id]);

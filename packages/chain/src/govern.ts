@@ -33,6 +33,14 @@ export function allowConfigCall(imageRegistry: Address, configId: Hex): Governed
   };
 }
 
+/** The call that refuses a physical machine at once, in one registry of images: of the workers' or of the gatekeepers'. */
+export function blockPlatformCall(imageRegistry: Address, platformId: Hex, reason: string): GovernedCall {
+  return {
+    target: imageRegistry,
+    data: encodeFunctionData({ abi: imageRegistryAbi, functionName: 'blockPlatform', args: [platformId, reason] }),
+  };
+}
+
 /** What the registry asks of evidence of one TEE type (`TeePolicy` of the contract). */
 export type TeePolicy = {
   readonly verifier: Address;

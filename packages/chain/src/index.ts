@@ -14,6 +14,7 @@ export * from './generated/index.ts';
 export {
   allowConfigCall,
   allowImageCall,
+  blockPlatformCall,
   type GovernedCall,
   governAtOnce,
   revokeImageCall,

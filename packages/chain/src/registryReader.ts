@@ -41,6 +41,8 @@ export type TeePolicyStatus = {
 export type WorkerStanding = {
   readonly imageAllowed: boolean;
   readonly configAllowed: boolean;
+  /** Whether governance has not refused its machine. */
+  readonly platformAllowed: boolean;
   /** By the collateral and the policy of then. */
   readonly tcbAccepted: boolean;
   readonly tcbEvaluationDataNumber: number;
@@ -122,12 +124,14 @@ export class RegistryReader {
 
   /** How a registration would fare under the images, collateral and policy of a block: what an eviction would look at. */
   async standing(record: WorkerRecord, block: bigint, signal?: AbortSignal): Promise<WorkerStanding> {
-    const { imageId, configId, teeType, platformKey, tcb } = record;
-    const [[imageAllowed, configAllowed], policy] = await Promise.all([
+    const { imageId, configId, platformId, teeType, platformKey, tcb } = record;
+    const [[imageAllowed, configAllowed], platformAllowed, policy] = await Promise.all([
       this.view.read({ ...this.#images('areAllowed'), args: [imageId, configId], block }, signal),
+      this.platformAllowed(platformId, block, signal),
       this.teePolicy(teeType, block, signal),
     ]);
-    if (policy === undefined) return { imageAllowed, configAllowed, tcbAccepted: false, tcbEvaluationDataNumber: 0 };
+    const allowed = { imageAllowed, configAllowed, platformAllowed };
+    if (policy === undefined) return { ...allowed, tcbAccepted: false, tcbEvaluationDataNumber: 0 };
     const recheck = { address: policy.verifier, abi: evidenceVerifierAbi, functionName: 'recheck' } as const;
     const [status, number] = await this.view.read({ ...recheck, args: [platformKey, tcb], block }, signal);
     const statusName = Object.entries(tcbStatusNumbers).find(([, value]) => value === status)?.[0];
@@ -135,7 +139,7 @@ export class RegistryReader {
       statusName !== undefined &&
       policy.acceptedTcbStatuses.includes(statusName) &&
       number >= policy.minimumTcbEvaluationDataNumber;
-    return { imageAllowed, configAllowed, tcbAccepted, tcbEvaluationDataNumber: number };
+    return { ...allowed, tcbAccepted, tcbEvaluationDataNumber: number };
   }
 
   async activeSigner(
@@ -191,6 +195,11 @@ export class RegistryReader {
 
   imageAllowed(imageId: Bytes32, block?: bigint, signal?: AbortSignal): Promise<boolean> {
     return this.view.read({ ...this.#images('isImageAllowed'), args: [imageId], ...at(block) }, signal);
+  }
+
+  /** Whether governance has not refused the machine. */
+  async platformAllowed(platformId: Bytes32, block?: bigint, signal?: AbortSignal): Promise<boolean> {
+    return !(await this.view.read({ ...this.#images('isPlatformBlocked'), args: [platformId], ...at(block) }, signal));
   }
 
   configAllowed(configId: Bytes32, block?: bigint, signal?: AbortSignal): Promise<boolean> {

@@ -44,6 +44,7 @@ export class StubRegistries {
   readonly enrolled = new Map<Address, bigint>();
   readonly images = new Set<Bytes32>();
   readonly configs = new Set<Bytes32>();
+  readonly blockedPlatforms = new Set<Bytes32>();
   readonly apps = new Map<Bytes32, StubApp>();
   readonly secrets = new Map<Bytes32, { bundleId: Bytes32; setBy: Address; setAt: bigint }>();
   /** "app imageId" of what owners pinned. */
@@ -182,6 +183,7 @@ export class StubRegistries {
 
   #images(): Record<string, (...args: never[]) => unknown> {
     return {
+      isPlatformBlocked: (platformId: Bytes32) => this.blockedPlatforms.has(platformId),
       isImageAllowed: (id: Bytes32) => this.images.has(id),
       isConfigAllowed: (id: Bytes32) => this.configs.has(id),
     };

@@ -1,4 +1,11 @@
-import { ChainAccount, ChainView, RegistryHistory, RegistryReader } from '@cloister/chain';
+import {
+  appRegistryAbi,
+  ChainAccount,
+  ChainView,
+  RegistryHistory,
+  RegistryReader,
+  workerRegistryAbi,
+} from '@cloister/chain';
 import { RequestSealer } from '@cloister/channel/client';
 import {
   type Address,
@@ -166,6 +173,46 @@ export class CloisterClient {
     const sign = (digest: Bytes32) => owner.signDigest(digest);
     const bundle = await sealSecrets({ network, app, keyVersion, values, sign });
     return anchorSecrets({ account: owner, gateways, network }, bundle, signal);
+  }
+
+  /**
+   * Gives an app new keys and seals its secrets to them, at once and for every version: raises the key version, anchors the values sealed
+   * to it, then lets nobody have the older keys any more. Interrupted, it can be made again. Throws as {@link setSecrets}.
+   */
+  async rotateKeys(
+    app: Bytes32,
+    options: { readonly account: LocalAccount | Hex; readonly values: SecretValues; readonly signal?: AbortSignal },
+  ): Promise<{ readonly keyVersion: number; readonly secretsId: Bytes32 }> {
+    const { values, signal } = options;
+    assertValuesFor((await this.app(app, signal)).manifest.secrets, values);
+    const { fields } = await this.registry.currentApp(app, undefined, signal);
+    const keyVersion = fields.keyVersion + 1;
+    await this.#raiseKeys(app, keyVersion, fields.minKeyVersion, options);
+    const secretsId = await this.setSecrets(app, options);
+    await this.#raiseKeys(app, keyVersion, keyVersion, options);
+    return { keyVersion, secretsId };
+  }
+
+  async #raiseKeys(
+    app: Bytes32,
+    keyVersion: number,
+    minKeyVersion: number,
+    { account, signal }: { readonly account: LocalAccount | Hex; readonly signal?: AbortSignal },
+  ): Promise<void> {
+    const contract = { address: this.network.contracts.appRegistry, abi: appRegistryAbi };
+    const args = [app, keyVersion, minKeyVersion] as const;
+    await this.#account(account).write({ ...contract, functionName: 'raiseKeyVersions', args }, signal);
+  }
+
+  /** Evicts a worker whose image, network file, machine or TCB is no longer accepted, as anyone may. Throws TRANSACTION_REFUSED where it is. */
+  async evict(
+    workerId: Bytes32,
+    options: { readonly account: LocalAccount | Hex; readonly signal?: AbortSignal },
+  ): Promise<void> {
+    const { account, signal } = options;
+    const record = await this.registry.workerRecord(workerId, undefined, signal);
+    const contract = { address: this.network.contracts.workerRegistry, abi: workerRegistryAbi };
+    await this.#account(account).write({ ...contract, functionName: 'evict', args: [workerId, record] }, signal);
   }
 
   #account(account: LocalAccount | Hex): ChainAccount {

@@ -158,6 +158,13 @@ export class WorkerVerifier {
       refusal('WORKER_IMAGE_NOT_ALLOWED'),
     );
     list.check(
+      'platform',
+      'The network does not refuse the machine that it is on',
+      await this.#registry.platformAllowed(platformWord(claims.platformId), atBlock, signal),
+      `platform ${claims.platformId}`,
+      refusal('WORKER_PLATFORM_BLOCKED'),
+    );
+    list.check(
       'network-file',
       'The worker runs with the same network file',
       claims.mrConfigId.slice(0, 66) === this.#networkId && /^0*$/.test(claims.mrConfigId.slice(66)),
@@ -294,10 +301,16 @@ function refusal(code: WorkerRefusedErrorCode) {
   return (step: ProofStep, steps: readonly ProofStep[]) => new WorkerRefusedError(code, step, steps);
 }
 
+/** As the chain knows it: the PPID, 16 bytes, with zeros behind. */
+function platformWord(platformId: Hex): Bytes32 {
+  return platformId.padEnd(66, '0') as Bytes32;
+}
+
 export type WorkerRefusedErrorCode =
   | 'WORKER_CHAIN_STALE'
   | 'WORKER_EVIDENCE_REFUSED'
   | 'WORKER_IMAGE_NOT_ALLOWED'
+  | 'WORKER_PLATFORM_BLOCKED'
   | 'WORKER_OTHER_NETWORK'
   | 'WORKER_BINDING_MISMATCH'
   | 'WORKER_BLOCK_MISMATCH'

@@ -1,4 +1,4 @@
-import { maxSecretsBundleBytes, parseSecretsBundle, zeroBytes32 } from '@cloister/core';
+import { asBytes32, maxSecretsBundleBytes, parseSecretsBundle, zeroBytes32 } from '@cloister/core';
 import type { Command } from 'commander';
 import { resolveApp } from '../appName.ts';
 import { OptionValueError } from '../optionValues.ts';
@@ -34,6 +34,28 @@ export function secretsCommands(program: Command): void {
     });
 
   secrets
+    .command('rotate')
+    .description('give an app new keys and seal all its secrets to them: after a compromise, or now and then')
+    .argument('<app>', 'app id, or name')
+    .option('--secret <NAME=value...>', 'a value; other users of this machine may see it in the list of processes')
+    .option('--secrets-file <file>', 'JSON object with the values, changed at their source first')
+    .action(async (app: string, _: unknown, command: Command) => {
+      const options = command.optsWithGlobals<Options>();
+      const values = await readSecretValues(options);
+      if (values === undefined) throw new OptionValueError('--secrets-file', '', 'given, or --secret');
+      const [client, account] = await Promise.all([openClient(options), openAccount(options)]);
+      const id = await resolveApp(app, options);
+      const { keyVersion, secretsId } = await client.rotateKeys(id, { account, values });
+      const names = Object.keys(values).sort();
+      print(options, { app: id, keyVersion, secretsId, names }, () =>
+        [
+          `Key version ${keyVersion}: ${names.join(', ')} are sealed to it, and nobody gets older keys any more`,
+          '  Values that were ever open in a broken TEE stay known: these must be other ones.',
+        ].join('\n'),
+      );
+    });
+
+  secrets
     .command('list')
     .description('the names of the secrets that an app has, and who set them when')
     .argument('<app>', 'app id, or name')
@@ -53,6 +75,20 @@ export function secretsCommands(program: Command): void {
           ? 'No secrets are set.'
           : `${names.join('\n')}\n  set by ${setBy} at ${new Date(Number(setAt) * 1000).toISOString()}`,
       );
+    });
+
+  program
+    .command('evict')
+    .description(
+      'end the registration of a worker whose image, network file, machine or TCB is no longer accepted; anyone may',
+    )
+    .argument('<worker>', 'worker id')
+    .action(async (worker: string, _: unknown, command: Command) => {
+      const options = command.optsWithGlobals<Options>();
+      const [client, account] = await Promise.all([openClient(options), openAccount(options)]);
+      const workerId = asBytes32(worker, 'worker');
+      await client.evict(workerId, { account });
+      print(options, { workerId, evicted: true }, () => `Evicted ${workerId}: its signer is dead for ever`);
     });
 
   program

@@ -86,12 +86,8 @@ export async function checkKeyRequest(
       'KEY_WORKER_UNBOUND',
       `The worker's evidence is bound to the keys "${worker.networkKeysHash}", the network's are "${facts.networkKeysHash}"`,
     );
-  const { imageAllowed, configAllowed, tcbAccepted, tcbEvaluationDataNumber } = worker.standing;
-  if (!imageAllowed || !configAllowed || !tcbAccepted)
-    throw refused(
-      'KEY_WORKER_NOT_ACCEPTED',
-      `The worker's ${imageAllowed ? (configAllowed ? 'TCB' : 'network file') : `image "${worker.imageId}"`} is no longer accepted`,
-    );
+  const over = noLongerAccepted(worker);
+  if (over !== undefined) throw refused('KEY_WORKER_NOT_ACCEPTED', `The worker's ${over} is no longer accepted`);
 
   const serving = await facts.app(app, signal);
   if (serving === undefined) throw refused('KEY_APP_UNKNOWN', `The chain knows no app "${app}"`);
@@ -117,6 +113,7 @@ export async function checkKeyRequest(
   const { hosts, minTcbEvaluationDataNumber } = await facts.placement(app, manifest, signal);
   if (!hosts.includes(worker.workerId))
     throw refused('KEY_WORKER_NOT_PLACED', `The app is not placed on worker "${worker.workerId}"`);
+  const { tcbEvaluationDataNumber } = worker.standing;
   if (tcbEvaluationDataNumber < minTcbEvaluationDataNumber)
     throw refused(
       'KEY_TCB_TOO_OLD',
@@ -124,6 +121,14 @@ export async function checkKeyRequest(
     );
   assertPlatformHasRoom(worker.platformId, facts.appsOf(worker.platformId, app), init);
   return worker;
+}
+
+/** What of a registration would not be accepted any more, if anything. */
+function noLongerAccepted({ imageId, platformId, standing }: AskingWorker): string | undefined {
+  if (!standing.imageAllowed) return `image "${imageId}"`;
+  if (!standing.configAllowed) return 'network file';
+  if (!standing.platformAllowed) return `platform "${platformId}"`;
+  return standing.tcbAccepted ? undefined : 'TCB';
 }
 
 /** Throws KEY_PLATFORM_FULL where a platform was given as many other apps' keys as it may have. */

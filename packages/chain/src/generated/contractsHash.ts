@@ -2,4 +2,4 @@
 
 /** keccak256 over the names and creation codes of all contracts: tells data made by other contracts. */
 export const contractsHash =
-  '0xa494c6b8ba2674f4c71cb64aaed88ae5cec5b79040b8e1f830b99687947d5b36' as const;
+  '0x0b17f8ade1567f115dd47b4fac6a914a8b3ddbaacdc7c73e1d34f80c13e4a439' as const;
