@@ -59,11 +59,17 @@ function prose(reference: ImageReference): string {
   if (dstack !== undefined)
     lines.push(
       '',
-      `dstack app     ${dstack.composeHash}  compose-hash in RTMR3`,
+      `dstack app     ${dstack.composeHash}  compose-hash in RTMR3, and the worker's configId`,
       `  MRCONFIGID   ${dstack.mrConfigId}`,
       `  image        ${dstack.image}`,
       `  file         ${relativeToRoot(dstack.appCompose)}, to be deployed byte for byte`,
+      dstack.kmsId === null
+        ? '  key service  ANY that the host names, which then can change what is on the disk: not to be allowed, give --kms-id'
+        : `  key service  ${dstack.kmsId}`,
       ...Object.entries(dstack.os ?? {}).map(([name, value]) => `  ${name.toUpperCase().padEnd(13)}${value}`),
+      dstack.imageId === null
+        ? "  imageId      give dstack's own registers to get it: --mrtd, --rtmr0, --rtmr1, --rtmr2"
+        : `  imageId      ${dstack.imageId}  what governance allows, and the compose hash as configId`,
     );
   if (eventLog !== undefined)
     lines.push(

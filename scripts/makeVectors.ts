@@ -8,11 +8,15 @@ import {
   commitBody,
   contextHash,
   domainSeparator,
+  dstackImageId,
+  dstackMrConfigId,
   functionManifest,
   gatewayHelloDigest,
   keyConfigDigest,
   manifestId,
+  mrConfigIdOf,
   networkFileId,
+  readMrConfigId,
   receiptDigest,
   signedReceiptToJson,
   subjectOf,
@@ -50,6 +54,31 @@ const binding = {
 };
 const words48 = (byte: number) => toHex(new Uint8Array(48).fill(byte));
 const image = { mrtd: words48(1), rtmr0: words48(2), rtmr1: words48(3), rtmr2: words48(4) };
+const registers = {
+  mrtd: fromHex(image.mrtd),
+  rtmr0: fromHex(image.rtmr0),
+  rtmr1: fromHex(image.rtmr1),
+  rtmr2: fromHex(image.rtmr2),
+};
+const composeHash = b32(0xc5);
+/** Each form of MRCONFIGID, what lies between them, and what is neither. */
+const mrConfigIds = [
+  new Uint8Array(48),
+  mrConfigIdOf(b32(0x1a)),
+  mrConfigIdOf(`0x01${'1a'.repeat(31)}`),
+  dstackMrConfigId(composeHash),
+  dstackMrConfigId(`0x${'00'.repeat(31)}01`),
+  dstackMrConfigId(`0x${'c5'.repeat(31)}00`),
+  dstackMrConfigId(composeHash).with(0, 2),
+  dstackMrConfigId(composeHash).with(0, 0),
+  dstackMrConfigId(composeHash).with(33, 1),
+  dstackMrConfigId(composeHash).with(47, 1),
+  mrConfigIdOf(b32(0x1a)).with(32, 1),
+  mrConfigIdOf(b32(0x1a)).with(47, 1),
+].map((mrConfigId) => ({
+  mrConfigId: toHex(mrConfigId),
+  ...(readMrConfigId(mrConfigId) ?? { configId: null, composeHash: null }),
+}));
 const body = toHex(new TextEncoder().encode('private answer'));
 const digest = receiptDigest(domain, receipt);
 const signed = signedReceiptToJson({
@@ -74,15 +103,9 @@ const vectors = {
     context: { input: context, hash: contextHash({ ...context, nonce: BigInt(context.nonce) }) },
   },
   binding: { input: binding, hash: workerBindingHash(binding) },
-  image: {
-    input: image,
-    imageId: tdxImageId({
-      mrtd: fromHex(image.mrtd),
-      rtmr0: fromHex(image.rtmr0),
-      rtmr1: fromHex(image.rtmr1),
-      rtmr2: fromHex(image.rtmr2),
-    }),
-  },
+  image: { input: image, imageId: tdxImageId(registers) },
+  dstackImage: { input: { ...image, composeHash }, imageId: dstackImageId(registers, composeHash) },
+  mrConfigIds,
   commitment: { salt: b32(0x13), body, commitment: commitBody(b32(0x13), fromHex(body)) },
   receipt: { signed, domainSeparator: domainSeparator(domain), digest, signer: addressOf(secret) },
   keyConfig: {

@@ -24,6 +24,8 @@ export type ImageOptions = {
   readonly imageName: string | undefined;
   readonly eventLog: string | undefined;
   readonly dstackOs: DstackOs | undefined;
+  /** Root public key of dstack's key service, hexadecimal without 0x. */
+  readonly kmsId: string | undefined;
 };
 
 export const imageHelp = `npm run image [-- OPTION…]    the worker's image, the same bytes on every machine, and its reference values
@@ -38,7 +40,8 @@ export const imageHelp = `npm run image [-- OPTION…]    the worker's image, th
 
   --image-name NAME     its name in a registry (with --network): makes the app-compose.json for a dstack CVM, and its hash
   --mrtd HEX --rtmr0 HEX --rtmr1 HEX --rtmr2 HEX
-                        what dstack's own image measures to (dstack-mr), to stand beside that hash
+                        what dstack's own image measures to (dstack-mr): gives the image id of a worker there
+  --kms-id HEX          the dstack key service that the CVM must use, by its root public key; without it the host chooses one
   --event-log FILE      a log of such a machine, firmware's (CCEL) or dstack's (JSON): replayed to its registers
 
   --json                one line for programs; reference.json in the --out folder holds the same`;
@@ -62,6 +65,7 @@ export function readImageOptions(argv: readonly string[]): ImageOptions {
     imageName: values['image-name'],
     eventLog: values['event-log'],
     dstackOs: dstackOs(values),
+    kmsId: kmsId(values['kms-id']),
   };
 }
 
@@ -85,6 +89,7 @@ function parse(argv: readonly string[]) {
         rtmr0: { type: 'string' },
         rtmr1: { type: 'string' },
         rtmr2: { type: 'string' },
+        'kms-id': { type: 'string' },
       },
     }).values;
   } catch (cause) {
@@ -109,6 +114,15 @@ function dstackOs(values: ReturnType<typeof parse>): DstackOs | undefined {
     return `0x${value}`;
   };
   return { mrtd: register('mrtd'), rtmr0: register('rtmr0'), rtmr1: register('rtmr1'), rtmr2: register('rtmr2') };
+}
+
+function kmsId(given: string | undefined): string | undefined {
+  const hex = given?.toLowerCase().replace(/^0x/, '');
+  if (hex !== undefined && !/^([0-9a-f]{2}){33,512}$/.test(hex))
+    throw wrong(
+      `Expected a public key of 33 to 512 bytes in hexadecimal after --kms-id, got "${given?.slice(0, 120)}"`,
+    );
+  return hex;
 }
 
 function wrong(message: string): ScriptError {

@@ -6,7 +6,7 @@ import { type Bytes32, mrConfigIdOf, networkFileId, parseNetworkFile } from '@cl
 import { fromHex, toHex } from '@cloister/crypto';
 import { type ProcessFiles, processFiles } from '@cloister/service';
 import { baseEntries, readBase } from './imageBase.ts';
-import { dstackApp } from './imageDstack.ts';
+import { dstackApp, dstackImageIdOf } from './imageDstack.ts';
 import { networkLayer, workerLayers } from './imageLayers.ts';
 import { writeOciImage } from './imageOci.ts';
 import type { ImageOptions } from './imageOptions.ts';
@@ -26,9 +26,9 @@ export async function makeImage(options: ImageOptions, signal: AbortSignal) {
   const image = await measureImage(files, signal);
   const oci = options.valuesOnly ? undefined : await writeImage(options, files, signal);
   const dstack =
-    oci === undefined || options.imageName === undefined
+    oci === undefined || oci.network === null || options.imageName === undefined
       ? undefined
-      : writeDstackApp(options, `${options.imageName}@${oci.digest}`);
+      : writeDstackApp(options, `${options.imageName}@${oci.digest}`, oci.network.id);
   return {
     // What the simulated TEE reports of these files.
     imageId: image.imageId,
@@ -90,11 +90,14 @@ function launchValues(id: Bytes32) {
   return { id, tdxMrConfigId: base64(mrConfigIdOf(id)), snpHostData: base64(fromHex(id)) };
 }
 
-function writeDstackApp(options: ImageOptions, image: string) {
-  const { appCompose, ...hashes } = dstackApp(fs.readFileSync(inRoot('image/docker-compose.yml'), 'utf8'), image);
+function writeDstackApp(options: ImageOptions, image: string, networkId: Bytes32) {
+  const compose = fs.readFileSync(inRoot('image/docker-compose.yml'), 'utf8');
+  const { appCompose, ...app } = dstackApp(compose, { image, networkId, kmsId: options.kmsId });
   const file = path.join(options.out, 'app-compose.json');
   fs.writeFileSync(file, appCompose);
-  return { image, appCompose: file, ...hashes, os: options.dstackOs ?? null };
+  const os = options.dstackOs ?? null;
+  const imageId = os === null ? null : dstackImageIdOf(os, app.composeHash);
+  return { image, appCompose: file, ...app, kmsId: options.kmsId ?? null, os, imageId };
 }
 
 function replayed(file: string) {

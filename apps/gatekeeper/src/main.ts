@@ -5,6 +5,7 @@ import {
   beaconRandomness,
   CloisterError,
   isHexOf,
+  networkFileId,
   parseNetworkFile,
   placementTermEpochs,
   tickAt,
@@ -158,6 +159,8 @@ runProcess({
             reader,
             operator,
             device,
+            // No compose file: a dstack CVM can't seal shares at rest.
+            ownNetwork: { id: networkFileId(network) },
             chainEvidence: (document, inner) => {
               if (document.teeType === 'tdx' || document.teeType === 'sgx') return intel.of(document, inner);
               throw new GatekeeperError(

@@ -2,7 +2,10 @@ import { type ChainAccount, type CommitteeReader, gatekeeperCommitteeAbi } from 
 import { type Address, type Bytes32, gatekeeperReportData } from '@cloister/core';
 import { LeaseKeeper, type LeaseKeeperComponents } from '@cloister/enclave';
 
-export type GatekeeperRegistrationComponents = Pick<LeaseKeeperComponents, 'device' | 'chainEvidence' | 'log'> & {
+export type GatekeeperRegistrationComponents = Pick<
+  LeaseKeeperComponents,
+  'device' | 'ownNetwork' | 'chainEvidence' | 'log'
+> & {
   readonly reader: CommitteeReader;
   readonly operator: ChainAccount;
 };

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { ChainAccount, ChainView, RegistryReader } from '@cloister/chain';
-import { isHexOf, parseNetworkFile } from '@cloister/core';
+import { type Bytes32, isHexOf, parseNetworkFile } from '@cloister/core';
 import { generateSecp256k1 } from '@cloister/crypto';
 import { addressOf, signDigest } from '@cloister/crypto/native-secp256k1';
 import { IntelChainEvidence, selectEnclaveDevice } from '@cloister/enclave';
@@ -57,6 +57,7 @@ runProcess({
     const worker: Worker = new Worker(
       {
         network,
+        composedNetworkId: config.networkId as Bytes32 | undefined,
         registry,
         operator,
         device,

@@ -5,6 +5,7 @@ import {
   type Bytes32,
   CloisterError,
   type NetworkFile,
+  networkFileId,
   networkKeysHash,
   workerReportData,
   zeroBytes32,
@@ -14,6 +15,8 @@ import type { Logger } from '@cloister/service';
 
 export type RegistrationComponents = {
   readonly network: NetworkFile;
+  /** In a dstack CVM: the network file's id as the compose file states it. */
+  readonly composedNetworkId?: Bytes32 | undefined;
   readonly registry: RegistryReader;
   /** The operator's account: pays, and is trusted for nothing. */
   readonly operator: ChainAccount;
@@ -44,9 +47,9 @@ export class Registration {
   constructor(components: RegistrationComponents, init: RegistrationInit) {
     this.#components = components;
     this.#init = init;
-    const { network, registry, operator, receiptSigner } = components;
+    const { network, composedNetworkId, registry, operator, receiptSigner } = components;
     this.#keeper = new LeaseKeeper(
-      { ...components, view: registry.view },
+      { ...components, view: registry.view, ownNetwork: { id: networkFileId(network), composed: composedNetworkId } },
       {
         prepare: async (signal) => {
           this.#workerId = await this.#enrolled(signal);
@@ -89,7 +92,7 @@ export class Registration {
     return this.#current ?? { ...this.#keeper.current, workerId: this.#workerId };
   }
 
-  /** Registers now. Throws TRANSACTION_REFUSED with the contract's reason, such as an image that is not allowed. */
+  /** Registers now. Throws what {@link LeaseKeeper.register} throws. */
   async register(signal: AbortSignal): Promise<Registered> {
     return this.#registered(await this.#keeper.register(signal));
   }

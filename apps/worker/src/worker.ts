@@ -39,6 +39,8 @@ import { type Registered, Registration } from './registration.ts';
 
 export type WorkerComponents = {
   readonly network: NetworkFile;
+  /** In a dstack CVM: the network file's id as the compose file states it. */
+  readonly composedNetworkId?: Bytes32 | undefined;
   readonly registry: RegistryReader;
   readonly operator: ChainAccount;
   readonly device: AttestationDevice;

@@ -4,6 +4,11 @@ import { config } from '@cloister/service';
 export const workerConfig = config.object({
   /** The network file. Its id stands in the worker's evidence. */
   networkFile: config.text(),
+  /**
+   * In a dstack CVM the compose file states the network file's id here, since the hardware reports the compose file's hash and
+   * nothing of the network. A worker whose network file has another id does not register.
+   */
+  networkId: config.optional(config.text({ pattern: /^0x[0-9a-f]{64}$/ })),
   /** File with the operator's private key (0x and 64 hexadecimal digits). The operator pays; the enclave trusts it for nothing. */
   operatorKeyFile: config.text(),
   /** Which of the operator's workers this is. */

@@ -1,7 +1,22 @@
-import { createSimulatedPlatform, SimulatedTdxDevice } from '@cloister/attestation/unsafe-simulated';
-import { EvidenceVerifier, quoteOf } from '@cloister/attestation/verify';
+import type { AttestationDevice } from '@cloister/attestation/attest';
+import {
+  createSimulatedPlatform,
+  mintCollateral,
+  mintQuote,
+  SimulatedTdxDevice,
+} from '@cloister/attestation/unsafe-simulated';
+import { EvidenceVerifier, evidenceDocument, quoteOf } from '@cloister/attestation/verify';
 import { ChainAccount } from '@cloister/chain';
-import { type Address, networkFileId, sleep, workerId, workerReportData, zeroBytes32 } from '@cloister/core';
+import {
+  type Address,
+  type Bytes32,
+  dstackMrConfigId,
+  networkFileId,
+  sleep,
+  workerId,
+  workerReportData,
+  zeroBytes32,
+} from '@cloister/core';
 import { addressOf, generateSecp256k1, toHex } from '@cloister/crypto';
 import { createLogger } from '@cloister/service';
 import { generatePrivateKey } from 'viem/accounts';
@@ -31,18 +46,29 @@ afterEach(async () => {
   await network.stop();
 });
 
-function registration(receiptSigner: Address = addressOf(generateSecp256k1()), index = 0n) {
+type RegistrationChanges = {
+  readonly configId?: Bytes32;
+  readonly device?: AttestationDevice;
+  readonly composedNetworkId?: Bytes32;
+};
+
+function registration(
+  receiptSigner: Address = addressOf(generateSecp256k1()),
+  index = 0n,
+  changes: RegistrationChanges = {},
+) {
   const device = new SimulatedTdxDevice({
     platform: createSimulatedPlatform(network.root, { now: nowSeconds() }),
     image,
-    configId: networkFileId(network.file),
+    configId: changes.configId ?? networkFileId(network.file),
   });
   return new Registration(
     {
       network: network.file,
       registry: network.reader(),
       operator,
-      device,
+      device: changes.device ?? device,
+      composedNetworkId: changes.composedNetworkId,
       chainEvidence: async (document) => ({ teeType: 2, evidence: toHex(quoteOf(document)) }),
       receiptSigner,
       log: createLogger({ name: 'worker', write: (line) => log.push(line) }),
@@ -99,6 +125,59 @@ describe('registering', () => {
     network.registries.networkKeysHash = `0x${'77'.repeat(32)}`;
     await expect(registration().register(signal())).rejects.toMatchObject({ code: 'REGISTRATION_KEYS_UNKNOWN' });
     expect(network.registries.registrations).toEqual([]);
+  });
+});
+
+describe('the network file', () => {
+  const other: Bytes32 = `0x${'66'.repeat(32)}`;
+  const composeHash: Bytes32 = `0x${'c5'.repeat(32)}`;
+  /** A TD that reports an app's compose hash as dstack makes it do. */
+  const dstackDevice = (): AttestationDevice => {
+    const platform = createSimulatedPlatform(network.root, { now: nowSeconds() });
+    const device = new SimulatedTdxDevice({ platform, image, configId: other });
+    const mrConfigId = dstackMrConfigId(composeHash);
+    return Object.assign(device, {
+      quote: async (reportData: Uint8Array) =>
+        evidenceDocument(
+          mintQuote(platform, { ...image, mrConfigId, reportData }),
+          mintCollateral(platform.root, { issuedAt: nowSeconds() - 3600 }),
+        ),
+    });
+  };
+  const mismatch = { code: 'NETWORK_FILE_MISMATCH' };
+
+  test('is the one that the hardware reports, or nothing is registered', async () => {
+    for (const changes of [
+      { configId: other },
+      // What governance allows as a dstack app is no network file.
+      { configId: composeHash },
+      { configId: zeroBytes32 },
+      { composedNetworkId: other },
+    ])
+      await expect(registration(undefined, 0n, changes).register(signal())).rejects.toMatchObject(mismatch);
+    expect(network.registries.registrations).toEqual([]);
+    await registration(undefined, 0n, { composedNetworkId: networkFileId(network.file) }).register(signal());
+    expect(network.registries.registrations).toHaveLength(1);
+  });
+
+  test('is in a dstack CVM the one that the compose file states', async () => {
+    const device = dstackDevice();
+    for (const changes of [
+      { device },
+      { device, composedNetworkId: other },
+      { device, composedNetworkId: composeHash },
+    ])
+      await expect(registration(undefined, 0n, changes).register(signal())).rejects.toMatchObject(mismatch);
+    expect(network.registries.registrations).toEqual([]);
+    const changes = { device, composedNetworkId: networkFileId(network.file) };
+    await registration(undefined, 0n, changes).register(signal());
+    expect(network.registries.registrations).toHaveLength(1);
+  });
+
+  test('that is another one is no matter of waiting', async () => {
+    const made = registration(undefined, 0n, { configId: other });
+    await expect(made.registerPatiently(signal())).rejects.toMatchObject(mismatch);
+    expect(vi.mocked(sleep)).not.toHaveBeenCalled();
   });
 });
 

@@ -208,7 +208,7 @@ describe('Worker', () => {
 
   test('takes no call before it is registered', async () => {
     const worker = new Worker(
-      { device: { simulated: true }, receiptSigner: { address: zeroBytes32 }, registry: {} } as never,
+      { network: {}, device: { simulated: true }, receiptSigner: { address: zeroBytes32 }, registry: {} } as never,
       {
         index: 0n,
       },

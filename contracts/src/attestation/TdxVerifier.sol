@@ -54,22 +54,30 @@ contract TdxVerifier is ITdxVerifier, QuoteVerifier {
                 bytes16 rest = bytes16(_word(body, SERVICE_TD_AT + 32));
                 if (head != 0 || rest != 0) revert TdxVerifierServiceTd(head, rest);
             }
-            bytes16 padding = bytes16(_word(body, MRCONFIGID_AT + 32));
-            if (padding != 0) revert TdxVerifierConfigPadding(padding);
 
-            claims.imageId = Ids.tdxImageId(
-                _register(body, MRTD_AT),
-                _register(body, RTMR0_AT),
-                _register(body, RTMR0_AT + REGISTER_LENGTH),
-                _register(body, RTMR0_AT + 2 * REGISTER_LENGTH)
-            );
-            claims.configId = _word(body, MRCONFIGID_AT);
+            (claims.imageId, claims.configId) = _identityOf(body);
             claims.reportDataHead = _word(body, TD_REPORT_DATA_AT);
             claims.reportDataTail = _word(body, TD_REPORT_DATA_AT + 32);
             module.teeTcbSvn = bytes16(_word(body, 0));
             module.mrSigner = _word(body, MR_SIGNER_SEAM_AT);
             module.mrSignerRest = bytes16(_word(body, MR_SIGNER_SEAM_AT + 32));
             module.attributes = bytes8(_word(body, SEAM_ATTRIBUTES_AT));
+        }
+    }
+
+    /// @dev What runs, and what it was started with: {Ids.tdxConfig} says which of two forms it has.
+    function _identityOf(bytes calldata body) private pure returns (bytes32 imageId, bytes32 configId) {
+        unchecked {
+            bytes32 head = _word(body, MRCONFIGID_AT);
+            bytes16 rest = bytes16(_word(body, MRCONFIGID_AT + 32));
+            bool known;
+            bool dstack;
+            (known, dstack, configId) = Ids.tdxConfig(head, rest);
+            if (!known) revert TdxVerifierConfigForm(head, rest);
+
+            bytes calldata mrtd = _slice(body, MRTD_AT, REGISTER_LENGTH);
+            bytes calldata rtmrs = _slice(body, RTMR0_AT, 3 * REGISTER_LENGTH);
+            imageId = dstack ? Ids.dstackImageId(mrtd, rtmrs, configId) : Ids.tdxImageId(mrtd, rtmrs);
         }
     }
 
@@ -123,10 +131,14 @@ contract TdxVerifier is ITdxVerifier, QuoteVerifier {
     }
 
     /// @dev The body's length has been found to hold it.
-    function _register(bytes calldata body, uint256 offset) private pure returns (bytes calldata register) {
+    function _slice(
+        bytes calldata body,
+        uint256 offset,
+        uint256 length
+    ) private pure returns (bytes calldata slice) {
         assembly ("memory-safe") {
-            register.offset := add(body.offset, offset)
-            register.length := REGISTER_LENGTH
+            slice.offset := add(body.offset, offset)
+            slice.length := length
         }
     }
 

@@ -45,13 +45,23 @@ contract VectorHarness {
         return Ids.commitment(salt, keccak256(body));
     }
 
-    function tdxImageId(
+    function tdxImageId(bytes calldata mrtd, bytes calldata rtmrs) external pure returns (bytes32) {
+        return Ids.tdxImageId(mrtd, rtmrs);
+    }
+
+    function dstackImageId(
         bytes calldata mrtd,
-        bytes calldata rtmr0,
-        bytes calldata rtmr1,
-        bytes calldata rtmr2
+        bytes calldata rtmrs,
+        bytes32 composeHash
     ) external pure returns (bytes32) {
-        return Ids.tdxImageId(mrtd, rtmr0, rtmr1, rtmr2);
+        return Ids.dstackImageId(mrtd, rtmrs, composeHash);
+    }
+
+    function tdxConfig(
+        bytes32 head,
+        bytes16 rest
+    ) external pure returns (bool known, bool dstack, bytes32 configId) {
+        return Ids.tdxConfig(head, rest);
     }
 
     function domainSeparator(uint256 chainId, address registry) external pure returns (bytes32) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { before, describe, it } from 'node:test';
 import { network } from 'hardhat';
-import { getAddress, type Hex } from 'viem';
+import { concatHex, getAddress, type Hex, sliceHex, zeroHash } from 'viem';
 import type { Receipt } from '../support/receipts.ts';
 
 const file = new URL('../../../vectors/records.json', import.meta.url);
@@ -24,6 +24,11 @@ type Vectors = {
     hash: Hex;
   };
   readonly image: { input: { mrtd: Hex; rtmr0: Hex; rtmr1: Hex; rtmr2: Hex }; imageId: Hex };
+  readonly dstackImage: {
+    input: { mrtd: Hex; rtmr0: Hex; rtmr1: Hex; rtmr2: Hex; composeHash: Hex };
+    imageId: Hex;
+  };
+  readonly mrConfigIds: readonly { mrConfigId: Hex; configId: Hex | null; composeHash: Hex | null }[];
   readonly commitment: { salt: Hex; body: Hex; commitment: Hex };
   readonly receipt: {
     signed: { chainId: number; registry: Hex; receipt: Record<keyof Receipt, string | number>; signature: Hex };
@@ -72,7 +77,26 @@ describe('vectors/records.json', { skip }, () => {
 
   it('image', async () => {
     const { mrtd, rtmr0, rtmr1, rtmr2 } = vectors.image.input;
-    assert.equal(await harness.read.tdxImageId([mrtd, rtmr0, rtmr1, rtmr2]), vectors.image.imageId);
+    assert.equal(await harness.read.tdxImageId([mrtd, concatHex([rtmr0, rtmr1, rtmr2])]), vectors.image.imageId);
+  });
+
+  it('image of a dstack CVM', async () => {
+    const { mrtd, rtmr0, rtmr1, rtmr2, composeHash } = vectors.dstackImage.input;
+    assert.equal(
+      await harness.read.dstackImageId([mrtd, concatHex([rtmr0, rtmr1, rtmr2]), composeHash]),
+      vectors.dstackImage.imageId,
+    );
+    assert.notEqual(vectors.dstackImage.imageId, vectors.image.imageId);
+  });
+
+  it('both forms of MRCONFIGID, and what is neither', async () => {
+    assert.ok(vectors.mrConfigIds.length > 8);
+    for (const { mrConfigId, configId, composeHash } of vectors.mrConfigIds)
+      assert.deepEqual(
+        await harness.read.tdxConfig([sliceHex(mrConfigId, 0, 32), sliceHex(mrConfigId, 32, 48)]),
+        [configId !== null, composeHash !== null, configId ?? zeroHash],
+        mrConfigId,
+      );
   });
 
   it('commitment', async () => {

@@ -19,11 +19,14 @@ export async function deployAttestationWorld(connection: Connection) {
   await world.govern(world.workers, 'setTeePolicy', [teeTdx, teePolicy(attestation.tdx.address)]);
 
   /** A quote for a registration, and the block that it attests. */
-  async function quoteFor(receiptSigner: Address): Promise<{ readonly quote: Uint8Array; readonly block: bigint }> {
+  async function quoteFor(
+    receiptSigner: Address,
+    mrConfigId?: Uint8Array,
+  ): Promise<{ readonly quote: Uint8Array; readonly block: bigint }> {
     const { hash, number } = await world.publicClient.getBlock();
     const operator = world.operator.account.address;
     const head = workerBinding(chainId, world.workers.address, operator, receiptSigner);
-    return { quote: platform.quoteOver(head, hash), block: number };
+    return { quote: platform.quoteOver(head, hash, mrConfigId), block: number };
   }
 
   return {
@@ -41,8 +44,9 @@ export async function deployAttestationWorld(connection: Connection) {
       index: bigint,
       receiptSigner: Address,
       evidenceOf: (quote: Uint8Array) => Hex = fullEvidence,
+      mrConfigId?: Uint8Array,
     ): Promise<Hex> {
-      const { quote, block } = await quoteFor(receiptSigner);
+      const { quote, block } = await quoteFor(receiptSigner, mrConfigId);
       return world.workers.write.register([index, receiptSigner, functionKind, block, teeTdx, evidenceOf(quote)], {
         account: world.operator.account,
       });

@@ -21,7 +21,8 @@ export type PlatformRecord = {
 
 export const recordPath = new URL('recordedPlatform.json', import.meta.url);
 
-/** Bytes in a version-4 quote: where report_data lies, and the attestation key's signature. */
+/** Bytes in a version-4 quote: where MRCONFIGID and report_data lie, and the attestation key's signature. */
+const mrConfigIdAt = 232;
 const reportDataAt = 568;
 const signatureAt = 636;
 
@@ -34,9 +35,10 @@ export function recordedPlatform() {
     root: { x: BigInt(record.rootX), y: BigInt(record.rootY) },
     collateral: record.collateral,
     certificate: bytesToHex(platformOfQuote(template).certificate),
-    /** The platform's quote over two words of report_data. */
-    quoteOver(head: Hex, tail: Hex): Uint8Array {
+    /** The platform's quote over two words of report_data; with another MRCONFIGID where given. */
+    quoteOver(head: Hex, tail: Hex, mrConfigId?: Uint8Array): Uint8Array {
       const quote = Uint8Array.from(template);
+      if (mrConfigId !== undefined) quote.set(mrConfigId, mrConfigIdAt);
       quote.set(concatBytes([hexToBytes(head), hexToBytes(tail)]), reportDataAt);
       quote.set(p256.sign(parseQuote(quote).signedPart, secret, { lowS: false }), signatureAt);
       return quote;

@@ -1,4 +1,5 @@
-import { fromHex } from '@cloister/crypto';
+import { type Bytes32, dstackImageId, dstackMrConfigId } from '@cloister/core';
+import { fromHex, toHex } from '@cloister/crypto';
 import { describe, expect, test } from 'vitest';
 import { mintQuote } from '../src/unsafe-simulated/index.ts';
 import { type AppraisalPolicy, appraise, parsePolicy, type TdxClaims } from '../src/verify/index.ts';
@@ -98,6 +99,30 @@ describe('appraise', () => {
     expect(other.configId).toBeNull();
     const appraisal = appraise(other, { ...allow, configId: `0x${'c0'.repeat(32)}` });
     expect(appraisal).toMatchObject({ refusal: { code: 'CONFIG_MISMATCH', value: other.mrConfigId } });
+  });
+
+  test('a dstack CVM is configured by its compose hash, which its image covers', async () => {
+    const { platform } = makeWorld();
+    const composeHash: Bytes32 = `0x${'c5'.repeat(32)}`;
+    const quote = mintQuote(platform, { ...measurements, mrConfigId: dstackMrConfigId(composeHash) });
+    const dstack = await claimsOf({ ...makeWorld(), quote });
+    expect(claims.composeHash).toBeNull();
+    expect(dstack).toMatchObject({
+      configId: composeHash,
+      composeHash,
+      mrConfigId: toHex(dstackMrConfigId(composeHash)),
+    });
+    const register = (byte: number) => new Uint8Array(48).fill(byte);
+    const registers = { mrtd: register(0xa1), rtmr0: register(0xb0), rtmr1: register(0xb1), rtmr2: register(0xb2) };
+    expect(dstack.imageId).toBe(dstackImageId(registers, composeHash));
+    expect(appraise(dstack, { ...allow, configId: composeHash, imageIds: [dstack.imageId] })).toEqual({ ok: true });
+    // The same registers without the app are another image: allowing those would allow every app.
+    expect(appraise(dstack, { ...allow, imageIds: [claims.imageId] })).toMatchObject({
+      refusal: { code: 'IMAGE_NOT_ALLOWED', value: dstack.imageId },
+    });
+    expect(appraise(dstack, { ...allow, configId: `0x${'c0'.repeat(32)}` })).toMatchObject({
+      refusal: { code: 'CONFIG_MISMATCH', value: composeHash },
+    });
   });
 
   test('report data', () => {

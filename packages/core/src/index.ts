@@ -82,10 +82,14 @@ export {
 } from './hex.ts';
 export { appId, contextHash, type ReceiptContext, subjectOf, tickAt, workerId } from './ids.ts';
 export {
+  dstackImageId,
+  dstackMrConfigId,
   mrConfigIdOf,
   nitroImageId,
+  readMrConfigId,
   sgxImageId,
   snpImageId,
+  type TdxConfig,
   type TdxImage,
   type TeeType,
   tdxImageId,

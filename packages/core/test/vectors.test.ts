@@ -4,12 +4,14 @@ import {
   commitBody,
   contextHash,
   domainSeparator,
+  dstackImageId,
   gatewayHelloDigest,
   keyConfigDigest,
   manifestFromJson,
   manifestId,
   networkFileId,
   parseNetworkFile,
+  readMrConfigId,
   receiptDigest,
   signedReceiptFromJson,
   tdxImageId,
@@ -39,6 +41,18 @@ describe('vectors/records.json', () => {
     const { mrtd, rtmr0, rtmr1, rtmr2 } = vectors.image.input;
     const image = { mrtd: fromHex(mrtd), rtmr0: fromHex(rtmr0), rtmr1: fromHex(rtmr1), rtmr2: fromHex(rtmr2) };
     expect(tdxImageId(image)).toBe(vectors.image.imageId);
+    const { composeHash, ...same } = vectors.dstackImage.input;
+    expect(same).toEqual(vectors.image.input);
+    expect(dstackImageId(image, composeHash)).toBe(vectors.dstackImage.imageId);
+  });
+
+  test('MRCONFIGID', () => {
+    expect(vectors.mrConfigIds.length).toBeGreaterThan(8);
+    for (const { mrConfigId, configId, composeHash } of vectors.mrConfigIds)
+      expect(readMrConfigId(fromHex(mrConfigId)) ?? { configId: null, composeHash: null }, mrConfigId).toEqual({
+        configId,
+        composeHash,
+      });
   });
 
   test('commitment', () => {

@@ -13,4 +13,5 @@ export {
   LeaseKeeper,
   type LeaseKeeperComponents,
 } from './leaseKeeper.ts';
+export { assertOwnNetwork, type OwnNetwork, OwnNetworkError } from './ownNetwork.ts';
 export { type EnclaveDeviceInit, selectEnclaveDevice } from './selectEnclaveDevice.ts';

@@ -3,12 +3,15 @@ import type { ChainView, Head } from '@cloister/chain';
 import { CloisterError, sleep } from '@cloister/core';
 import type { Logger } from '@cloister/service';
 import type { ChainEvidence } from './intelChainEvidence.ts';
+import { assertOwnNetwork, type OwnNetwork } from './ownNetwork.ts';
 
 export type EnclaveEvidence = Awaited<ReturnType<AttestationDevice['quote']>>;
 
 export type LeaseKeeperComponents = {
   readonly view: ChainView;
   readonly device: AttestationDevice;
+  /** What its evidence must state. */
+  readonly ownNetwork: OwnNetwork;
   /** Sees to what the chain must know before it can check the evidence, and gives the evidence in the contract's form. */
   readonly chainEvidence: (document: EnclaveEvidence, signal: AbortSignal) => Promise<ChainEvidence>;
   readonly log: Logger;
@@ -51,14 +54,18 @@ export class LeaseKeeper {
     return this.#current;
   }
 
-  /** Registers now. Throws TRANSACTION_REFUSED with the contract's reason, such as an image that is not allowed. */
+  /**
+   * Registers now. Throws TRANSACTION_REFUSED with the contract's reason, such as an image that is not allowed, and
+   * NETWORK_FILE_MISMATCH before the evidence leaves this process.
+   */
   async register(signal: AbortSignal): Promise<HeldLease> {
-    const { view, device, chainEvidence } = this.#components;
+    const { view, device, ownNetwork, chainEvidence } = this.#components;
     await this.#lease.prepare(signal);
     const head = await view.head(signal);
     // The block before the newest one: a reorganisation of one block does not spoil the evidence.
     const attested = head.number > 0n ? await view.blockAt(head.number - 1n, signal) : head;
     const evidence = await device.quote(await this.#lease.reportData(head, attested, signal), { signal });
+    assertOwnNetwork(evidence, ownNetwork);
     const forChain = await chainEvidence(evidence, signal);
     const leaseUntil = await this.#lease.submit(forChain, attested.number, signal);
     this.#renewEverySeconds = (leaseUntil - head.timestamp) / 2n;
@@ -72,7 +79,7 @@ export class LeaseKeeper {
     return !(await this.#lease.stands(signal));
   }
 
-  /** Registers with growing pauses until it succeeds or `signal` aborts; refusals of the contract end it at once. */
+  /** Registers with growing pauses until it succeeds or `signal` aborts; what no waiting mends ends it at once. */
   async registerPatiently(signal: AbortSignal): Promise<HeldLease> {
     for (let attempt = 0; ; attempt++) {
       try {
@@ -88,7 +95,9 @@ export class LeaseKeeper {
 
 /** Refusals that no waiting mends. A block that went stale between quote and transaction, and keys that came then, are none. */
 function isFinal(error: unknown): boolean {
-  if (!(error instanceof CloisterError) || error.code !== 'TRANSACTION_REFUSED') return false;
+  if (!(error instanceof CloisterError)) return false;
+  if (error.code === 'NETWORK_FILE_MISMATCH') return true;
+  if (error.code !== 'TRANSACTION_REFUSED') return false;
   return !/Block(TooOld|Unknown|HashMismatch)|EvidenceBindingMismatch/.test(String(error.meta.errorName));
 }
 

@@ -167,8 +167,10 @@ export class WorkerVerifier {
     list.check(
       'network-file',
       'The worker runs with the same network file',
-      claims.mrConfigId.slice(0, 66) === this.#networkId && /^0*$/.test(claims.mrConfigId.slice(66)),
-      `network file ${this.#networkId}`,
+      await this.#hasThisNetwork(claims, atBlock, signal),
+      claims.composeHash === null
+        ? `network file ${this.#networkId}`
+        : `dstack app ${claims.composeHash}, as the network's image registry says`,
       refusal('WORKER_OTHER_NETWORK'),
     );
     const bindings = this.#bindings(announcement);
@@ -207,6 +209,19 @@ export class WorkerVerifier {
       tcbStatuses: defaultTcbStatuses.filter((status) => rules.acceptedTcbStatuses.includes(status)),
       minimumTcbEvaluationDataNumber: rules.minimumTcbEvaluationDataNumber,
     };
+  }
+
+  /**
+   * In a dstack CVM the quote names the app and nothing of the network: that its compose file states this network file is what
+   * the network's registry says by allowing it, and the worker's own code holds the file against what the compose file states.
+   */
+  async #hasThisNetwork(
+    { configId, composeHash }: TdxClaims,
+    atBlock: bigint | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
+    if (composeHash === null) return configId === this.#networkId;
+    return this.#registry.configAllowed(composeHash, atBlock, signal);
   }
 
   /** The block of that number; undefined where the chain has none. The number is anyone's word. */

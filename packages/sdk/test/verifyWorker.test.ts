@@ -1,6 +1,8 @@
 import { createSimulatedPlatform, makeSimulatedRoot } from '@cloister/attestation/unsafe-simulated';
 import { fromBase64, toBase64 } from '@cloister/attestation/verify';
 import {
+  dstackImageId,
+  dstackMrConfigId,
   mrConfigIdOf,
   type NetworkFile,
   networkFileId,
@@ -12,7 +14,7 @@ import {
 import { fromHex, generateSecp256k1, toHex } from '@cloister/crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { offersKind, signerOf, WorkerRefusedError, WorkerVerifier } from '../src/verifyWorker.ts';
-import { address, image, nowSeconds, SimulatedNetwork, type StubWorker } from './simulatedNetwork.ts';
+import { address, bytes32, image, nowSeconds, SimulatedNetwork, type StubWorker } from './simulatedNetwork.ts';
 
 let network: SimulatedNetwork;
 let worker: StubWorker;
@@ -72,6 +74,8 @@ const withEvidence = (evidence: WorkerAnnouncement['evidence']): WorkerAnnouncem
   evidence,
 });
 const otherSigner = generateSecp256k1();
+const composeHash = bytes32(0xc5);
+const dstackWorker = () => withEvidence(worker.evidence({ mrConfigId: dstackMrConfigId(composeHash) }));
 
 describe('a worker for which everything holds', () => {
   test('is verified step by step, in the order of trust', async () => {
@@ -106,6 +110,15 @@ describe('a worker for which everything holds', () => {
     await verifier.verify(worker.announcement);
     network.registries.images.clear();
     await expect(verifier.verify(worker.announcement)).rejects.toMatchObject({ code: 'WORKER_IMAGE_NOT_ALLOWED' });
+  });
+
+  test('in a dstack CVM is verified by the app that its image covers and that the registry allows', async () => {
+    network.registries.images.add(dstackImageId(image, composeHash));
+    network.registries.configs.add(composeHash);
+    const verified = await verify(dstackWorker());
+    expect(verified.claims).toMatchObject({ composeHash, configId: composeHash });
+    expect(verified.steps.map(({ id }) => id)).toEqual(order);
+    expect(verified.steps.find(({ id }) => id === 'network-file')?.detail).toContain(composeHash);
   });
 
   test('a registry that accepts more than this package does not make it accept more', async () => {
@@ -222,6 +235,33 @@ const cases: readonly Case[] = [
     code: 'WORKER_OTHER_NETWORK',
     arrange: () =>
       withEvidence(worker.evidence({ mrConfigId: mrConfigIdOf(networkFileId({ ...network.file, name: 'other' })) })),
+  },
+  {
+    name: 'a dstack app on a system that is allowed without it',
+    step: 'image',
+    code: 'WORKER_IMAGE_NOT_ALLOWED',
+    arrange() {
+      network.registries.configs.add(composeHash);
+      return dstackWorker();
+    },
+  },
+  {
+    name: 'a dstack app that is not allowed',
+    step: 'network-file',
+    code: 'WORKER_OTHER_NETWORK',
+    arrange() {
+      network.registries.images.add(dstackImageId(image, composeHash));
+      return dstackWorker();
+    },
+  },
+  {
+    name: 'an allowed compose hash in the place of the network file',
+    step: 'network-file',
+    code: 'WORKER_OTHER_NETWORK',
+    arrange() {
+      network.registries.configs.add(composeHash);
+      return withEvidence(worker.evidence({ mrConfigId: mrConfigIdOf(composeHash) }));
+    },
   },
   {
     name: 'something else behind the id in MRCONFIGID',

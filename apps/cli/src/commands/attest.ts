@@ -242,6 +242,7 @@ function prose({ drivers, device, registers, eventLog, evidence, error, out }: A
       const { mrtd, rtmr0, rtmr1, rtmr2, rtmr3, mrConfigId } = claims;
       lines.push(...measurementLines('Measurements:', { mrtd, rtmr0, rtmr1, rtmr2, rtmr3, mrConfigId }));
       lines.push(`Image: ${claims.imageId}`);
+      if (claims.composeHash !== null) lines.push(`dstack app: ${claims.composeHash}, part of the image`);
     }
   }
   if (eventLog !== null)

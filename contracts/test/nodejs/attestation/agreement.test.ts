@@ -31,6 +31,7 @@ import {
   verifySgxQuote,
   verifyTdxQuote,
 } from '@cloister/attestation/verify';
+import { dstackMrConfigId, mrConfigIdOf } from '@cloister/core';
 import { network } from 'hardhat';
 import { concatHex, type Hex, keccak256, padHex, sliceHex, stringToHex, toHex } from 'viem';
 import { measurements } from '../../../../packages/attestation/test/synthetic.ts';
@@ -133,7 +134,7 @@ function expectedOnChain(claims: TdxClaims | SgxClaims, quote: Uint8Array): Chai
     tcbEvaluationDataNumber: claims.tcbEvaluationDataNumber,
     validUntil: BigInt(claims.notAfter),
     imageId: tdx ? claims.imageId : sgxImageId(claims.mrEnclave),
-    configId: tdx ? sliceHex(claims.mrConfigId, 0, 32) : padHex('0x', { size: 32 }),
+    configId: claims.configId ?? assert.fail('A configuration that is none was accepted on chain'),
     platformId: padHex(claims.platformId, { size: 32, dir: 'right' }),
     evidenceHash: keccak256(signedPart),
     reportDataHead: sliceHex(claims.reportData, 0, 32),
@@ -312,6 +313,25 @@ describe('both accept, and say the same', () => {
       () => makeWorld({ collateral: { editTcbInfo: withModules(moduleLevel(0, 'Revoked')) } }),
       'Revoked',
     ],
+    ...(
+      [
+        ['a dstack app', dstackMrConfigId(toHex(0xc5, { size: 32 }))],
+        ['a dstack app whose compose hash begins with zeros', dstackMrConfigId(toHex(1, { size: 32 }))],
+        ['a dstack app whose compose hash ends in a zero byte', dstackMrConfigId(toHex(0xc500, { size: 32 }))],
+        ['a network file whose id begins with 01', mrConfigIdOf(`0x01${'1a'.repeat(31)}`)],
+        ['no configuration', new Uint8Array(48)],
+      ] as const
+    ).map(
+      ([what, mrConfigId]) =>
+        [
+          `a TD started with ${what}`,
+          () => {
+            const world = makeWorld();
+            return { ...world, quote: mintQuote(world.platform, { ...measurements, mrConfigId }) };
+          },
+          'UpToDate',
+        ] as const,
+    ),
     ['module version 0', () => makeWorld({ quote: { teeTcbSvn: svn(5, 0) } }), 'UpToDate'],
     [
       'module attributes that the mask leaves out',
@@ -823,11 +843,20 @@ describe('both refuse every quote of which a bit was changed', () => {
 });
 
 describe('where they differ', () => {
-  it('a TD whose MRCONFIGID is no network file: the chain refuses, off chain it is for the policy', async () => {
+  it('a TD whose MRCONFIGID is neither network file nor dstack app: the chain refuses, off chain it is for the policy', async () => {
     const { platform, collateral } = makeWorld();
-    const quote = mintQuote(platform, { ...measurements, mrConfigId: new Uint8Array(48).fill(0xc0) });
-    assert.equal(typeof (await offChain({ quote, collateral })), 'object');
-    assert.equal(await onChain({ quote, collateral }), 'TdxVerifierConfigPadding');
+    const dstack = dstackMrConfigId(toHex(0xc5, { size: 32 }));
+    for (const mrConfigId of [
+      new Uint8Array(48).fill(0xc0),
+      // dstack's other versions, and values that the first one never has.
+      ...[dstack.with(0, 2), dstack.with(0, 3), dstack.with(0, 0), dstack.with(33, 1), dstack.with(47, 1)],
+    ]) {
+      const quote = mintQuote(platform, { ...measurements, mrConfigId });
+      const claims = await offChain({ quote, collateral });
+      if (typeof claims === 'string' || claims.teeType !== 'tdx') assert.fail(`Expected claims of a TD: ${claims}`);
+      assert.deepEqual([claims.configId, claims.composeHash], [null, null]);
+      assert.equal(await onChain({ quote, collateral }), 'TdxVerifierConfigForm');
+    }
   });
 
   it('JSON in another form than that in which Intel signs it: the chain has a reader for that one only', async () => {

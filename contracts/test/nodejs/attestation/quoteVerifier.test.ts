@@ -158,6 +158,16 @@ describe('the form of evidence', () => {
     const padded = withByte(enclave, size(enclave) - 384 + 255, 1);
     await refused(sgx.simulate.verify([padded]), 'SgxVerifierConfigPadding', [toHex(1, { size: 32 })]);
   });
+
+  it('configuration of a TD that is neither a network file nor a dstack app', async () => {
+    const { tdx } = await load();
+    const head = `0x02${'c5'.repeat(31)}` as const;
+    const rest = `0xc5${'00'.repeat(15)}` as const;
+    const evidence = fullEvidence(
+      mintQuote(platform, { ...measurements, mrConfigId: hexToBytes(concatHex([head, rest])) }),
+    );
+    await refused(tdx.simulate.verify([evidence]), 'TdxVerifierConfigForm', [head, rest]);
+  });
 });
 
 describe('platform and collateral', () => {

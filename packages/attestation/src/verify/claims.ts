@@ -63,6 +63,8 @@ export type TdxClaims = PlatformClaims & {
   readonly mrSignerSeam: Hex;
   readonly mrtd: Hex;
   readonly mrConfigId: Hex;
+  /** What runs in a dstack CVM: SHA-256 of its app-compose.json, which `imageId` then covers and `configId` is. Null for every other TD. */
+  readonly composeHash: Bytes32 | null;
   readonly mrOwner: Hex;
   readonly mrOwnerConfig: Hex;
   readonly rtmr0: Hex;

@@ -57,6 +57,7 @@ export {
 } from './evidenceDocument.ts';
 export { EvidenceVerifier, type EvidenceVerifierInit } from './evidenceVerifier.ts';
 export { type HclReport, parseHclReport } from './hclReport.ts';
+export { type LaunchConfig, launchConfigOf } from './launchConfig.ts';
 export { type VerifyNitroOptions, verifyNitroDocument } from './nitro/verifyNitroDocument.ts';
 export { type Refusal, refusalOf } from './refusal.ts';
 export {

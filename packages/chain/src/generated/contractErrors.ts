@@ -202,7 +202,7 @@ export const contractErrorsAbi = [
   {"inputs":[{"internalType":"string","name":"str","type":"string"}],"name":"StringTooLong","type":"error"},
   {"inputs":[{"internalType":"uint64","name":"tdAttributes","type":"uint64"}],"name":"TdxVerifierAttributes","type":"error"},
   {"inputs":[{"internalType":"uint16","name":"bodyType","type":"uint16"},{"internalType":"uint32","name":"bodyLength","type":"uint32"}],"name":"TdxVerifierBody","type":"error"},
-  {"inputs":[{"internalType":"bytes16","name":"padding","type":"bytes16"}],"name":"TdxVerifierConfigPadding","type":"error"},
+  {"inputs":[{"internalType":"bytes32","name":"head","type":"bytes32"},{"internalType":"bytes16","name":"rest","type":"bytes16"}],"name":"TdxVerifierConfigForm","type":"error"},
   {"inputs":[{"internalType":"uint8","name":"version","type":"uint8"},{"internalType":"uint8","name":"svn","type":"uint8"}],"name":"TdxVerifierModuleLevelNotFound","type":"error"},
   {"inputs":[{"internalType":"bytes32","name":"mrSigner","type":"bytes32"},{"internalType":"bytes16","name":"mrSignerRest","type":"bytes16"},{"internalType":"bytes8","name":"attributes","type":"bytes8"}],"name":"TdxVerifierModuleMismatch","type":"error"},
   {"inputs":[{"internalType":"uint8","name":"version","type":"uint8"}],"name":"TdxVerifierModuleUnknown","type":"error"},

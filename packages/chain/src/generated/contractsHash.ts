@@ -2,4 +2,4 @@
 
 /** keccak256 over the names and creation codes of all contracts: tells data made by other contracts. */
 export const contractsHash =
-  '0x0b17f8ade1567f115dd47b4fac6a914a8b3ddbaacdc7c73e1d34f80c13e4a439' as const;
+  '0xd927ff0240d07db92f07cb7567f84bb462ef02d7381e59d1e26b50110033c34b' as const;

@@ -43,7 +43,10 @@ export type AppraisalPolicy = {
   readonly snpMaximumVmpl?: number;
   /** Reference values, of any type of TEE. Default: any image. */
   readonly imageIds?: readonly Bytes32[];
-  /** What the host configured, the network file's id: MRCONFIGID or CONFIGID, zero behind these 32 bytes, or HOST_DATA. Default: any. */
+  /**
+   * What the host configured, the network file's id: MRCONFIGID or CONFIGID, zero behind these 32 bytes, or HOST_DATA. In a dstack
+   * CVM the compose hash. Default: any.
+   */
   readonly configId?: Bytes32;
   /** 64 bytes. Default: any. */
   readonly reportData?: Hex;

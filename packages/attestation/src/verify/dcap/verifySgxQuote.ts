@@ -61,6 +61,6 @@ export async function verifySgxQuote(
 }
 
 /** The 32 bytes of a configuration's id, which 32 zero bytes follow; null for any other use of CONFIGID. */
-function configIdOf(configId: Uint8Array): Bytes32 | null {
+export function configIdOf(configId: Uint8Array): Bytes32 | null {
   return configId.subarray(32).every((byte) => byte === 0) ? toHex(configId.subarray(0, 32)) : null;
 }

@@ -1,4 +1,4 @@
-import { type Bytes32, type Hex, tdxImageId } from '@cloister/core';
+import { dstackImageId, readMrConfigId, tdxImageId } from '@cloister/core';
 import { toHex } from '@cloister/crypto';
 import { check } from '../checks.ts';
 import type { TdxClaims } from '../claims.ts';
@@ -39,7 +39,8 @@ export async function verifyTdxQuote(
     inner?.note([merged.status, ...merged.advisories].join(' '));
     return merged;
   });
-  const mrConfigId = toHex(report.mrConfigId);
+  const image = { mrtd: report.mrTd, rtmr0: report.rtmr0, rtmr1: report.rtmr1, rtmr2: report.rtmr2 };
+  const { configId, composeHash } = readMrConfigId(report.mrConfigId) ?? { configId: null, composeHash: null };
 
   return {
     teeType: 'tdx',
@@ -63,8 +64,9 @@ export async function verifyTdxQuote(
     mrSeam: toHex(report.mrSeam),
     mrSignerSeam: toHex(report.mrSignerSeam),
     mrtd: toHex(report.mrTd),
-    mrConfigId,
-    configId: configIdOf(mrConfigId),
+    mrConfigId: toHex(report.mrConfigId),
+    configId,
+    composeHash,
     mrOwner: toHex(report.mrOwner),
     mrOwnerConfig: toHex(report.mrOwnerConfig),
     rtmr0: toHex(report.rtmr0),
@@ -73,13 +75,8 @@ export async function verifyTdxQuote(
     rtmr3: toHex(report.rtmr3),
     reportData: toHex(report.reportData),
     serviceTd: report.mrServiceTd === undefined ? null : toHex(report.mrServiceTd),
-    imageId: tdxImageId({ mrtd: report.mrTd, rtmr0: report.rtmr0, rtmr1: report.rtmr1, rtmr2: report.rtmr2 }),
+    imageId: composeHash === null ? tdxImageId(image) : dstackImageId(image, composeHash),
     verifiedAt: now,
     notAfter,
   };
-}
-
-/** The 32 bytes of a configuration's id, which 16 zero bytes follow; null for any other use of MRCONFIGID. */
-function configIdOf(mrConfigId: Hex): Bytes32 | null {
-  return mrConfigId.endsWith('0'.repeat(32)) ? (mrConfigId.slice(0, 66) as Bytes32) : null;
 }
