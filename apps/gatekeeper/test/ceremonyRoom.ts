@@ -3,7 +3,8 @@ import { addressOf, engine, fromHex, generateSecp256k1, signDigest, toHex, type 
 import { combinePartials, verifySignature } from '@cloister/threshold/combine';
 import { publicShareAt } from '@cloister/threshold/dkg';
 import { signWithShare } from '@cloister/threshold/native';
-import { Ceremony, type CeremonyInit, type Made, type Previous } from '../src/ceremony/ceremony.ts';
+import type { CeremonyInit, Made, Previous } from '../src/ceremony/agreement.ts';
+import { Ceremony } from '../src/ceremony/ceremony.ts';
 import type { CeremonyMessage } from '../src/ceremony/ceremonyMessage.ts';
 import type { SharePair } from '../src/shares/sharePair.ts';
 

@@ -1,77 +1,10 @@
-import {
-  type Address,
-  type Bytes32,
-  CloisterError,
-  ceremonyMessageDigest,
-  type Hex,
-  type RecordDomain,
-} from '@cloister/core';
-import { concatBytes, fromHex, keccak256, type SecretBytes, toHex, type X25519KeyPair } from '@cloister/crypto';
-import {
-  type Combined,
-  type Commitments,
-  combineFresh,
-  combineResharing,
-  combineShares,
-  deal,
-  parseCommitments,
-  shareFits,
-} from '@cloister/threshold/dkg';
-import { openShares, type SharePair, sealShares, secretsOf, sharePairFromBytes } from '../shares/sharePair.ts';
+import { type Address, type Bytes32, ceremonyMessageDigest, type Hex } from '@cloister/core';
+import { concatBytes, fromHex, keccak256, type SecretBytes, toHex } from '@cloister/crypto';
+import { type Combined, combineFresh, combineResharing, combineShares, deal } from '@cloister/threshold/dkg';
+import { type SharePair, sealShares, secretsOf } from '../shares/sharePair.ts';
+import type { Agreed, Agreement, CeremonyInit, Made } from './agreement.ts';
 import type { CeremonyBody, CeremonyKind, CeremonyMessage } from './ceremonyMessage.ts';
-
-/** The members that hold shares now, in their order; a first key has none. */
-export type Previous = {
-  readonly threshold: number;
-  readonly signers: readonly Address[];
-  /** Public shares of the member at an index (from 1), 48 bytes each. */
-  readonly publicSharesAt: (index: number) => { readonly apps: Uint8Array; readonly beacon: Uint8Array };
-  /** This member's own, where it has them. The caller's to wipe. */
-  readonly shares: SharePair | undefined;
-};
-
-export type Receiver = { readonly signer: Address; readonly hpkeKey: Bytes32 };
-
-export type CeremonyInit = {
-  readonly domain: RecordDomain;
-  /** Names generation, members and attempt: messages of another session are another ceremony's. */
-  readonly session: Bytes32;
-  readonly me: { readonly signer: Address; readonly sign: (digest: Bytes32) => Hex; readonly hpke: X25519KeyPair };
-  readonly previous: Previous | undefined;
-  readonly threshold: number;
-  readonly receivers: readonly Receiver[];
-  /** Says in this attempt whose dealings count. */
-  readonly proposer: Address;
-  /** How long a phase waits for the absent. */
-  readonly phaseMs: number;
-  /** The digest of the handover that these members would sign. */
-  readonly digestOf: (made: Made) => Bytes32;
-  /** Makes sure that the new shares outlive whatever comes: this member's signature says that it holds them. */
-  readonly keep: (agreement: Agreement) => Promise<void>;
-};
-
-/** What a ceremony made: public, and the same for everybody who took part. */
-export type Made = {
-  /** Qualified dealers, in the dealers' order. */
-  readonly dealers: readonly Address[];
-  /** keccak256 over the digests of each qualified dealer's commit and dealing. */
-  readonly transcriptHash: Bytes32;
-  readonly apps: Commitments;
-  readonly beacon: Commitments;
-};
-
-/** What this member is ready to sign. */
-export type Agreement = {
-  readonly made: Made;
-  readonly digest: Bytes32;
-  /** This member's new shares; undefined where it only hands on. */
-  readonly shares: SharePair | undefined;
-};
-
-export type Agreed = Agreement & {
-  /** By signer: of the new members that hold good shares, and of the old ones that agree. */
-  readonly signatures: ReadonlyMap<Address, Hex>;
-};
+import { receiverIndex, type Seen, seeDealing, sharesShown } from './seenDealing.ts';
 
 /** Why a dealer does not count, for people and for the record. */
 export type Fault =
@@ -90,14 +23,6 @@ type Said = {
   proposal?: CeremonyMessage<'proposal'>;
   signature?: CeremonyMessage<'signature'>;
   readonly answers: Map<Address, CeremonyMessage<'answer'>>;
-};
-
-/** A dealing as this member sees it. */
-type Seen = {
-  readonly apps: Commitments;
-  readonly beacon: Commitments;
-  /** For this member, once they fit: its own, or those that the dealer showed to all. */
-  mine: SharePair | undefined;
 };
 
 /**
@@ -352,30 +277,8 @@ export class Ceremony {
     if (known !== undefined) return known;
     const dealing = this.#said.get(dealer)?.dealing;
     if (dealing === undefined) return undefined;
-    const seen = await this.#read(dealer, dealing.body);
+    const seen = await seeDealing(this.#init, dealer, dealing.body);
     this.#seen.set(dealer, seen);
-    return seen;
-  }
-
-  async #read(dealer: Address, body: CeremonyBody['dealing']): Promise<Seen | 'broken'> {
-    const { previous, threshold, receivers, me, session } = this.#init;
-    if (body.shares.length !== receivers.length) return 'broken';
-    const old = previous?.publicSharesAt(previous.signers.indexOf(dealer) + 1);
-    let seen: Seen;
-    try {
-      seen = {
-        apps: parseCommitments(body.apps.map(fromHex), threshold, old?.apps),
-        beacon: parseCommitments(body.beacon.map(fromHex), threshold, old?.beacon),
-        mine: undefined,
-      };
-    } catch {
-      return 'broken';
-    }
-    const index = this.#receiverIndex(me.signer);
-    if (index === 0) return seen;
-    const sealed = body.shares[index - 1] as Hex;
-    const pair = await openShares(sealed, { session, dealer, receiver: me.signer }, me.hpke).catch(() => undefined);
-    if (pair !== undefined && fits(seen, index, pair)) seen.mine = pair;
     return seen;
   }
 
@@ -393,9 +296,7 @@ export class Ceremony {
   /** The shares that a dealer showed to all for a receiver, where they fit. */
   #shownTo(dealer: Address, receiver: Address, seen: Seen): SharePair | undefined {
     const answer = this.#said.get(dealer)?.answers.get(receiver);
-    if (answer === undefined) return undefined;
-    const pair = pairOf(answer.body);
-    return pair !== undefined && fits(seen, this.#receiverIndex(receiver), pair) ? pair : undefined;
+    return answer && sharesShown(seen, this.#receiverIndex(receiver), answer.body);
   }
 
   #complaintsAgainst(dealer: Address): Address[] {
@@ -484,7 +385,7 @@ export class Ceremony {
 
   /** A receiver's index, from 1; 0 for whoever is none. */
   #receiverIndex(signer: Address): number {
-    return this.#init.receivers.findIndex((receiver) => receiver.signer === signer) + 1;
+    return receiverIndex(this.#init.receivers, signer);
   }
 
   #dealingHash(body: CeremonyBody['dealing']): Bytes32 {
@@ -496,18 +397,5 @@ export class Ceremony {
     const result = this.#queue.then(work, work);
     this.#queue = result.catch(() => {});
     return result;
-  }
-}
-
-function fits(seen: Seen, index: number, pair: SharePair): boolean {
-  return shareFits(seen.apps, index, pair.apps) && shareFits(seen.beacon, index, pair.beacon);
-}
-
-function pairOf(body: CeremonyBody['answer']): SharePair | undefined {
-  try {
-    return sharePairFromBytes(concatBytes(fromHex(body.apps), fromHex(body.beacon)));
-  } catch (error) {
-    if (error instanceof CloisterError) return undefined;
-    throw error;
   }
 }

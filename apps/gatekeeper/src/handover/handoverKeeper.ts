@@ -10,7 +10,8 @@ import {
 import { fromHex, toHex, type X25519KeyPair } from '@cloister/crypto';
 import type { Logger } from '@cloister/service';
 import { publicShareAt } from '@cloister/threshold/dkg';
-import { type Agreement, Ceremony, type Made, type Previous } from '../ceremony/ceremony.ts';
+import type { Agreement, Made, Previous } from '../ceremony/agreement.ts';
+import { Ceremony } from '../ceremony/ceremony.ts';
 import { readCeremonyMessage } from '../ceremony/ceremonyMessage.ts';
 import type { CommitteeChain, CommitteeState, HandoverRecord, Member } from '../committeeState.ts';
 import type { Peers } from '../peers/peers.ts';
