@@ -4,14 +4,13 @@ import {
   type Bytes32,
   beaconRandomness,
   CloisterError,
-  isHexOf,
   networkFileId,
   parseNetworkFile,
   placementTermEpochs,
   tickAt,
 } from '@cloister/core';
 import { toHex } from '@cloister/crypto';
-import { IntelChainEvidence, selectEnclaveDevice } from '@cloister/enclave';
+import { IntelChainEvidence, readOperatorKey, selectEnclaveDevice } from '@cloister/enclave';
 import { PlacementReader } from '@cloister/placement';
 import { createMetrics, runProcess } from '@cloister/service';
 import { BeaconKeeper } from './beacon/beaconKeeper.ts';
@@ -209,18 +208,7 @@ runProcess({
   },
 });
 
-async function readOperatorKey(file: string): Promise<`0x${string}`> {
-  const key = (await readFile(file, 'utf8')).trim();
-  if (!isHexOf(key, 32))
-    throw new GatekeeperError(
-      'GATEKEEPER_KEY_FILE',
-      `The file "${file}" holds no private key`,
-      'Write 0x and 64 hexadecimal digits into it',
-    );
-  return key;
-}
-
-export class GatekeeperError extends CloisterError<'GATEKEEPER_KEY_FILE' | 'GATEKEEPER_DEVICE_UNREGISTRABLE'> {
+export class GatekeeperError extends CloisterError<'GATEKEEPER_DEVICE_UNREGISTRABLE'> {
   override readonly name = 'GatekeeperError';
   constructor(code: GatekeeperError['code'], message: string, hint: string) {
     super({ code, message, hint });

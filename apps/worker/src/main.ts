@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { ChainAccount, ChainView, RegistryReader } from '@cloister/chain';
-import { type Bytes32, isHexOf, parseNetworkFile } from '@cloister/core';
+import { type Bytes32, parseNetworkFile } from '@cloister/core';
 import { generateSecp256k1 } from '@cloister/crypto';
 import { addressOf, signDigest } from '@cloister/crypto/native-secp256k1';
-import { IntelChainEvidence, selectEnclaveDevice } from '@cloister/enclave';
+import { IntelChainEvidence, readOperatorKey, selectEnclaveDevice } from '@cloister/enclave';
 import { FunctionDriver, type WallReport } from '@cloister/sandbox';
 import { createMetrics, type Logger, runProcess, startHealthServer } from '@cloister/service';
 import { WorkerDialler } from './gatewayDialler.ts';
@@ -120,17 +120,6 @@ runProcess({
     };
   },
 });
-
-async function readOperatorKey(file: string): Promise<`0x${string}`> {
-  const key = (await readFile(file, 'utf8')).trim();
-  if (!isHexOf(key, 32))
-    throw new WorkerError(
-      'WORKER_KEY_FILE',
-      `The file "${file}" holds no private key`,
-      'Write 0x and 64 hexadecimal digits into it',
-    );
-  return key;
-}
 
 /** On real evidence people trust the walls: without the ones that keep apps apart a worker must not run. */
 function requireWalls(walls: WallReport, simulated: boolean, log: Logger): void {

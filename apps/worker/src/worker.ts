@@ -219,7 +219,7 @@ function epochAt(clock: NetworkClock, timestamp: bigint): bigint {
 }
 
 export class WorkerError extends CloisterError<
-  'WORKER_NO_CHAIN' | 'WORKER_WALLS_MISSING' | 'WORKER_KEY_FILE' | 'WORKER_DEVICE_UNREGISTRABLE'
+  'WORKER_NO_CHAIN' | 'WORKER_WALLS_MISSING' | 'WORKER_DEVICE_UNREGISTRABLE'
 > {
   override readonly name = 'WorkerError';
   constructor(code: WorkerError['code'], message: string, hint?: string) {

@@ -1,3 +1,4 @@
+export { enclaveConfigFields } from './enclaveConfig.ts';
 export {
   type ChainEvidence,
   ChainEvidenceError,
@@ -13,5 +14,6 @@ export {
   LeaseKeeper,
   type LeaseKeeperComponents,
 } from './leaseKeeper.ts';
+export { OperatorKeyError, readOperatorKey } from './operatorKey.ts';
 export { assertOwnNetwork, type OwnNetwork, OwnNetworkError } from './ownNetwork.ts';
 export { type EnclaveDeviceInit, selectEnclaveDevice } from './selectEnclaveDevice.ts';
