@@ -39,6 +39,7 @@ export class Gatekeeper {
   #now: bigint | undefined;
   #loop: Promise<void> | undefined;
   #lastTrouble = '';
+  #isRegistered = false;
 
   constructor(components: GatekeeperComponents, init: GatekeeperInit) {
     this.#components = components;
@@ -50,10 +51,16 @@ export class Gatekeeper {
     return this.#now;
   }
 
+  /** Whether it has: only then there is evidence to show. */
+  get isRegistered(): boolean {
+    return this.#isRegistered;
+  }
+
   /** Registers, then follows the chain until `signal` aborts. */
   async start(signal: AbortSignal, onLost: (error: unknown) => void): Promise<void> {
     const { lease, log } = this.#components;
     const { leaseUntil } = await lease.registerPatiently(signal);
+    this.#isRegistered = true;
     log.info('registration: done', { operator: this.#init.operator, signer: this.#init.signer, leaseUntil });
     this.#loop = this.#follow(signal).catch((error: unknown) => {
       if (!signal.aborted) onLost(error);

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import {
   CloisterError,
+  DeadlineError,
   describeError,
   JsonError,
   maxKeyRequestBytes,
@@ -20,16 +21,23 @@ export type ServerComponents = {
   readonly beacon: BeaconKeeper;
   readonly keys: KeyService;
   readonly publicSharesOf: (generation: bigint) => PublicShares | undefined;
-  readonly status: () => Record<string, unknown>;
+  /** What anybody may know of this member; undefined until it has registered. */
+  readonly status: () => Record<string, unknown> | undefined;
+  /** The evidence that it is registered by; undefined until it has registered. */
   readonly evidence: () => unknown;
   readonly metrics: Metrics;
   readonly log: Logger;
 };
 
-export type ServerInit = { readonly host: string; readonly port: number };
+export type ServerInit = {
+  readonly host: string;
+  readonly port: number;
+  /** For a request to come, and as long again for its answer. @default 10_000 */
+  readonly requestTimeoutMs?: number;
+  /** Requests that are answered at once; whoever comes beside them is sent to another member. @default 256 */
+  readonly maxConcurrent?: number;
+};
 
-const requestTimeoutMs = 10_000;
-const maxConcurrent = 256;
 const openHeaders = {
   'access-control-allow-origin': '*',
   'x-content-type-options': 'nosniff',
@@ -39,17 +47,22 @@ const openHeaders = {
 /** A member's door: to other members, to hosts that ask for keys, to anybody who wants the beacon. Bodies are signed or public. */
 export class GatekeeperServer {
   readonly #components: ServerComponents;
-  readonly #init: ServerInit;
+  readonly #init: Required<ServerInit>;
   readonly #server: Server;
   readonly #stopping = new AbortController();
   #running = 0;
 
   constructor(components: ServerComponents, init: ServerInit) {
     this.#components = components;
-    this.#init = init;
-    this.#server = createServer({ headersTimeout: 5_000, requestTimeout: requestTimeoutMs }, (request, response) => {
-      void this.#serve(request, response);
-    });
+    this.#init = { requestTimeoutMs: 10_000, maxConcurrent: 256, ...init };
+    const { requestTimeoutMs } = this.#init;
+    const limits = {
+      headersTimeout: requestTimeoutMs / 2,
+      requestTimeout: requestTimeoutMs,
+      // Node.js looks for the late ones only every 30 seconds otherwise.
+      connectionsCheckingInterval: requestTimeoutMs / 10,
+    };
+    this.#server = createServer(limits, (request, response) => void this.#serve(request, response));
     this.#server.maxConnections = 1_024;
   }
 
@@ -73,8 +86,8 @@ export class GatekeeperServer {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    if (this.#running >= maxConcurrent)
-      return send(response, 503, { code: 'GATEKEEPER_BUSY', message: 'Ask another member' });
+    const { maxConcurrent, requestTimeoutMs } = this.#init;
+    if (this.#running >= maxConcurrent) return this.#fail(response, new ServerError('GATEKEEPER_BUSY'));
     this.#running += 1;
     try {
       const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(requestTimeoutMs)]);
@@ -116,8 +129,8 @@ export class GatekeeperServer {
       const shares = publicSharesOf(BigInt(generation));
       if (shares !== undefined) return send(response, 200, shares);
     }
-    if (url === '/v1/gatekeeper') return send(response, 200, status());
-    if (url === '/v1/evidence') return send(response, 200, evidence());
+    if (url === '/v1/gatekeeper') return send(response, 200, started(status()));
+    if (url === '/v1/evidence') return send(response, 200, started(evidence()));
     if (url === '/metrics') {
       response.writeHead(200, { ...openHeaders, 'content-type': metricsContentType }).end(metrics.text());
       return;
@@ -130,7 +143,9 @@ export class GatekeeperServer {
     const known = error instanceof CloisterError ? error : undefined;
     if (known === undefined) this.#components.log.error('server: failed', { error });
     const malformed = error instanceof SchemaError || error instanceof JsonError;
-    const status = known === undefined ? 500 : malformed ? 400 : known.retry ? 503 : 403;
+    // What took too long, or was cut off as this member stops, is no refusal.
+    const mayPass = known?.retry === true || error instanceof DeadlineError;
+    const status = known === undefined ? 500 : malformed ? 400 : mayPass ? 503 : 403;
     send(response, status, {
       code: known?.code ?? 'INTERNAL',
       message: describeError(known ?? new Error('The member failed')),
@@ -143,6 +158,11 @@ function send(response: ServerResponse, status: number, body: unknown): void {
   response.writeHead(status, { ...openHeaders, 'content-type': 'application/json' }).end(text);
 }
 
+function started<T>(found: T | undefined): T {
+  if (found === undefined) throw new ServerError('GATEKEEPER_STARTING');
+  return found;
+}
+
 async function readJson(request: IncomingMessage, maxBytes: number): Promise<unknown> {
   const parts: Buffer[] = [];
   let length = 0;
@@ -152,4 +172,16 @@ async function readJson(request: IncomingMessage, maxBytes: number): Promise<unk
     parts.push(part);
   }
   return parseBoundedJson(new Uint8Array(Buffer.concat(parts)), maxBytes, 'body');
+}
+
+const reasons = {
+  GATEKEEPER_BUSY: 'This member answers as many as it can; ask another one',
+  GATEKEEPER_STARTING: 'This member has not registered yet',
+} as const;
+
+export class ServerError extends CloisterError<keyof typeof reasons> {
+  override readonly name = 'ServerError';
+  constructor(code: keyof typeof reasons) {
+    super({ code, message: reasons[code], retry: true });
+  }
 }
