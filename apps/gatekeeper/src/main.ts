@@ -22,7 +22,7 @@ import { HandoverKeeper } from './handover/handoverKeeper.ts';
 import { readKeyFacts } from './keys/chainKeyFacts.ts';
 import { KeyService } from './keys/keyService.ts';
 import { manifestStore } from './keys/manifestStore.ts';
-import { ReleaseLog } from './keys/releaseLog.ts';
+import { openReleases } from './keys/sealedReleases.ts';
 import { Peers } from './peers/peers.ts';
 import { gatekeeperRegistration } from './registration.ts';
 import { GatekeeperServer } from './server.ts';
@@ -112,7 +112,7 @@ runProcess({
       },
       { domain, roundAt: (timestamp) => tickAt(timestamp, clock.genesis, clock.roundLength) },
     );
-    const releases = new ReleaseLog();
+    const { releases, keep: keepReleases } = await openReleases(config.dataDir, device.atRest, keys.signer);
     const placement = new PlacementReader({
       registry,
       history: new RegistryHistory(view, contracts),
@@ -128,6 +128,7 @@ runProcess({
         state: () => handovers.final,
         facts: (inner) => readKeyFacts({ registry, clock, releases, placement, manifest }, inner),
         releases,
+        keepReleases,
         answered: metrics.counter({ name: 'cloister_gatekeeper_keys_total', help: 'Key requests by outcome' }),
         log,
       },

@@ -30,7 +30,10 @@ beforeAll(async () => {
 });
 
 /** One member's service, for a platform that may have the keys of `maxAppsPerPlatform` apps. */
-function serviceOf(maxAppsPerPlatform: number): { service: KeyService; releases: ReleaseLog } {
+function serviceOf(
+  maxAppsPerPlatform: number,
+  { releases = new ReleaseLog(), keepReleases = async () => {} } = {},
+): { service: KeyService; releases: ReleaseLog } {
   const [me] = people as [Person];
   const store = new ShareStore();
   const shares = generation.shares.get(me.signer);
@@ -44,7 +47,6 @@ function serviceOf(maxAppsPerPlatform: number): { service: KeyService; releases:
     keys: undefined,
   };
   store.follow(state.generation);
-  const releases = new ReleaseLog();
   const service = new KeyService(
     {
       me,
@@ -74,6 +76,7 @@ function serviceOf(maxAppsPerPlatform: number): { service: KeyService; releases:
         appsOf: (platformId, except) => releases.appsOf(platformId, except, 10n),
       }),
       releases,
+      keepReleases,
       answered: createMetrics().counter({ name: 'test_total', help: 'test' }),
       log: silentLogger,
     },
@@ -124,6 +127,45 @@ test('a release stands in the log before its answer is sealed: a key that nothin
   const { service, releases } = serviceOf(2);
   await expect(service.answer(asked({ hpkeKey: zeroBytes32 }), signal())).rejects.toThrow();
   expect(releases.head.count).toBe(1n);
+});
+
+describe('the log is kept', () => {
+  test('with the release in it before its answer is given', async () => {
+    const kept = Promise.withResolvers<void>();
+    const releases = new ReleaseLog();
+    const counts: bigint[] = [];
+    const keepReleases = () => {
+      counts.push(releases.head.count);
+      return kept.promise;
+    };
+    const { service } = serviceOf(2, { releases, keepReleases });
+    let answered = false;
+    const answer = service.answer(asked({}), signal()).then(() => {
+      answered = true;
+    });
+    await expect.poll(() => counts).toEqual([1n]);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(answered).toBe(false);
+    kept.resolve();
+    await answer;
+  });
+
+  test('or no answer is given', async () => {
+    const { service, releases } = serviceOf(2, { keepReleases: () => Promise.reject(new Error('no space')) });
+    await expect(service.answer(asked({}), signal())).rejects.toThrow('no space');
+    expect(releases.head.count).toBe(1n);
+  });
+
+  test('up to its end: then no more keys in this epoch', async () => {
+    const { service, releases } = serviceOf(9, { releases: new ReleaseLog(undefined, { maxAppsOfEpoch: 1 }) });
+    await service.answer(asked({}), signal());
+    await expect(service.answer(asked({ app: appOf(1) }), signal())).rejects.toMatchObject({
+      code: 'KEY_LOG_FULL',
+      retry: true,
+    });
+    await service.answer(asked({ nonce: b32(0x77) }), signal());
+    expect(releases.head.count).toBe(2n);
+  });
 });
 
 test('who signed is who asks', async () => {

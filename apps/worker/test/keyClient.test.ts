@@ -109,6 +109,7 @@ class Committee {
         state: () => this.#state(),
         facts: async () => ({ ...this.#facts(), ...(typeof fault === 'object' ? fault : {}) }),
         releases,
+        keepReleases: async () => {},
         answered: createMetrics().counter({ name: 'test_total', help: 'test' }),
         log: silentLogger,
       },

@@ -155,6 +155,8 @@ export type KeyRefusedCode =
   | 'KEY_WORKER_NOT_PLACED'
   | 'KEY_TCB_TOO_OLD'
   | 'KEY_PLATFORM_FULL'
+  /** This member has given as many keys in this epoch as its log holds. */
+  | 'KEY_LOG_FULL'
   /** This member holds no shares of the committee that is. */
   | 'KEY_NO_SHARES';
 
@@ -162,10 +164,13 @@ function refused(code: KeyRefusedCode, message: string): KeyRefusedError {
   return new KeyRefusedError(code, message);
 }
 
+/** What is over with the next block, handover or epoch. */
+const mayPass: ReadonlySet<KeyRefusedCode> = new Set(['KEY_REQUEST_STALE', 'KEY_NO_SHARES', 'KEY_LOG_FULL']);
+
 /** A key that is not given, by the rule that forbids it. */
 export class KeyRefusedError extends CloisterError<KeyRefusedCode> {
   override readonly name = 'KeyRefusedError';
   constructor(code: KeyRefusedCode, message: string) {
-    super({ code, message, retry: code === 'KEY_REQUEST_STALE' || code === 'KEY_NO_SHARES' });
+    super({ code, message, retry: mayPass.has(code) });
   }
 }

@@ -30,6 +30,8 @@ export type KeyServiceComponents = {
   /** What is true now. Throws ChainError where the chain can't be read, is split or old: then nothing is released. */
   readonly facts: (signal: AbortSignal) => Promise<KeyFacts>;
   readonly releases: ReleaseLog;
+  /** Makes sure that the log as it is now outlives a restart. Throws where it can't: then nothing is released. */
+  readonly keepReleases: () => Promise<void>;
   readonly answered: Counter;
   readonly log: Logger;
 };
@@ -50,7 +52,7 @@ export class KeyService {
 
   /** The answer as JSON. Throws KeyRefusedError, SchemaError, ChainError. */
   async answer(json: unknown, signal: AbortSignal): Promise<Record<string, unknown>> {
-    const { me, store, state, facts, releases, answered, log } = this.#components;
+    const { me, store, state, facts, releases, keepReleases, answered, log } = this.#components;
     const { signature, ...request } = parseSignedKeyRequest(json);
     const digest = keyRequestDigest(this.#domain, request);
     try {
@@ -65,6 +67,8 @@ export class KeyService {
       const { app, keyVersion, context } = request;
       // Asked again with nothing awaited before the entry: of requests that come together none passes the limit.
       assertPlatformHasRoom(worker.platformId, releases.appsOf(worker.platformId, app, found.epoch), this.#rules);
+      if (!releases.hasRoom(worker.platformId, app, found.epoch))
+        throw new KeyRefusedError('KEY_LOG_FULL', `This member's log of epoch "${found.epoch}" is full`);
       releases.add({
         app,
         keyVersion,
@@ -76,9 +80,10 @@ export class KeyService {
         request: digest,
       });
       const partial = signWithShare(active.shares.apps, fromHex(keyIdentityHash(this.#domain, request)));
-      const sealed = await hpkeSeal(fromHex(request.hpkeKey), keyAnswerInfo, fromHex(digest), partial).finally(() =>
-        partial.fill(0),
-      );
+      // Kept before the partial leaves: a restart in between forgets nothing that was given.
+      const sealed = await keepReleases()
+        .then(() => hpkeSeal(fromHex(request.hpkeKey), keyAnswerInfo, fromHex(digest), partial))
+        .finally(() => partial.fill(0));
       answered.add(1, { outcome: 'released' });
       const answer = {
         request: digest,

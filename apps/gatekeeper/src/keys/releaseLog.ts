@@ -31,23 +31,50 @@ export function nextReleaseHead(head: Bytes32, release: Release): Bytes32 {
 }
 
 const keptReleases = 100_000;
+/** Apps of all platforms together whose keys are given in one epoch: bounds what a restart keeps. */
+const maxAppsOfEpoch = 65_536;
+
+/** What outlives a restart: enough to go on hashing and counting. */
+export type KeptReleases = {
+  readonly head: Bytes32;
+  readonly count: bigint;
+  /** The epoch that `appsByPlatform` is of; -1 before the first release. */
+  readonly epoch: bigint;
+  readonly appsByPlatform: ReadonlyMap<Bytes32, ReadonlySet<Bytes32>>;
+};
 
 /**
  * What this member released, in order: only ever added to, each entry hashed over all before it. The head goes into the
  * epoch record; the entries of the present epoch bound what one platform gets.
  */
 export class ReleaseLog {
-  #head: Bytes32 = zeroBytes32;
-  #count = 0n;
+  #head: Bytes32;
+  #count: bigint;
   readonly #latest: Release[] = [];
-  #epoch = -1n;
-  readonly #appsByPlatform = new Map<Bytes32, Set<Bytes32>>();
+  #epoch: bigint;
+  readonly #appsByPlatform: Map<Bytes32, Set<Bytes32>>;
+  readonly #maxAppsOfEpoch: number;
+
+  /** @param kept of before a restart; without it the log starts anew */
+  constructor(kept?: KeptReleases, init: { readonly maxAppsOfEpoch?: number } = {}) {
+    this.#head = kept?.head ?? zeroBytes32;
+    this.#count = kept?.count ?? 0n;
+    this.#epoch = kept?.epoch ?? -1n;
+    this.#appsByPlatform = new Map([...(kept?.appsByPlatform ?? [])].map(([id, apps]) => [id, new Set(apps)]));
+    this.#maxAppsOfEpoch = init.maxAppsOfEpoch ?? maxAppsOfEpoch;
+  }
 
   get head(): { readonly head: Bytes32; readonly count: bigint } {
     return { head: this.#head, count: this.#count };
   }
 
-  /** The newest releases, oldest first. */
+  /** As it is now, for a restart. */
+  get kept(): KeptReleases {
+    const { head, count } = this.head;
+    return { head, count, epoch: this.#epoch, appsByPlatform: this.#appsByPlatform };
+  }
+
+  /** The newest releases since this process began, oldest first. */
   get latest(): readonly Release[] {
     return this.#latest;
   }
@@ -68,6 +95,15 @@ export class ReleaseLog {
     this.#turnTo(epoch);
     const apps = this.#appsByPlatform.get(platformId);
     return apps === undefined ? 0 : apps.size - (apps.has(except) ? 1 : 0);
+  }
+
+  /** Whether the epoch's part of the log can take the app of a platform: always, where it is in it already. */
+  hasRoom(platformId: Bytes32, app: Bytes32, epoch: bigint): boolean {
+    this.#turnTo(epoch);
+    if (this.#appsByPlatform.get(platformId)?.has(app) === true) return true;
+    let count = 0;
+    for (const apps of this.#appsByPlatform.values()) count += apps.size;
+    return count < this.#maxAppsOfEpoch;
   }
 
   #turnTo(epoch: bigint): void {
