@@ -117,6 +117,34 @@ export const scenario: Scenario = {
       [['tdx', true, 1]],
     );
 
+    note('secrets');
+    fs.writeFileSync(path.join(folder, 'secrets.json'), JSON.stringify({ PLACE: 'a sealed place' }));
+    const sealed = await json<{ secrets: string[]; pinned: string[]; secretsId: string }>(
+      ...['deploy', 'greeter.ts', '--name', 'sealed', '--replicas', '3', '--secrets-file', 'secrets.json'],
+    );
+    assert.deepEqual([sealed.code, sealed.json.secrets, sealed.json.pinned.length], [0, ['PLACE'], 1]);
+    const told = await run('call', 'sealed', '/?name=Ada');
+    assert.deepEqual([told.code, told.stdout], [0, 'Good day, Ada in a sealed place!'], told.stderr);
+    const [hosts, listed] = await Promise.all([
+      json<{ hosts: string[] }>('hosts', 'sealed'),
+      json<{ names: string[]; secretsId: string }>('secrets', 'list', 'sealed'),
+    ]);
+    assert.ok(hosts.json.hosts.length >= 1 && hosts.json.hosts.every((host) => /^0x[0-9a-f]{64}$/.test(host)));
+    assert.deepEqual([listed.json.names, listed.json.secretsId], [['PLACE'], sealed.json.secretsId]);
+    const wrong = await run('secrets', 'set', 'sealed', '--secret', 'hunter2');
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.stderr, /Expected --secret to be NAME=value/);
+    assert.doesNotMatch(wrong.stderr + wrong.stdout, /hunter2/);
+    await pairwise(
+      [
+        ['secrets', 'set', 'sealed'],
+        ['secrets', 'set', 'sealed', '--secrets-file', 'greeter.ts'],
+      ],
+      (args) => fails('OPTION_VALUE_INVALID', ...args),
+    );
+    await fails('SECRETS_MISSING', 'secrets', 'set', 'sealed', '--secret', 'OTHER=x');
+    await fails('TRANSACTION_REFUSED', 'evict', hosts.json.hosts[0] ?? '');
+
     note('errors have names');
     fs.writeFileSync(path.join(folder, 'key'), 'no key');
     fs.writeFileSync(path.join(folder, 'stranger'), `0x${'42'.repeat(32)}\n`);

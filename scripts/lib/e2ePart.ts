@@ -32,9 +32,11 @@ export type RunScenariosOptions = {
 };
 
 const defaultTimeoutMs = 120_000;
+/** Those with a network of their own mostly wait for the chain's clock: two at a time, with twice the time. */
+const ownNetworksAtOnce = 2;
 const scenarioEnding = '.e2e.ts';
 
-/** Runs the scenarios, those on the shared network first, and answers their joint outcome. */
+/** Runs the scenarios, those on the shared network first and one after the other, and answers their joint outcome. */
 export async function runScenarios(options: RunScenariosOptions = {}): Promise<Outcome> {
   const { names = [], onResult = printResult, env = {}, start = startDevnet } = options;
   const chosen = chooseScenarios(await readScenarios(options.folder), names);
@@ -46,17 +48,20 @@ export async function runScenarios(options: RunScenariosOptions = {}): Promise<O
   const shared = new SharedNetwork((signal) => start({ env, signal }));
   const results: ScenarioResult[] = [];
   try {
-    const ordered = [
-      ...chosen.filter(({ scenario }) => !ownsNetwork(scenario)),
-      ...chosen.filter(({ scenario }) => ownsNetwork(scenario)),
-    ];
-    for (const entry of ordered) {
-      if (interrupt.signal.aborted) break;
-      if (ownsNetwork(entry.scenario)) await shared.stop();
-      const result = await runOne(entry, { shared, start, env, interrupt: interrupt.signal });
-      results.push(result);
-      onResult(result);
-    }
+    const run = async (queue: NamedScenario[]): Promise<void> => {
+      for (let entry = queue.shift(); entry !== undefined && !interrupt.signal.aborted; entry = queue.shift()) {
+        const result = await runOne(entry, { shared, start, env, interrupt: interrupt.signal });
+        results.push(result);
+        onResult(result);
+      }
+    };
+    await run(chosen.filter(({ scenario }) => !ownsNetwork(scenario)));
+    await shared.stop();
+    // The longest first, so that none is alone at the end.
+    const own = chosen
+      .filter(({ scenario }) => ownsNetwork(scenario))
+      .sort((left, right) => timeoutOf(right.scenario) - timeoutOf(left.scenario));
+    await Promise.all(Array.from({ length: ownNetworksAtOnce }, () => run(own)));
   } finally {
     await shared.stop();
     process.off('SIGINT', stopEarly);
@@ -121,7 +126,7 @@ async function runOne(
   { shared, start, env, interrupt }: Surroundings,
 ): Promise<ScenarioResult> {
   const started = performance.now();
-  const timeoutMs = scenario.timeoutMs ?? defaultTimeoutMs;
+  const timeoutMs = timeoutOf(scenario);
   const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), interrupt]);
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cloister-e2e-'));
   const own: RunningDevnet[] = [];
@@ -208,6 +213,10 @@ class SharedNetwork {
       () => undefined,
     );
   }
+}
+
+function timeoutOf(scenario: Scenario): number {
+  return (scenario.timeoutMs ?? defaultTimeoutMs) * (ownsNetwork(scenario) ? ownNetworksAtOnce : 1);
 }
 
 function ownsNetwork(scenario: Scenario): boolean {
