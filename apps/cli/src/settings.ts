@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, readFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { CloisterError, type Hex, isHexOf, parseNetworkFile } from '@cloister/core';
 import { type CloisterClient, createClient } from '@cloister/sdk';
@@ -64,6 +64,9 @@ export async function pinNetwork(networkFile: string, key: string | undefined): 
   await mkdir(folder, { recursive: true });
   const target = path.join(folder, 'network.json');
   await copyFile(networkFile, target);
+  // A key that was pinned for another network pays for nothing here; it is kept beside.
+  const pinned = path.join(folder, 'key');
+  if (key === undefined && existsSync(pinned)) await rename(pinned, path.join(folder, 'key.before'));
   const accounts = path.join(path.dirname(networkFile), 'accounts.json');
   if (key !== undefined) await copyFile(key, path.join(folder, 'key'));
   else if (network.simulated && existsSync(accounts)) await copyFile(accounts, path.join(folder, 'accounts.json'));

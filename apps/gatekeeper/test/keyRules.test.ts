@@ -1,4 +1,4 @@
-import { type Bytes32, imagePolicies, type KeyRequest, zeroBytes32 } from '@cloister/core';
+import { type Bytes32, imagePolicies, type KeyRequest, timeContext, zeroBytes32 } from '@cloister/core';
 import { describe, expect, test } from 'vitest';
 import { type AskedApp, type AskingWorker, checkKeyRequest, type KeyFacts } from '../src/keys/keyRules.ts';
 import { nextReleaseHead, type Release, ReleaseLog } from '../src/keys/releaseLog.ts';
@@ -39,6 +39,7 @@ function facts(changes: Partial<KeyFacts> = {}): KeyFacts {
   return {
     block: 105n,
     epoch: 7n,
+    finalRound: 20n,
     networkKeysHash: b32(6),
     worker: async () => worker,
     app: async () => app,
@@ -57,6 +58,7 @@ describe('a key is given', () => {
     expect(await check({})).toBe(worker);
     expect(await check({ keyVersion: 2 })).toBe(worker);
     expect(await check({ keyVersion: 4, block: 115n })).toBe(worker);
+    expect(await check({ class: 'time', context: timeContext(20n) })).toBe(worker);
     for (const keyClass of ['state', 'signing'] as const) expect(await check({ class: keyClass })).toBe(worker);
   });
 
@@ -108,7 +110,14 @@ describe('a key is not given', () => {
       { app: async () => ({ ...app, imagePolicy: imagePolicies.both }) },
     ],
     ['of class job', 'KEY_CLASS_UNAVAILABLE', { class: 'job' }, {}],
-    ['of class time', 'KEY_CLASS_UNAVAILABLE', { class: 'time' }, {}],
+    ['of a round that has not begun', 'KEY_ROUND_AHEAD', { class: 'time', context: timeContext(21n) }, {}],
+    ['of a time that is no round', 'KEY_CONTEXT_INVALID', { class: 'time', context: b32(1) }, {}],
+    [
+      'of a round that has begun in a block that may be taken back',
+      'KEY_ROUND_AHEAD',
+      { class: 'time', context: timeContext(20n) },
+      { finalRound: 19n },
+    ],
     ['with a context where there is none', 'KEY_CONTEXT_INVALID', { context: b32(1) }, {}],
     [
       'to a genuine worker that the app is not placed on',

@@ -55,6 +55,7 @@ function serviceOf(
       facts: async () => ({
         block: 100n,
         epoch: 10n,
+        finalRound: 20n,
         networkKeysHash: b32(6),
         worker: async () => ({
           workerId: b32(3),

@@ -1,10 +1,19 @@
 import type { CommitteeReader, CommitteeStatus } from '@cloister/chain';
-import { type Address, type Bytes32, type KeyIdentity, keyIdentityHash, zeroBytes32 } from '@cloister/core';
-import { addressOf, fromHex, generateSecp256k1, type SecretBytes, signDigest, toHex } from '@cloister/crypto';
+import {
+  type Address,
+  type Bytes32,
+  type KeyIdentity,
+  keyIdentityHash,
+  timeIdentity,
+  zeroBytes32,
+} from '@cloister/core';
+import { addressOf, fromHex, generateSecp256k1, type SecretBytes, signDigest, toHex, utf8 } from '@cloister/crypto';
 import { createMetrics, silentLogger } from '@cloister/service';
 import { verifySignature } from '@cloister/threshold/combine';
 import { publicShareAt } from '@cloister/threshold/dkg';
+import { openSealed } from '@cloister/threshold/seal';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { sealToRound } from '../../../packages/sdk/src/secrets.ts';
 import type { CommitteeState, Member } from '../../gatekeeper/src/committeeState.ts';
 import { type KeyFacts, KeyRefusedError } from '../../gatekeeper/src/keys/keyRules.ts';
 import { KeyService } from '../../gatekeeper/src/keys/keyService.ts';
@@ -134,6 +143,7 @@ class Committee {
     return {
       block: 100n,
       epoch: 10n,
+      finalRound: 20n,
       networkKeysHash: b32(6),
       worker: async (signer) =>
         signer === workerSigner
@@ -207,6 +217,32 @@ describe('an app’s key', () => {
     const bodies = all.asked.map((body) => JSON.parse(body));
     expect(new Set(bodies.map(({ hpkeKey }) => hpkeKey)).size).toBe(2);
     expect(new Set(bodies.map(({ nonce }) => nonce)).size).toBe(2);
+  });
+});
+
+describe('what is sealed to a round', () => {
+  test('opens for the app’s hosts once the round is final, and not before', async () => {
+    const all = committee();
+    const identity = timeIdentity(wish.app, wish.keyVersion, 20n);
+    const keys = { apps: toHex(all.publicKey), beacon: '0x' };
+    const network = { chainId: domain.chainId, contracts: { workerRegistry: domain.registry }, networkKeys: keys };
+    const sealed = await sealToRound(network as never, { ...wish, round: 20n }, utf8('will'), utf8('opened'));
+    for (const index of people.keys()) all.faults.set(index, { finalRound: 19n });
+    const early = all.client().signature({ ...identity, manifest: wish.manifest }, signal());
+    await expect(early).rejects.toMatchObject({
+      code: 'KEYS_UNAVAILABLE',
+      retry: true,
+      meta: { codes: expect.arrayContaining(['KEY_ROUND_AHEAD']) },
+    });
+    all.faults.clear();
+    const key = await all.client().signature({ ...identity, manifest: wish.manifest }, signal());
+    const hash = fromHex(keyIdentityHash(domain, identity));
+    expect(await openSealed(key, hash, utf8('will'), sealed)).toEqual(utf8('opened'));
+    // Neither the secrets' key nor that of another round opens it.
+    for (const other of [wish, { ...timeIdentity(wish.app, wish.keyVersion, 19n), manifest: wish.manifest }]) {
+      const wrong = await all.client().signature(other, signal());
+      await expect(openSealed(wrong, hash, utf8('will'), sealed)).rejects.toMatchObject({ code: 'SEAL_INVALID' });
+    }
   });
 });
 

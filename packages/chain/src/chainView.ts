@@ -184,12 +184,14 @@ export class ChainView {
     },
     signal?: AbortSignal,
   ): Promise<readonly object[]> {
-    const [first] = this.#clients;
-    if (first === undefined) return [];
-    const logs = await withDeadline({ timeoutMs: this.#timeoutMs, signal, what: `Listing ${query.eventName}` }, () =>
-      first.client.getContractEvents({ ...query, fromBlock: 0n, toBlock: 'latest', strict: true } as Parameters<
-        PublicClient['getContractEvents']
-      >[0]),
+    const [logs = []] = await this.#all(
+      `listing ${query.eventName}`,
+      signal,
+      ({ client }) =>
+        client.getContractEvents({ ...query, fromBlock: 0n, toBlock: 'latest', strict: true } as Parameters<
+          PublicClient['getContractEvents']
+        >[0]),
+      this.#clients.slice(0, 1),
     );
     return logs.map((log) => ('args' in log && typeof log.args === 'object' && log.args !== null ? log.args : {}));
   }
@@ -246,10 +248,11 @@ export class ChainView {
     what: string,
     signal: AbortSignal | undefined,
     ask: (rpc: { readonly url: string; readonly client: PublicClient }) => Promise<T>,
+    clients = this.#clients,
   ): Promise<T[]> {
     return withDeadline({ timeoutMs: this.#timeoutMs, signal, what: `The chain (${what})` }, () =>
       Promise.all(
-        this.#clients.map(async (rpc) => {
+        clients.map(async (rpc) => {
           try {
             return await ask(rpc);
           } catch (cause) {

@@ -29,8 +29,10 @@ export {
   type KeyIdentity,
   keyClasses,
   keyIdentityHash,
+  roundOfTimeContext,
   secretsIdentity,
   timeContext,
+  timeIdentity,
 } from './committee/keyIdentity.ts';
 export {
   type KeyAnswer,

@@ -40,7 +40,7 @@ import {
 import { Committee } from './committee.ts';
 import { type DeployedApp, type DeployOptions, deployApp } from './deploy.ts';
 import { Gateways } from './gateways.ts';
-import { readLogs, signLogRequest, type WorkerLogs } from './logs.ts';
+import { gatherLogs, readLogs, signLogRequest, type WorkerLogs } from './logs.ts';
 import { type ProofFile, proofOf, type VerifyProofOptions, type VerifyProofResult, verifyProof } from './proof.ts';
 import { createSealedFetch } from './sealedFetch.ts';
 import { anchorSecrets, assertValuesFor, type SecretValues, sealSecrets } from './secrets.ts';
@@ -230,17 +230,24 @@ export class CloisterClient {
   async logs(app: Bytes32, account: LocalAccount, signal?: AbortSignal): Promise<WorkerLogs[]> {
     const serving = await this.app(app, signal);
     const { usable } = await this.#routes(serving, true, signal ?? new AbortController().signal);
-    return Promise.all(
-      usable.map(async (route) => {
-        const head = await this.registry.view.head(signal);
-        const body = await signLogRequest(this.network, account, app, route.worker.workerId, head.timestamp);
-        const components = { ...this.#callComponents(), routes: async () => ({ usable: [route], unusable: [] }) };
-        const call = new Call(components, serving, { method: 'POST', path: logsPath, body }, signal ? { signal } : {}, [
-          zeroBytes32,
-        ]);
-        return readLogs(route.worker.workerId, await call.buffered());
-      }),
+    return gatherLogs(
+      usable.map((route) => ({ workerId: route.worker.workerId, logs: this.#logsOf(serving, route, account, signal) })),
     );
+  }
+
+  async #logsOf(
+    serving: ServingApp,
+    route: Route,
+    account: LocalAccount,
+    signal: AbortSignal | undefined,
+  ): Promise<WorkerLogs> {
+    const head = await this.registry.view.head(signal);
+    const body = await signLogRequest(this.network, account, serving.app, route.worker.workerId, head.timestamp);
+    const components = { ...this.#callComponents(), routes: async () => ({ usable: [route], unusable: [] }) };
+    const call = new Call(components, serving, { method: 'POST', path: logsPath, body }, signal ? { signal } : {}, [
+      zeroBytes32,
+    ]);
+    return readLogs(route.worker.workerId, await call.buffered());
   }
 
   /** What a call leaves behind for others to check, with or without opening the answer to them. */

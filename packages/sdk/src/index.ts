@@ -21,7 +21,7 @@ export { appSalt, DeployAppError, type DeployedApp, type DeployOptions } from '.
 export { GatewayError, type GatewayErrorCode } from './gateways.ts';
 export { type LogLine, LogsError, type WorkerLogs } from './logs.ts';
 export { ProofError, type ProofFile, type VerifyProofOptions, type VerifyProofResult } from './proof.ts';
-export { SecretsError, type SecretsErrorCode, type SecretValues, sealSecrets } from './secrets.ts';
+export { SecretsError, type SecretsErrorCode, type SecretValues, sealSecrets, sealToRound } from './secrets.ts';
 export type { ProofStep } from './steps.ts';
 export { ReceiptRefusedError } from './verifyReceipt.ts';
 export { type VerifiedWorker, WorkerRefusedError, type WorkerRefusedErrorCode } from './verifyWorker.ts';

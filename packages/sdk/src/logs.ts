@@ -1,10 +1,16 @@
-import { type Bytes32, CloisterError, logRequestDigest, type NetworkFile } from '@cloister/core';
+import { type Bytes32, CloisterError, describeError, logRequestDigest, type NetworkFile } from '@cloister/core';
 import { randomBytes, toHex, utf8 } from '@cloister/crypto';
 import type { LocalAccount } from 'viem';
 import type { CallResult } from './call.ts';
+import { ReceiptRefusedError } from './verifyReceipt.ts';
 
 export type LogLine = { readonly timeMs: number; readonly level: string; readonly message: string };
-export type WorkerLogs = { readonly workerId: Bytes32; readonly lines: readonly LogLine[] };
+export type WorkerLogs = {
+  readonly workerId: Bytes32;
+  readonly lines: readonly LogLine[];
+  /** Why this worker gave none; those of the others are there all the same. */
+  readonly unavailable?: string;
+};
 
 const lifetimeSeconds = 300n;
 
@@ -22,6 +28,25 @@ export async function signLogRequest(
   const domain = { chainId: network.chainId, registry: network.contracts.workerRegistry };
   const signature = await account.sign({ hash: logRequestDigest(domain, { app, workerId, notAfter, nonce }) });
   return utf8(JSON.stringify({ notAfter: notAfter.toString(), nonce, signature }));
+}
+
+/**
+ * What each worker gave. One that can't be reached is told beside the others; that it does not give them to this account is an error, and so
+ * is that none could be reached.
+ */
+export async function gatherLogs(
+  asked: readonly { readonly workerId: Bytes32; readonly logs: Promise<WorkerLogs> }[],
+): Promise<WorkerLogs[]> {
+  const settled = await Promise.allSettled(asked.map(({ logs }) => logs));
+  const failures = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
+  const attested = failures.find((reason) => reason instanceof LogsError || reason instanceof ReceiptRefusedError);
+  if (attested !== undefined) throw attested;
+  if (failures.length > 0 && failures.length === asked.length) throw failures[0];
+  return settled.map((one, index) =>
+    one.status === 'fulfilled'
+      ? one.value
+      : { workerId: asked[index]?.workerId as Bytes32, lines: [], unavailable: describeError(one.reason) },
+  );
 }
 
 /** The lines in a worker's answer. Throws LOGS_REFUSED with its reason. */

@@ -10,6 +10,7 @@ import {
   sealedSecretDigest,
   secretsBundleBytes,
   secretsIdentity,
+  timeIdentity,
 } from '@cloister/core';
 import { fromHex, toHex, utf8 } from '@cloister/crypto';
 import { sealToIdentity } from '@cloister/threshold/seal';
@@ -32,10 +33,8 @@ export type SealSecretsInit = {
  * identity alone. Throws SECRETS_NO_COMMITTEE, SECRETS_TOO_LARGE.
  */
 export async function sealSecrets({ network, app, keyVersion, values, sign }: SealSecretsInit): Promise<SecretsBundle> {
-  if (network.networkKeys === null)
-    throw new SecretsError('SECRETS_NO_COMMITTEE', 'The network file names no keys: this network has no committee');
+  const publicKey = appsKeyOf(network);
   const domain = { chainId: network.chainId, registry: network.contracts.workerRegistry };
-  const publicKey = fromHex(network.networkKeys.apps);
   const identity = fromHex(keyIdentityHash(domain, secretsIdentity(app, keyVersion)));
   const secrets: SealedSecret[] = [];
   for (const name of Object.keys(values).sort()) {
@@ -54,6 +53,27 @@ export async function sealSecrets({ network, app, keyVersion, values, sign }: Se
     });
   }
   return { format: 'cloister-secrets-1', app, keyVersion, secrets };
+}
+
+/**
+ * Seals bytes that an app's hosts, and nobody else, can open once a round has begun and is final: not before, whatever they do. Throws
+ * SECRETS_NO_COMMITTEE.
+ * @param aad stated again at opening
+ */
+export function sealToRound(
+  network: NetworkFile,
+  to: { readonly app: Bytes32; readonly keyVersion: number; readonly round: bigint },
+  aad: Uint8Array,
+  plaintext: Uint8Array,
+): Promise<Uint8Array> {
+  const domain = { chainId: network.chainId, registry: network.contracts.workerRegistry };
+  const identity = keyIdentityHash(domain, timeIdentity(to.app, to.keyVersion, to.round));
+  return sealToIdentity(appsKeyOf(network), fromHex(identity), aad, plaintext);
+}
+
+function appsKeyOf({ networkKeys }: NetworkFile): Uint8Array {
+  if (networkKeys !== null) return fromHex(networkKeys.apps);
+  throw new SecretsError('SECRETS_NO_COMMITTEE', 'The network file names no keys: this network has no committee');
 }
 
 /** Stores a bundle with the gateways and anchors it on the chain, in place of what was set before; answers its id. */

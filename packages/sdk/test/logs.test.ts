@@ -44,6 +44,24 @@ describe('logs', () => {
     expect(found.flatMap(({ lines }) => lines)).toEqual([]);
   });
 
+  test('of those that can be reached come, and why the others are missing', async () => {
+    const second = await network.addWorker(address(0x0c));
+    worker.run = () => ({ manifest: zeroBytes32, body: [utf8('{}')] });
+    network.gateway.faults.push(undefined, undefined);
+    second.serve = () => Promise.reject(new Error('broken'));
+    const found = await logs();
+    expect(found.find(({ workerId }) => workerId === worker.workerId)).toEqual({
+      workerId: worker.workerId,
+      lines: [],
+    });
+    expect(found.find(({ workerId }) => workerId === second.workerId)).toMatchObject({
+      lines: [],
+      unavailable: expect.stringMatching(/./),
+    });
+    worker.serve = second.serve;
+    await expect(logs()).rejects.toMatchObject({ code: expect.stringMatching(/^CALL_/) });
+  });
+
   test('are refused by name', async () => {
     worker.run = () => ({
       manifest: zeroBytes32,

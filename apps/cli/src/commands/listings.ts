@@ -2,7 +2,7 @@ import { asAddress } from '@cloister/core';
 import type { ListedWorker } from '@cloister/sdk';
 import type { Command } from 'commander';
 import { resolveApp } from '../appName.ts';
-import { print, stepLines } from '../output.ts';
+import { note, print, stepLines } from '../output.ts';
 import { type NetworkOptions, openAccount, openClient } from '../settings.ts';
 
 type Options = NetworkOptions & { json?: boolean; owner?: string; explain?: boolean };
@@ -57,6 +57,10 @@ export function listingCommands(program: Command): void {
           own.map((line) => ({ ...line, worker: workerId.slice(0, 10) })),
         );
         lines.sort((left, right) => left.timeMs - right.timeMs);
+        const missing = logs.flatMap(({ workerId, unavailable }) =>
+          unavailable === undefined ? [] : [`${workerId.slice(0, 10)} gives none: ${unavailable}`],
+        );
+        if (missing.length > 0) note(missing.join('\n'));
         if (lines.length === 0) return 'Nothing was printed yet.';
         return lines
           .map(

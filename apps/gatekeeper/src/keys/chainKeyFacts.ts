@@ -19,9 +19,11 @@ export async function readKeyFacts(components: ChainKeyFactsComponents, signal: 
   const head = await registry.view.head(signal);
   const block = head.number;
   const epoch = tickAt(head.timestamp, clock.genesis, clock.epochLength);
+  const final = await registry.view.finalized(signal);
   return {
     block,
     epoch,
+    finalRound: tickAt(final.timestamp, clock.genesis, clock.roundLength),
     networkKeysHash: await registry.networkKeysHash(block, signal),
     worker: (signer: Address) => readWorker(registry, signer, block, signal),
     app: (app) => readApp(registry, app, block, signal),

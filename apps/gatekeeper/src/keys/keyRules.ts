@@ -5,6 +5,7 @@ import {
   imagePolicies,
   type KeyClass,
   type KeyRequest,
+  roundOfTimeContext,
   zeroBytes32,
 } from '@cloister/core';
 
@@ -33,6 +34,8 @@ export interface KeyFacts {
   /** Newest block, and the network's epoch by its timestamp. */
   readonly block: bigint;
   readonly epoch: bigint;
+  /** The round of the newest block that nobody takes back any more. */
+  readonly finalRound: bigint;
   readonly networkKeysHash: Bytes32;
   worker(signer: Bytes32 | `0x${string}`, signal: AbortSignal): Promise<AskingWorker | undefined>;
   /** Undefined where there is no such app. */
@@ -105,10 +108,7 @@ export async function checkKeyRequest(
   if (serving.imagePolicy !== imagePolicies.network && !(await facts.isImagePinned(app, worker.imageId, signal)))
     throw refused('KEY_IMAGE_NOT_PINNED', `The app's owner has not allowed the image "${worker.imageId}"`);
 
-  if (!contextless.has(request.class))
-    throw refused('KEY_CLASS_UNAVAILABLE', `Keys of class "${request.class}" are not released yet`);
-  if (request.context !== zeroBytes32)
-    throw refused('KEY_CONTEXT_INVALID', `A key of class "${request.class}" has no context, got "${request.context}"`);
+  checkContext(request, facts.finalRound);
 
   const { hosts, minTcbEvaluationDataNumber } = await facts.placement(app, manifest, signal);
   if (!hosts.includes(worker.workerId))
@@ -121,6 +121,24 @@ export async function checkKeyRequest(
     );
   assertPlatformHasRoom(worker.platformId, facts.appsOf(worker.platformId, app), init);
   return worker;
+}
+
+/** Throws by what the class asks of the context: none, or for a time key a round that has begun in a block that stays. */
+function checkContext(request: KeyRequest, finalRound: bigint): void {
+  if (contextless.has(request.class)) {
+    if (request.context === zeroBytes32) return;
+    throw refused('KEY_CONTEXT_INVALID', `A key of class "${request.class}" has no context, got "${request.context}"`);
+  }
+  if (request.class !== 'time')
+    throw refused('KEY_CLASS_UNAVAILABLE', `Keys of class "${request.class}" are not released yet`);
+  const round = roundOfTimeContext(request.context);
+  if (round === undefined)
+    throw refused('KEY_CONTEXT_INVALID', `The context of a time key is a round, got "${request.context}"`);
+  if (round > finalRound)
+    throw refused(
+      'KEY_ROUND_AHEAD',
+      `Round "${round}" has not begun; the newest final block is in round "${finalRound}"`,
+    );
 }
 
 /** What of a registration would not be accepted any more, if anything. */
@@ -152,6 +170,7 @@ export type KeyRefusedCode =
   | 'KEY_IMAGE_NOT_PINNED'
   | 'KEY_CLASS_UNAVAILABLE'
   | 'KEY_CONTEXT_INVALID'
+  | 'KEY_ROUND_AHEAD'
   | 'KEY_WORKER_NOT_PLACED'
   | 'KEY_TCB_TOO_OLD'
   | 'KEY_PLATFORM_FULL'
@@ -165,7 +184,12 @@ function refused(code: KeyRefusedCode, message: string): KeyRefusedError {
 }
 
 /** What is over with the next block, handover or epoch. */
-const mayPass: ReadonlySet<KeyRefusedCode> = new Set(['KEY_REQUEST_STALE', 'KEY_NO_SHARES', 'KEY_LOG_FULL']);
+const mayPass: ReadonlySet<KeyRefusedCode> = new Set([
+  'KEY_REQUEST_STALE',
+  'KEY_NO_SHARES',
+  'KEY_LOG_FULL',
+  'KEY_ROUND_AHEAD',
+]);
 
 /** A key that is not given, by the rule that forbids it. */
 export class KeyRefusedError extends CloisterError<KeyRefusedCode> {

@@ -253,7 +253,7 @@ function refusalOf({ operator }: CommitteeMember, error: unknown): Refusal {
 
 /** Rules that waiting may satisfy: another epoch, a member that has fallen behind. */
 const passing = new Set([
-  ...['NO_ANSWER', 'KEY_REQUEST_STALE', 'KEY_NO_SHARES', 'GATEKEEPER_BUSY', 'INTERNAL', 'REFUSED'],
+  ...['NO_ANSWER', 'KEY_REQUEST_STALE', 'KEY_NO_SHARES', 'KEY_ROUND_AHEAD', 'GATEKEEPER_BUSY', 'INTERNAL', 'REFUSED'],
   ...['PLACEMENT_PENDING', 'BEACON_ROUND_AHEAD', 'BEACON_NO_SHARES', 'BEACON_UNAVAILABLE', 'BLOB_UNAVAILABLE'],
 ]);
 

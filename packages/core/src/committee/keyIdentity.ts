@@ -39,3 +39,14 @@ export function secretsIdentity(app: Bytes32, keyVersion: number): KeyIdentity {
 export function timeContext(round: bigint): Bytes32 {
   return `0x${round.toString(16).padStart(64, '0')}`;
 }
+
+/** The round that a time key's context names; undefined where it names none. */
+export function roundOfTimeContext(context: Bytes32): bigint | undefined {
+  const round = BigInt(context);
+  return round >> 64n === 0n ? round : undefined;
+}
+
+/** The identity of what an app may open from a round on. */
+export function timeIdentity(app: Bytes32, keyVersion: number, round: bigint): KeyIdentity {
+  return { app, keyVersion, class: 'time', context: timeContext(round) };
+}
