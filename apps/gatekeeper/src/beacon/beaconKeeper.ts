@@ -69,7 +69,7 @@ export class BeaconKeeper {
   }
 
   async #make(round: bigint, signal: AbortSignal): Promise<Hex> {
-    const { store, peers, state, onWrongPartial } = this.#components;
+    const { me, store, peers, state, onWrongPartial } = this.#components;
     const committee = state();
     const active = store.active;
     if (committee?.keys === undefined)
@@ -77,7 +77,7 @@ export class BeaconKeeper {
     const { generation, keys } = committee;
     const message = fromHex(beaconMessage(this.#init.domain, round));
     const own = active?.shares === undefined || active.digest !== generation.digest ? undefined : this.partial(round);
-    const publicShares = active?.digest === generation.digest ? active.publicShares : undefined;
+    let publicShares = active?.digest === generation.digest ? active.publicShares : undefined;
     const partials: Partial[] = [];
     const combine = (): Hex | undefined => {
       if (partials.length < generation.threshold) return undefined;
@@ -89,7 +89,7 @@ export class BeaconKeeper {
           verify: verifySignatureNative,
           ...(publicShares && {
             publicShareOf: (index: number) => {
-              const share = publicShares[index - 1];
+              const share = publicShares?.[index - 1];
               return share && fromHex(share.beacon);
             },
           }),
@@ -115,14 +115,23 @@ export class BeaconKeeper {
       // The first that suffice are enough: nobody waits for a member that hangs.
       return await Promise.any(
         generation.members
-          .filter((_, position) => position + 1 !== own?.index)
-          .map(async (member) => {
-            const made = take(await peers.beaconPartial(member, round, inner));
+          .map((member, position) => ({ member, index: position + 1 }))
+          .filter(({ member }) => member.signer !== me)
+          .map(async ({ member, index }) => {
+            const part = await peers.beaconPartial(member, round, inner);
+            // Each speaks for itself: another's place is not to be taken by whoever answers first.
+            const made = part?.index === index ? take(part) : undefined;
             if (made === undefined) throw new Error('not enough yet');
             return made;
           }),
       );
     } catch {
+      // Who holds no shares knows nobody's public share: asked for only where there would be enough parts but for wrong ones.
+      if (publicShares === undefined && partials.length > generation.threshold) {
+        publicShares = await peers.publicShares(generation, signal).catch(() => undefined);
+        const mended = publicShares && combine();
+        if (mended !== undefined) return mended;
+      }
       throw new BeaconError(
         'BEACON_UNAVAILABLE',
         `Of "${generation.threshold}" members needed, "${partials.length}" gave their part of round "${round}"`,
