@@ -2,7 +2,7 @@ import { type Address, type Bytes32, type Hex, tagHash } from '@cloister/core';
 import { fromHex, keccak256, recoverAddress, toHex, utf8 } from '@cloister/crypto';
 import { silentLogger } from '@cloister/service';
 import type { CommitteeChain, CommitteeState, HandoverRecord, Member } from '../src/committeeState.ts';
-import { parseExchange } from '../src/handover/exchange.ts';
+import { type CeremonyExchange, parseExchange } from '../src/handover/exchange.ts';
 import { HandoverKeeper } from '../src/handover/handoverKeeper.ts';
 import { Peers } from '../src/peers/peers.ts';
 import { publicSharesHash } from '../src/shares/publicShares.ts';
@@ -186,6 +186,8 @@ export class Town {
   /** Whether a message from one member reaches another. */
   isOpen: (from: TownMember, to: TownMember) => boolean = () => true;
   verifyFounder: (founder: Member) => void = () => {};
+  /** What a member's answer about a ceremony becomes before it goes out. */
+  answers: (from: TownMember, answer: CeremonyExchange) => CeremonyExchange = (_, answer) => answer;
 
   constructor(count: number, threshold: number) {
     this.chain.threshold = threshold;
@@ -225,7 +227,7 @@ export class Town {
       const to = this.members.find(({ operator }) => url.hostname === `member-${operator}`);
       if (to === undefined || !to.isUp || !from.isUp || !this.isOpen(from, to)) throw new Error('no answer');
       if (url.pathname === '/v1/ceremony')
-        return Response.json(await to.keeper.receive(parseExchange(JSON.parse(String(init?.body)))));
+        return Response.json(this.answers(to, await to.keeper.receive(parseExchange(JSON.parse(String(init?.body))))));
       const [, generation] = /^\/v1\/generations\/(\d+)\/public-shares$/.exec(url.pathname) ?? [];
       const held = to.store.held.find(({ number }) => String(number) === generation);
       return held === undefined ? new Response('', { status: 404 }) : Response.json(held.publicShares);

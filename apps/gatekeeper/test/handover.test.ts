@@ -125,6 +125,16 @@ describe('keys pass on', () => {
     expect(makesSignature(town, active(town.members))).toBe(true);
   });
 
+  test('though a member answers with what is no message, and others beside it', async () => {
+    const town = new Town(4, 3);
+    const [hostile] = town.members as [TownMember];
+    town.answers = (from, answer) =>
+      from === hostile ? { ...answer, messages: [{ kind: 'nonsense' }, ...answer.messages] } : answer;
+    await town.startAll();
+    await town.untilGeneration(1n, 30);
+    expect(makesSignature(town, active(town.members))).toBe(true);
+  });
+
   test('around a road that is closed: the others carry the messages', async () => {
     const town = new Town(4, 3);
     const [left, right] = town.members as [TownMember, TownMember];

@@ -12,7 +12,7 @@ import type { Logger } from '@cloister/service';
 import { publicShareAt } from '@cloister/threshold/dkg';
 import type { Agreement, Made, Previous } from '../ceremony/agreement.ts';
 import { Ceremony } from '../ceremony/ceremony.ts';
-import { readCeremonyMessage } from '../ceremony/ceremonyMessage.ts';
+import { type CeremonyMessage, readCeremonyMessage } from '../ceremony/ceremonyMessage.ts';
 import type { CommitteeChain, CommitteeState, HandoverRecord, Member } from '../committeeState.ts';
 import type { Peers } from '../peers/peers.ts';
 import { type PublicShares, publicSharesHash, publicSharesOf } from '../shares/publicShares.ts';
@@ -119,10 +119,7 @@ export class HandoverKeeper {
     const ceremony = this.#attempt?.ceremony;
     if (ceremony === undefined || ceremony.session !== exchange.session)
       return { session: exchange.session, have: [], messages: [] };
-    for (const json of exchange.messages) {
-      const message = readCeremonyMessage(this.#init.domain, json);
-      if (message !== undefined) await ceremony.receive(message);
-    }
+    await this.#takeIn(ceremony, exchange);
     return messagesFor(ceremony, new Set(exchange.have));
   }
 
@@ -249,16 +246,20 @@ export class HandoverKeeper {
         const answer = await peers
           .exchange(member, messagesFor(ceremony, known), signal)
           .finally(() => this.#waiting.delete(member.signer));
-        if (answer === undefined) return;
-        for (const json of answer.messages) {
-          const message = readCeremonyMessage(this.#init.domain, json);
-          if (message !== undefined) await ceremony.receive(message);
-        }
+        if (answer !== undefined) await this.#takeIn(ceremony, answer);
       });
     // A member that hangs holds up nobody: what it says counts when it comes.
     const patience = new AbortController();
     const enough = sleep(this.#init.patienceMs, AbortSignal.any([signal, patience.signal])).catch(() => {});
     await Promise.race([Promise.all(exchanges), enough]).finally(() => patience.abort());
+  }
+
+  /** What is no message spoils none of those beside it, nor this member's turn: anybody may send it. */
+  async #takeIn(ceremony: Ceremony, { messages }: CeremonyExchange): Promise<void> {
+    for (const json of messages) {
+      const message = messageOf(this.#init.domain, json);
+      if (message !== undefined) await ceremony.receive(message);
+    }
   }
 
   /** The proposer sends what was agreed on; where it does not, the others do, one after the other. */
@@ -303,6 +304,15 @@ function recordOf({ generation, next, keys }: CommitteeState, made: Made, shares
     publicSharesHash: publicSharesHash(shares),
     keys: keys ?? { apps: toHex(publicShareAt(made.apps, 0)), beacon: toHex(publicShareAt(made.beacon, 0)) },
   };
+}
+
+function messageOf(domain: RecordDomain, json: unknown): CeremonyMessage | undefined {
+  try {
+    return readCeremonyMessage(domain, json);
+  } catch (error) {
+    if (error instanceof CloisterError) return undefined;
+    throw error;
+  }
 }
 
 function messagesFor(ceremony: Ceremony, known: ReadonlySet<string>): CeremonyExchange {
