@@ -188,8 +188,16 @@ describe('a file is refused by its name', () => {
 
   test('that this image sealed for something else, or in another form', async () => {
     const sealing = sealingOf();
-    const text = new TextEncoder().encode('{"format":"cloister-gatekeeper-releases-2"}');
-    await writeFile(file, await sealing.seal('cloister/gatekeeper-releases: v1', text));
+    const purpose = 'cloister/gatekeeper-releases: v1';
+    const put = async (format: string, sealedFor = purpose) => {
+      const text = JSON.stringify({ format, signer, head: b32(1), count: '1', epoch: '7', platforms: [] });
+      await writeFile(file, await sealing.seal(sealedFor, new TextEncoder().encode(text)));
+    };
+    await put('cloister-gatekeeper-releases-1');
+    expect((await openReleases(folder, sealing, signer)).releases.head).toEqual({ head: b32(1), count: 1n });
+    await put('cloister-gatekeeper-releases-2');
+    await expect(openReleases(folder, sealing, signer)).rejects.toEqual(unreadable());
+    await put('cloister-gatekeeper-releases-1', 'cloister/gatekeeper: v1');
     await expect(openReleases(folder, sealing, signer)).rejects.toEqual(unreadable());
   });
 });
