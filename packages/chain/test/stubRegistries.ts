@@ -1,4 +1,4 @@
-import { appRegistryAbi, contractErrorsAbi, imageRegistryAbi, workerRegistryAbi } from '@cloister/chain';
+import { appRegistryAbi, evidenceVerifierAbi, imageRegistryAbi, workerRegistryAbi } from '@cloister/chain';
 import {
   type Address,
   appId,
@@ -11,8 +11,12 @@ import {
   zeroAddress,
   zeroBytes32,
 } from '@cloister/core';
-import { type Abi, decodeFunctionData, encodeErrorResult, encodeFunctionResult, getAddress } from 'viem';
-import { type StubCall, StubRevert } from './stubRpc.ts';
+import { getAddress } from 'viem';
+import { StubCommittee } from './stubCommittee.ts';
+import { dispatch, type Refusal, revert, type StubHandlers } from './stubDispatch.ts';
+import type { StubCall } from './stubRpc.ts';
+
+export { revert };
 
 export const states = { unknown: 0, enrolled: 1, active: 2, evicted: 3, retired: 4 } as const;
 
@@ -28,8 +32,6 @@ export type StubApp = {
   owner: Address;
   versions: { manifestId: Bytes32; fields: EnforcedFields; effectiveAt: bigint }[];
 };
-
-type Refusal = { readonly errorName: string; readonly args: readonly unknown[] };
 
 /**
  * The three registries in memory, with the rules that their readers rely on. What only the contracts' own tests can
@@ -62,6 +64,12 @@ export class StubRegistries {
   /** 1: the chain checked the evidence itself. */
   attestedBy = 1;
   readonly recordHashes = new Map<Bytes32, Bytes32>();
+  /** What the verifier finds of a registration now: a TCB status, and the number of the data that it judged by. */
+  recheck: { readonly status: number; readonly tcbEvaluationDataNumber: number } = {
+    status: 1,
+    tcbEvaluationDataNumber: 18,
+  };
+  readonly committee: StubCommittee;
   leaseSeconds = 3_600n;
   genesis = 1_700_000_000n;
   epochLength = 60n;
@@ -74,6 +82,7 @@ export class StubRegistries {
   constructor(chainId: number, contracts: NetworkFile['contracts']) {
     this.#chainId = chainId;
     this.#contracts = contracts;
+    this.committee = new StubCommittee(contracts.gatekeeperCommittee);
   }
 
   /** Makes a worker active, as its registration would. */
@@ -92,21 +101,18 @@ export class StubRegistries {
 
   readonly answer = (call: StubCall): Hex => {
     const { workerRegistry, imageRegistry, appRegistry } = this.#contracts;
-    if (call.to === workerRegistry) return this.#dispatch(workerRegistryAbi, call, this.#workers(call));
-    if (call.to === imageRegistry) return this.#dispatch(imageRegistryAbi, call, this.#images());
-    if (call.to === appRegistry) return this.#dispatch(appRegistryAbi, call, this.#apps(call));
+    if (call.to === workerRegistry) return dispatch(workerRegistryAbi, call, this.#workers(call));
+    if (call.to === imageRegistry) return dispatch(imageRegistryAbi, call, this.#images());
+    if (call.to === appRegistry) return dispatch(appRegistryAbi, call, this.#apps(call));
+    if (this.committee.answers(call)) return this.committee.answer(call);
+    if (call.to === this.teePolicy.verifier.toLowerCase())
+      return dispatch(evidenceVerifierAbi, call, {
+        recheck: () => [this.recheck.status, this.recheck.tcbEvaluationDataNumber, 0n],
+      });
     return '0x';
   };
 
-  #dispatch(abi: Abi, call: StubCall, handlers: Record<string, (...args: never[]) => unknown>): Hex {
-    const { functionName, args = [] } = decodeFunctionData({ abi, data: call.data });
-    const handler = handlers[functionName];
-    if (handler === undefined) throw new Error(`The stub has no ${functionName}`);
-    const result = handler(...(lowerCase(args) as never[]));
-    return encodeFunctionResult({ abi, functionName, result } as Parameters<typeof encodeFunctionResult>[0]);
-  }
-
-  #workers({ block, from, commits, at }: StubCall): Record<string, (...args: never[]) => unknown> {
+  #workers({ block, from, commits, at }: StubCall): StubHandlers {
     return {
       statusOf: (id: Bytes32) => {
         const old = at.startsWith('0x') ? this.#history.find(({ upTo }) => BigInt(at) <= upTo) : undefined;
@@ -181,15 +187,16 @@ export class StubRegistries {
     };
   }
 
-  #images(): Record<string, (...args: never[]) => unknown> {
+  #images(): StubHandlers {
     return {
       isPlatformBlocked: (platformId: Bytes32) => this.blockedPlatforms.has(platformId),
       isImageAllowed: (id: Bytes32) => this.images.has(id),
       isConfigAllowed: (id: Bytes32) => this.configs.has(id),
+      areAllowed: (image: Bytes32, configId: Bytes32) => [this.images.has(image), this.configs.has(configId)],
     };
   }
 
-  #apps({ from, block, commits }: StubCall): Record<string, (...args: never[]) => unknown> {
+  #apps({ from, block, commits }: StubCall): StubHandlers {
     const known = (app: Bytes32): StubApp => {
       const found = this.apps.get(app);
       if (found === undefined) throw revert({ errorName: 'AppRegistryAppUnknown', args: [app] });
@@ -250,21 +257,4 @@ export class StubRegistries {
       },
     };
   }
-}
-
-/** viem gives addresses with checksums; the maps are keyed by lower case. */
-function lowerCase(value: unknown): unknown {
-  if (typeof value === 'string') return value.toLowerCase();
-  if (Array.isArray(value)) return value.map(lowerCase);
-  if (typeof value === 'object' && value !== null)
-    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, lowerCase(inner)]));
-  return value;
-}
-
-export function revert({ errorName, args }: Refusal): StubRevert {
-  return new StubRevert(
-    encodeErrorResult({ abi: contractErrorsAbi, errorName, args } as unknown as Parameters<
-      typeof encodeErrorResult
-    >[0]),
-  );
 }

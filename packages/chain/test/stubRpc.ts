@@ -25,6 +25,14 @@ export type StubCall = {
   readonly commits: boolean;
 };
 
+/** An event that a contract emitted. */
+export type StubLog = {
+  readonly address: Address;
+  readonly topics: readonly Hex[];
+  readonly data: Hex;
+  readonly blockNumber: bigint;
+};
+
 /** What stands on the chain: answers a call, or throws {@link StubRevert}. */
 export type StubContracts = (call: StubCall) => Hex;
 
@@ -46,6 +54,11 @@ export class StubRpcError extends Error {
   }
 }
 
+type LogFilter = {
+  readonly address?: Address;
+  readonly topics?: readonly (Hex | readonly Hex[] | null)[];
+};
+
 type Receipt = { readonly hash: Hex; readonly block: StubBlock; readonly from: Address; readonly ok: boolean };
 
 /**
@@ -56,6 +69,10 @@ export class StubRpc {
   chainId = 31337;
   blocks: StubBlock[] = [];
   contracts: StubContracts = () => '0x';
+  /** Oldest first. */
+  logs: StubLog[] = [];
+  /** A block is final when so many stand on it. */
+  finalityBlocks = 0;
   /** A test's own answer to a method, or undefined to let the chain answer. May throw, or never resolve. */
   intercept: (method: string, params: readonly unknown[]) => unknown = () => undefined;
   readonly asked: { readonly method: string; readonly params: readonly unknown[] }[] = [];
@@ -134,10 +151,14 @@ export class StubRpc {
         return numberToHex(this.head.number);
       case 'eth_getBlockByNumber':
         return this.#block(String(first));
+      case 'eth_getBlockByHash':
+        return this.#block(String(this.blocks.find(({ hash }) => hash === first)?.number));
+      case 'eth_getLogs':
+        return this.#logs(first as LogFilter);
       case 'eth_call': {
         const { to, from, data } = first as { to: Address; from?: Address; data: Hex };
         return this.contracts({
-          to,
+          to: to.toLowerCase() as Address,
           from: (from ?? zeroAddress).toLowerCase() as Address,
           data,
           block: this.#blockOf(String(second)) ?? this.head,
@@ -162,6 +183,7 @@ export class StubRpc {
   }
 
   #blockOf(tag: string): StubBlock | undefined {
+    if (tag === 'finalized') return this.blocks[Math.max(0, this.blocks.length - 1 - this.finalityBlocks)];
     return tag === 'latest' || tag === 'pending' ? this.head : this.blocks[Number(tag)];
   }
 
@@ -178,6 +200,24 @@ export class StubRpc {
       gasUsed: '0x0',
       transactions: [],
     };
+  }
+
+  #logs({ address, topics = [] }: LogFilter): object[] {
+    const has = (log: StubLog, topic: Hex | readonly Hex[] | null, index: number) =>
+      topic === null || [topic].flat().includes(log.topics[index] as Hex);
+    return this.logs
+      .map((log, index) => ({ log, index }))
+      .filter(({ log }) => address === undefined || log.address === address.toLowerCase())
+      .filter(({ log }) => topics.every((topic, index) => has(log, topic, index)))
+      .map(({ log, index }) => ({
+        ...log,
+        blockNumber: numberToHex(log.blockNumber),
+        blockHash: this.blocks[Number(log.blockNumber)]?.hash ?? this.head.hash,
+        transactionHash: this.head.hash,
+        transactionIndex: '0x0',
+        logIndex: numberToHex(index),
+        removed: false,
+      }));
   }
 
   async #transact(serialized: TransactionSerialized): Promise<Hex> {
