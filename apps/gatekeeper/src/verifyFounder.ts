@@ -31,12 +31,15 @@ export function founderVerifier({ network, reader, peers }: FounderVerifierCompo
   return async (founder: Member, signal: AbortSignal): Promise<void> => {
     const refuse = (why: string, cause?: unknown) => new FounderError(founder, why, cause);
     const head = await reader.view.head(signal);
-    const document = parseEvidence((await peers.evidence(founder, signal)) as object);
+    const untrue = (cause: unknown) => {
+      throw cause instanceof AttestationError ? refuse(cause.message, cause) : cause;
+    };
+    const shown = await peers.evidence(founder, signal);
+    const document = await Promise.resolve(shown as object)
+      .then(parseEvidence)
+      .catch(untrue);
     if (document.teeType !== 'tdx') throw refuse(`its evidence is of a "${document.teeType}"`);
-    const claims = await verifier.verify(document, Number(head.timestamp)).catch((cause: unknown) => {
-      if (cause instanceof AttestationError) throw refuse(cause.message, cause);
-      throw cause;
-    });
+    const claims = await verifier.verify(document, Number(head.timestamp)).catch(untrue);
     const verdict = appraise(claims, { unsafeAllowSimulated: network.simulated });
     if (!verdict.ok) throw refuse(verdict.refusal.message);
     if (!(await reader.imageAllowed(claims.imageId, head.number, signal)))

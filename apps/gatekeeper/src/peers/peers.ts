@@ -118,6 +118,8 @@ export class Peers {
         ...(body === undefined
           ? {}
           : { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+      }).catch((cause: unknown) => {
+        throw new PeerError(`it does not answer (${describeError(cause)})`, cause);
       });
       const bytes = await readBounded(response, maxBytes);
       if (!response.ok) throw new PeerError(`it answered ${response.status}`);
@@ -128,7 +130,7 @@ export class Peers {
 
 export class PeerError extends CloisterError<'PEER_FAILED'> {
   override readonly name = 'PeerError';
-  constructor(reason: string) {
-    super({ code: 'PEER_FAILED', message: `A member is of no use now: ${reason}`, retry: true });
+  constructor(reason: string, cause?: unknown) {
+    super({ code: 'PEER_FAILED', message: `A member is of no use now: ${reason}`, retry: true, cause });
   }
 }
