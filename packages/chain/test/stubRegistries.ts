@@ -1,4 +1,11 @@
-import { appRegistryAbi, evidenceVerifierAbi, imageRegistryAbi, workerRegistryAbi } from '@cloister/chain';
+import {
+  appRegistryAbi,
+  evidenceVerifierAbi,
+  imageRegistryAbi,
+  type WorkerRecord,
+  workerRecordHash,
+  workerRegistryAbi,
+} from '@cloister/chain';
 import {
   type Address,
   appId,
@@ -11,10 +18,10 @@ import {
   zeroAddress,
   zeroBytes32,
 } from '@cloister/core';
-import { getAddress } from 'viem';
+import { encodeAbiParameters, encodeEventTopics, getAbiItem, getAddress } from 'viem';
 import { StubCommittee } from './stubCommittee.ts';
 import { dispatch, type Refusal, revert, type StubHandlers } from './stubDispatch.ts';
-import type { StubCall } from './stubRpc.ts';
+import type { StubCall, StubLog } from './stubRpc.ts';
 
 export { revert };
 
@@ -91,6 +98,26 @@ export class StubRegistries {
     this.workers.set(id, { operator, receiptSigner, leaseUntil, state: 'active', kinds: 1 });
     this.workerOf.set(receiptSigner, id);
     return id;
+  }
+
+  /** Makes a record the one that a worker's registration has; answers its log, as a node lists it. */
+  keepRecord(id: Bytes32, record: WorkerRecord, blockNumber = 1n): StubLog {
+    this.recordHashes.set(id, workerRecordHash(record));
+    const event = getAbiItem({ abi: workerRegistryAbi, name: 'WorkerRegistered' });
+    const { operator, receiptSigner } = record;
+    return {
+      address: this.#contracts.workerRegistry,
+      topics: encodeEventTopics({
+        abi: workerRegistryAbi,
+        eventName: 'WorkerRegistered',
+        args: { workerId: id, operator, receiptSigner },
+      }) as Hex[],
+      data: encodeAbiParameters(
+        event.inputs.filter(({ indexed }) => !indexed),
+        [record, 2_000_000_000n, 1n, zeroBytes32],
+      ),
+      blockNumber,
+    };
   }
 
   /** What reads at this block and before go on seeing, whatever changes from now on. */
