@@ -6,6 +6,7 @@ import { commitment, contextOf, decisionBody, receiptWith, signReceipt, subjectO
 import { recordedAt } from '../test/support/recordedPlatform.ts';
 import { chainId, farFuture, lastRecord, signerOf } from '../test/support/world.ts';
 import { measureAttestationGas } from './measureAttestationGas.ts';
+import { measureCommitteeGas, measureLargerCommitteeGas } from './measureCommitteeGas.ts';
 
 type Network = typeof network;
 export type GasTable = Readonly<Record<string, number>>;
@@ -15,15 +16,22 @@ export type GasTable = Readonly<Record<string, number>>;
  * values everywhere.
  */
 export async function measureGas(create: Network['create']): Promise<GasTable> {
-  const connection = await create({ override: { initialDate: new Date(recordedAt * 1000) } });
-  tickPerTransaction(connection);
+  const connect = async () => {
+    const connection = await create({ override: { initialDate: new Date(recordedAt * 1000) } });
+    tickPerTransaction(connection);
+    return connection;
+  };
+  const connection = await connect();
   const world = await deployAttestationWorld(connection);
   const { viem, publicClient, apps, images, workers, owner, borrower, stranger } = world;
   const gas: Record<string, number> = {};
-  const measure = async (id: string, hash: Hex) => {
-    gas[id] = Number((await publicClient.getTransactionReceipt({ hash })).gasUsed);
-    return hash;
-  };
+  const measureOn =
+    ({ publicClient: client }: Pick<typeof world, 'publicClient'>) =>
+    async (id: string, hash: Hex) => {
+      gas[id] = Number((await client.getTransactionReceipt({ hash })).gasUsed);
+      return hash;
+    };
+  const measure = measureOn(world);
 
   const holders = [owner.account.address, borrower.account.address];
   await viem.deployContract('PhaToken', [holders, holders.map(() => 10n ** 24n)]);
@@ -93,6 +101,12 @@ export async function measureGas(create: Network['create']): Promise<GasTable> {
   await world.govern(images, 'revoke', [defaultImageId]);
   await measure('evict', await workers.write.evict([id, record], { account: stranger.account }));
   await connection.close();
+
+  for (const measureCommittee of [measureCommitteeGas, measureLargerCommitteeGas]) {
+    const another = await connect();
+    await measureCommittee(another, measureOn);
+    await another.close();
+  }
   return gas;
 }
 
