@@ -54,7 +54,7 @@ export const scenario: Scenario = {
     const refused = (await clientOf(network).workers()).find(
       ({ announcement }) => announcement.workerId === victim.workerId,
     );
-    assert.equal(refused?.refusal?.code, 'WORKER_PLATFORM_BLOCKED');
+    assert.equal(refused?.refusal?.code, 'WORKER_NOT_ACCEPTED');
     const { number } = await client.registry.view.head();
     assert.equal((await client.registry.standing(record, number)).platformAllowed, false);
 

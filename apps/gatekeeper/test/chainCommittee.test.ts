@@ -1,6 +1,6 @@
 import { ChainAccount, ChainView, CommitteeReader } from '@cloister/chain';
 import { type Address, type Bytes32, type Hex, handoverDigest, membersHash, networkKeysHash } from '@cloister/core';
-import { generatePrivateKey } from 'viem/accounts';
+import { randomBytes, toHex } from '@cloister/crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { StubGatekeeper } from '../../../packages/chain/test/stubCommittee.ts';
 import { StubRegistries } from '../../../packages/chain/test/stubRegistries.ts';
@@ -65,7 +65,7 @@ beforeEach(async () => {
   rpc.contracts = registries.answer;
   for (const time of [100n, 200n, 300n]) rpc.mine(time + rpc.head.timestamp);
   const reader = new CommitteeReader(new ChainView({ chainId: 31337, rpcs: [rpc.url] }), contracts);
-  const operator = new ChainAccount({ chainId: 31337, rpc: rpc.url, account: generatePrivateKey() });
+  const operator = new ChainAccount({ chainId: 31337, rpc: rpc.url, account: toHex(randomBytes(32)) });
   chain = new ChainCommittee({ reader, operator, domain });
   const { committee } = registries;
   committee.next = { members: [...people], threshold: 2, eligibleCount: 3 };

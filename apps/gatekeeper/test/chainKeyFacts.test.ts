@@ -1,7 +1,6 @@
 import type { RegistryReader, WorkerRecord } from '@cloister/chain';
 import { type Bytes32, CloisterError, functionManifest, imagePolicies, manifestId, zeroBytes32 } from '@cloister/core';
 import type { PlacementReader } from '@cloister/placement';
-import { getAddress } from 'viem';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { address, bytes32, SimulatedNetwork } from '../../../packages/sdk/test/simulatedNetwork.ts';
 import { readKeyFacts } from '../src/keys/chainKeyFacts.ts';
@@ -10,8 +9,8 @@ import { ReleaseLog } from '../src/keys/releaseLog.ts';
 
 const [operator, signer] = [address(0xab), address(0xcd)];
 const record: WorkerRecord = {
-  operator: getAddress(operator),
-  receiptSigner: getAddress(signer),
+  operator,
+  receiptSigner: signer,
   teeType: 2,
   kinds: 1,
   attestedBy: 1,
@@ -112,7 +111,13 @@ describe('a worker', () => {
       platformId: record.platformId,
       imageId: record.imageId,
       networkKeysHash: record.networkKeysHash,
-      standing: { imageAllowed: true, configAllowed: true, tcbAccepted: true, tcbEvaluationDataNumber: 18 },
+      standing: {
+        imageAllowed: true,
+        configAllowed: true,
+        platformAllowed: true,
+        tcbAccepted: true,
+        tcbEvaluationDataNumber: 18,
+      },
     });
   });
 
@@ -135,6 +140,8 @@ describe('a worker', () => {
     expect(await standing()).toMatchObject({ imageAllowed: false, configAllowed: true, tcbAccepted: true });
     registries.configs.delete(record.configId);
     expect(await standing()).toMatchObject({ configAllowed: false });
+    registries.blockedPlatforms.add(record.platformId);
+    expect(await standing()).toMatchObject({ platformAllowed: false });
     registries.recheck = { status: 6, tcbEvaluationDataNumber: 19 };
     expect(await standing()).toMatchObject({ tcbAccepted: false, tcbEvaluationDataNumber: 19 });
     registries.recheck = { status: 1, tcbEvaluationDataNumber: 16 };

@@ -39,6 +39,7 @@ export {
   type AnchoredSecrets,
   type AppVersion,
   type NetworkClock,
+  RegistryError,
   RegistryReader,
   type TeePolicyStatus,
   type WorkerStanding,

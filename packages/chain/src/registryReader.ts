@@ -63,9 +63,13 @@ export type AnchoredSecrets = {
 /** The network's clock, immutable on the chain. Seconds. */
 export type NetworkClock = { readonly genesis: bigint; readonly epochLength: bigint; readonly roundLength: bigint };
 
+const maxKeptRecords = 4_096;
+
 /** Typed reads of a network's registries through a {@link ChainView}. `block` pins them all to one state. */
 export class RegistryReader {
   readonly view: ChainView;
+  /** Records by their hashes, which the chain keeps: what has one of them never changes. */
+  readonly #records = new Map<Bytes32, WorkerRecord>();
   readonly #contracts: NetworkFile['contracts'];
 
   constructor(view: ChainView, contracts: NetworkFile['contracts']) {
@@ -93,18 +97,18 @@ export class RegistryReader {
    * hash on the chain, as all RPCs give it, proves it. Throws REGISTRY_RECORD_UNKNOWN where nothing listed has that hash.
    */
   async workerRecord(workerId: Bytes32, block?: bigint, signal?: AbortSignal): Promise<WorkerRecord> {
-    const [{ recordHash }, events] = await Promise.all([
-      this.workerStatus(workerId, block, signal),
-      this.view.events(
-        {
-          address: this.#contracts.workerRegistry,
-          abi: workerRegistryAbi,
-          eventName: 'WorkerRegistered',
-          args: { workerId },
-        },
-        signal,
-      ),
-    ]);
+    const { recordHash } = await this.workerStatus(workerId, block, signal);
+    const known = this.#records.get(recordHash);
+    if (known !== undefined) return known;
+    const events = await this.view.events(
+      {
+        address: this.#contracts.workerRegistry,
+        abi: workerRegistryAbi,
+        eventName: 'WorkerRegistered',
+        args: { workerId },
+      },
+      signal,
+    );
     const records = events.flatMap((event) => ('record' in event ? [event.record as WorkerRecord] : []));
     const record = records.findLast((one) => workerRecordHash(one) === recordHash);
     if (record === undefined)
@@ -114,6 +118,8 @@ export class RegistryReader {
         meta: { workerId, recordHash },
         hint: 'Ask an RPC that keeps all events since the registration',
       });
+    this.#records.set(recordHash, record);
+    if (this.#records.size > maxKeptRecords) this.#records.delete(this.#records.keys().next().value as Bytes32);
     return record;
   }
 
@@ -131,7 +137,8 @@ export class RegistryReader {
       this.teePolicy(teeType, block, signal),
     ]);
     const allowed = { imageAllowed, configAllowed, platformAllowed };
-    if (policy === undefined) return { ...allowed, tcbAccepted: false, tcbEvaluationDataNumber: 0 };
+    // As the contract has it: a type that takes no registrations any more leaves those that run as they are.
+    if (policy === undefined) return { ...allowed, tcbAccepted: true, tcbEvaluationDataNumber: 0 };
     const recheck = { address: policy.verifier, abi: evidenceVerifierAbi, functionName: 'recheck' } as const;
     const [status, number] = await this.view.read({ ...recheck, args: [platformKey, tcb], block }, signal);
     const statusName = Object.entries(tcbStatusNumbers).find(([, value]) => value === status)?.[0];

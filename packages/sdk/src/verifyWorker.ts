@@ -7,7 +7,15 @@ import {
   parseEvidence,
   type TdxClaims,
 } from '@cloister/attestation/verify';
-import { ChainError, type ChainErrorCode, type Head, type RegistryReader, type WorkerStatus } from '@cloister/chain';
+import {
+  ChainError,
+  type ChainErrorCode,
+  type Head,
+  RegistryError,
+  type RegistryReader,
+  type WorkerStanding,
+  type WorkerStatus,
+} from '@cloister/chain';
 import {
   type Address,
   type Bytes32,
@@ -110,6 +118,7 @@ export class WorkerVerifier {
       `until ${isoTime(status.leaseUntil)}`,
       refusal('WORKER_LEASE_EXPIRED'),
     );
+    await this.#checkStanding(announcement.workerId, list, head.number, signal);
     const { keyConfig, keyNotAfter } = this.#pickKey(announcement, head.timestamp, status.leaseUntil, list);
     return {
       workerId: announcement.workerId,
@@ -124,6 +133,29 @@ export class WorkerVerifier {
       announcement,
       steps: list.steps,
     };
+  }
+
+  /** What anyone could evict it for is refused before anyone does: by the chain's own collateral, which may be newer than that shown. */
+  async #checkStanding(
+    workerId: Bytes32,
+    list: StepList,
+    block: bigint,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const over = await this.#registry
+      .workerRecord(workerId, block, signal)
+      .then((record) => this.#registry.standing(record, block, signal))
+      .then(notAccepted, (error: unknown) => {
+        if (error instanceof RegistryError) return [error.message];
+        throw error;
+      });
+    list.check(
+      'accepted',
+      'By its newest collateral and rules the chain still accepts image, machine and TCB',
+      over.length === 0,
+      over.length === 0 ? `at block ${block}` : `not any more: ${over.join(', ')}`,
+      refusal('WORKER_NOT_ACCEPTED'),
+    );
   }
 
   /** The part that does not change while a registration lasts: evidence, image, network file, binding, freshness. */
@@ -156,13 +188,6 @@ export class WorkerVerifier {
       await this.#registry.imageAllowed(claims.imageId, atBlock, signal),
       `image ${claims.imageId}`,
       refusal('WORKER_IMAGE_NOT_ALLOWED'),
-    );
-    list.check(
-      'platform',
-      'The network does not refuse the machine that it is on',
-      await this.#registry.platformAllowed(platformWord(claims.platformId), atBlock, signal),
-      `platform ${claims.platformId}`,
-      refusal('WORKER_PLATFORM_BLOCKED'),
     );
     list.check(
       'network-file',
@@ -316,16 +341,21 @@ function refusal(code: WorkerRefusedErrorCode) {
   return (step: ProofStep, steps: readonly ProofStep[]) => new WorkerRefusedError(code, step, steps);
 }
 
-/** As the chain knows it: the PPID, 16 bytes, with zeros behind. */
-function platformWord(platformId: Hex): Bytes32 {
-  return platformId.padEnd(66, '0') as Bytes32;
+/** What of a registration the chain would not accept any more. */
+function notAccepted({ imageAllowed, configAllowed, platformAllowed, tcbAccepted }: WorkerStanding): string[] {
+  return [
+    ...(imageAllowed ? [] : ['its image']),
+    ...(configAllowed ? [] : ['its network file']),
+    ...(platformAllowed ? [] : ['its machine']),
+    ...(tcbAccepted ? [] : ['its TCB']),
+  ];
 }
 
 export type WorkerRefusedErrorCode =
   | 'WORKER_CHAIN_STALE'
   | 'WORKER_EVIDENCE_REFUSED'
   | 'WORKER_IMAGE_NOT_ALLOWED'
-  | 'WORKER_PLATFORM_BLOCKED'
+  | 'WORKER_NOT_ACCEPTED'
   | 'WORKER_OTHER_NETWORK'
   | 'WORKER_BINDING_MISMATCH'
   | 'WORKER_BLOCK_MISMATCH'

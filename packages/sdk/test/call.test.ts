@@ -78,7 +78,7 @@ describe('an answer that arrives', () => {
     expect(result.request).toMatchObject({ method: 'POST', path: '/x?y=1' });
     expect(result.gateway).toBe(network.gateway.url);
     expect(result.worker.workerId).toBe(worker.workerId);
-    expect(result.steps).toHaveLength(21);
+    expect(result.steps).toHaveLength(22);
     expect(result.steps.every(({ ok }) => ok)).toBe(true);
     expect(result.receipt.receipt).toMatchObject({ app, context: zeroBytes32, sequence: 1n });
   });

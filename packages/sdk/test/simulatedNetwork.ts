@@ -54,6 +54,7 @@ import {
   toHex,
   utf8,
 } from '@cloister/crypto';
+import { getAddress } from 'viem';
 import { StubRegistries } from '../../chain/test/stubRegistries.ts';
 import { StubRpc } from '../../chain/test/stubRpc.ts';
 
@@ -179,6 +180,7 @@ export class StubWorker {
   readonly operator: Address;
   readonly keys = new KeyRing();
   signer: SecretBytes = generateSecp256k1();
+  readonly platformId: Bytes32 = bytes32(0x1c);
   workerId: Bytes32 = zeroBytes32;
   /** How often code ran: kept answers are not run again. */
   runs = 0;
@@ -212,7 +214,24 @@ export class StubWorker {
   /** Registers with the chain and announces evidence, key and all. */
   async register(): Promise<void> {
     const leaseUntil = BigInt(nowSeconds() + 3_600);
-    this.workerId = this.network.registries.activate(this.operator, 0n, this.receiptSigner, leaseUntil);
+    const { registries, rpc, file } = this.network;
+    this.workerId = registries.activate(this.operator, 0n, this.receiptSigner, leaseUntil);
+    rpc.logs.push(
+      registries.keepRecord(this.workerId, {
+        operator: getAddress(this.operator),
+        receiptSigner: getAddress(this.receiptSigner),
+        teeType: 2,
+        kinds: 1,
+        attestedBy: 1,
+        simulated: true,
+        imageId: tdxImageId(image),
+        configId: networkFileId(file),
+        platformId: this.platformId,
+        platformKey: bytes32(0x1d),
+        tcb: bytes32(0x1e),
+        networkKeysHash: zeroBytes32,
+      }),
+    );
     this.announcement = {
       format: 'cloister-worker-1',
       workerId: this.workerId,

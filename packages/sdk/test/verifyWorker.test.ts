@@ -35,6 +35,7 @@ const order = [
   'block',
   'registered',
   'lease',
+  'accepted',
   'key',
 ];
 
@@ -358,6 +359,33 @@ const cases: readonly Case[] = [
     step: 'lease',
     code: 'WORKER_LEASE_EXPIRED',
     arrange: () => onChain({ leaseUntil: network.rpc.head.timestamp }),
+  },
+  {
+    name: 'a machine that governance refuses',
+    step: 'accepted',
+    code: 'WORKER_NOT_ACCEPTED',
+    arrange() {
+      network.registries.blockedPlatforms.add(worker.platformId);
+      return worker.announcement;
+    },
+  },
+  {
+    name: 'a TCB that newer collateral on the chain no longer accepts, though its evidence shows older',
+    step: 'accepted',
+    code: 'WORKER_NOT_ACCEPTED',
+    arrange() {
+      network.registries.recheck = { status: 7, tcbEvaluationDataNumber: 19 };
+      return worker.announcement;
+    },
+  },
+  {
+    name: 'a registration whose record no RPC lists',
+    step: 'accepted',
+    code: 'WORKER_NOT_ACCEPTED',
+    arrange() {
+      network.rpc.logs = [];
+      return worker.announcement;
+    },
   },
   {
     name: 'a key signed by another signer',

@@ -1,4 +1,4 @@
-import { readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import type { RestSealing } from '@cloister/attestation/attest';
 import { type Bytes32, CloisterError, schema as z } from '@cloister/core';
 import { concatBytes, fromHex, fromUtf8, SecretBytes, toHex, utf8 } from '@cloister/crypto';
@@ -82,11 +82,6 @@ export async function openSecrets(file: string, sealing: RestSealing): Promise<E
   } catch (cause) {
     throw new SealedSharesError(file, cause);
   }
-}
-
-/** Removes what was sealed, as when this member starts anew. */
-export async function forgetSecrets(file: string): Promise<void> {
-  await rm(file, { force: true });
 }
 
 export class SealedSharesError extends CloisterError<'SEALED_SHARES_UNREADABLE'> {
