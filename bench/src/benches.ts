@@ -16,6 +16,16 @@ export const benches: readonly Bench[] = [
   { file: 'sealed.ts', name: 'benchWorkerCpu', ids: ['sealed-call-worker-cpu-1k'] },
   { file: 'relay.ts', name: 'relayAdded1k', ids: ['relay-added-1k'] },
   { file: 'function.ts', name: 'benchFunctions', ids: ['function-cold', 'function-pooled', 'function-warm'] },
+  { file: 'keyRelease.ts', name: 'benchKeyRelease', ids: ['key-release-5of7'] },
+  { file: 'beacon.ts', name: 'benchBeaconVerify', ids: ['beacon-verify', 'beacon-verify-browser'] },
+  { file: 'secret.ts', name: 'benchSecretSeal', ids: ['secret-seal'] },
+  { file: 'secret.ts', name: 'benchSecretOpen', ids: ['secret-open'] },
+  { file: 'ceremony.ts', name: 'benchDkg4', ids: ['dkg-4'] },
+  { file: 'ceremony.ts', name: 'benchDkg7', ids: ['dkg-7'] },
+  { file: 'ceremony.ts', name: 'benchDkg16', ids: ['dkg-16'] },
+  { file: 'ceremony.ts', name: 'benchReshare4', ids: ['reshare-4'] },
+  { file: 'ceremony.ts', name: 'benchReshare7', ids: ['reshare-7'] },
+  { file: 'ceremony.ts', name: 'benchReshare16', ids: ['reshare-16'] },
   { file: 'start.ts', name: 'benchStart', ids: ['start-to-first-call', 'start-resident-memory'] },
 ];
 
