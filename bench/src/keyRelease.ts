@@ -112,6 +112,7 @@ async function serviceOf({ person, generation, state, workerSigner, dataDir }: S
   const facts: KeyFacts = {
     block: 100n,
     epoch: 10n,
+    finalRound: 20n,
     networkKeysHash: worker.networkKeysHash,
     worker: async (signer) => (signer === workerSigner ? { ...worker, active: true, standing } : undefined),
     app: async () => ({ manifestId: wish.manifest, keyVersion: 1, minKeyVersion: 1, imagePolicy: 0 }),

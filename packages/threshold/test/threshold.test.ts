@@ -4,7 +4,13 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { combinePartials, combineVerified, type Partial, verifySignature } from '../src/combine/index.ts';
 import { assertThreshold, combineShares, deal, parseCommitments, publicShareAt, shareFits } from '../src/dkg/index.ts';
-import { publicOf, signWithShare, verifySignatureNative } from '../src/native/index.ts';
+import {
+  publicOf,
+  signWithShare,
+  uncompressG1Native,
+  uncompressG2Native,
+  verifySignatureNative,
+} from '../src/native/index.ts';
 import { lagrangeWeights } from '../src/shared/lagrange.ts';
 import { choices, makeKey, reshare, type Sharing } from './keyCeremony.ts';
 
@@ -22,6 +28,32 @@ describe('a key made by several', () => {
     expect(new Set(signatures.map((signature) => Buffer.from(signature).toString('hex'))).size).toBe(1);
     expect(verifySignature(publicKeyOf(sharing), message, signatures[0] as Uint8Array)).toBe(true);
     expect(verifySignatureNative(publicKeyOf(sharing), message, signatures[0] as Uint8Array)).toBe(true);
+  });
+
+  test('read by native code is the same, point by point, and what is no point is none', () => {
+    const all = partials(sharing, [1, 2, 3, 4]);
+    const init = { message, publicKey: publicKeyOf(sharing), threshold: 3, verify: verifySignatureNative };
+    const slow = combineVerified(all, init);
+    expect(combineVerified(all, { ...init, uncompress: uncompressG2Native })).toEqual(slow);
+    // x = 0 … 7 with a root: on the curve, outside the subgroup of prime order.
+    const outside = Array.from({ length: 8 }, (_, x) => {
+      const bytes = new Uint8Array(96);
+      bytes[0] = 0x80;
+      bytes[95] = x;
+      return bytes;
+    });
+    const identity = Uint8Array.from([0xc0, ...new Array(95).fill(0)]);
+    for (const signature of [...outside, identity, new Uint8Array(96), new Uint8Array(95), new Uint8Array(192)]) {
+      expect(uncompressG2Native(signature)).toBeUndefined();
+      const mixed = [{ index: 1, signature }, ...all.slice(1)];
+      for (const uncompress of [undefined, uncompressG2Native])
+        expect(combineVerified(mixed, { ...init, ...(uncompress && { uncompress }) })).toEqual({ ...slow, wrong: [1] });
+    }
+    for (const bytes of [new Uint8Array(48), Uint8Array.from([0xc0, ...new Array(47).fill(0)]), new Uint8Array(96)])
+      expect(uncompressG1Native(bytes)).toBeUndefined();
+    expect(() => parseCommitments([new Uint8Array(48)], 1)).toThrow(
+      expect.objectContaining({ code: 'DEALING_INVALID' }),
+    );
   });
 
   test('one member fewer makes another point, and so does another message', () => {

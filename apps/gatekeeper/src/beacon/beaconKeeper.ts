@@ -1,7 +1,7 @@
 import { type Address, beaconMessage, CloisterError, type Hex, type RecordDomain } from '@cloister/core';
 import { fromHex, toHex } from '@cloister/crypto';
 import { combineVerified, type Partial } from '@cloister/threshold/combine';
-import { signWithShare, verifySignatureNative } from '@cloister/threshold/native';
+import { signWithShare, uncompressG2Native, verifySignatureNative } from '@cloister/threshold/native';
 import type { CommitteeState } from '../committeeState.ts';
 import type { BeaconPartial, Peers } from '../peers/peers.ts';
 import type { ShareStore } from '../shares/shareStore.ts';
@@ -87,6 +87,7 @@ export class BeaconKeeper {
           publicKey: fromHex(keys.beacon),
           threshold: generation.threshold,
           verify: verifySignatureNative,
+          uncompress: uncompressG2Native,
           ...(publicShares && {
             publicShareOf: (index: number) => {
               const share = publicShares?.[index - 1];

@@ -29,7 +29,7 @@ import {
   type X25519KeyPair,
 } from '@cloister/crypto';
 import { combineVerified, type Partial } from '@cloister/threshold/combine';
-import { verifySignatureNative } from '@cloister/threshold/native';
+import { uncompressG2Native, verifySignatureNative } from '@cloister/threshold/native';
 
 export type KeyClientComponents = {
   readonly network: NetworkFile;
@@ -159,6 +159,7 @@ export class KeyClient {
             publicKey,
             threshold,
             verify: verifySignatureNative,
+            uncompress: uncompressG2Native,
           });
           return new SecretBytes(signature);
         } catch (error) {

@@ -1,8 +1,8 @@
 import { equalBytes, type SecretBytes } from '@cloister/crypto';
 import { bls12_381 } from '@noble/curves/bls12-381.js';
-import { isG1Native, publicOf } from '../native/index.ts';
+import { publicOf, uncompressG1Native } from '../native/index.ts';
 import { lagrangeWeights } from '../shared/lagrange.ts';
-import type { G1 } from '../shared/points.ts';
+import { type G1, unsafeTrustedG1 } from '../shared/points.ts';
 import { evaluateAt, randomScalar, weightedSum } from '../shared/secretScalar.ts';
 import { ThresholdError } from '../shared/thresholdError.ts';
 
@@ -59,11 +59,15 @@ export function parseCommitments(
 ): Commitments {
   if (commitments.length !== threshold)
     throw new ThresholdError('DEALING_INVALID', `Expected "${threshold}" commitments, got "${commitments.length}"`);
-  if (!commitments.every(isG1Native)) throw new ThresholdError('DEALING_INVALID', 'A commitment is no point');
+  const points = commitments.map((bytes) => {
+    const coordinates = uncompressG1Native(bytes);
+    if (coordinates === undefined) throw new ThresholdError('DEALING_INVALID', 'A commitment is no point');
+    return unsafeTrustedG1(coordinates);
+  });
   // A point has one compressed form.
   if (constantTerm !== undefined && !equalBytes(commitments[0] as Uint8Array, constantTerm))
     throw new ThresholdError('DEALING_INVALID', 'The dealer does not deal the share that it holds');
-  return commitments.map((bytes) => bls12_381.G1.Point.fromBytes(bytes));
+  return points;
 }
 
 /** The committed polynomial at a member's place, compressed: its public share; at 0 the public key. Throws POINT_INVALID for the identity. */

@@ -31,13 +31,23 @@ export function verifySignatureNative(publicKey: Uint8Array, message: Uint8Array
   return publicKey.length === 48 && signature.length === 96 && verify(message, key, parsed);
 }
 
-/** Whether 48 bytes are a compressed point of G1 in the prime-order subgroup, and not its identity. */
-export function isG1Native(bytes: Uint8Array): boolean {
+/** The 96 bytes of a G1 point's coordinates; undefined for what is no point of the prime-order subgroup, or its identity. */
+export function uncompressG1Native(bytes: Uint8Array): Uint8Array | undefined {
+  if (bytes.length !== 48) return undefined;
   try {
-    PublicKey.fromBytes(bytes, true);
-    return bytes.length === 48;
+    return PublicKey.fromBytes(bytes, true).toBytes(false);
   } catch {
-    return false;
+    return undefined;
+  }
+}
+
+/** The 192 bytes of a G2 point's coordinates; undefined for what is no point of the prime-order subgroup, or its identity. */
+export function uncompressG2Native(bytes: Uint8Array): Uint8Array | undefined {
+  if (bytes.length !== 96) return undefined;
+  try {
+    return Signature.fromBytes(bytes, true).toBytes(false);
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,3 +1,4 @@
+import { toHex } from '@cloister/crypto';
 import { bls12_381 } from '@noble/curves/bls12-381.js';
 import { ThresholdError } from './thresholdError.ts';
 
@@ -25,6 +26,25 @@ export function parseG2(bytes: Uint8Array, what: string): G2 {
 /** hash_to_curve of RFC 9380 into G2, with the suite's tag. */
 export function hashToG2(message: Uint8Array): G2 {
   return bls12_381.G2.hashToCurve(message, { DST: hashDomain }) as unknown as G2;
+}
+
+/**
+ * Points from uncompressed coordinates (twice the compressed length) that native code has read and found in the prime-order subgroup: nothing
+ * is checked again, which is what costs most in JavaScript.
+ */
+export function unsafeTrustedG1(uncompressed: Uint8Array): G1 {
+  return bls12_381.G1.Point.fromAffine({ x: numberAt(uncompressed, 0), y: numberAt(uncompressed, 1) });
+}
+
+export function unsafeTrustedG2(uncompressed: Uint8Array): G2 {
+  // The part with the root comes first.
+  const at = (place: number) => ({ c0: numberAt(uncompressed, place + 1), c1: numberAt(uncompressed, place) });
+  return bls12_381.G2.Point.fromAffine({ x: at(0), y: at(2) });
+}
+
+/** The big-endian number in the 48 bytes at a place. */
+function numberAt(bytes: Uint8Array, place: number): bigint {
+  return BigInt(toHex(bytes.subarray(48 * place, 48 * (place + 1))));
 }
 
 type ParsedPoint = { assertValidity(): void; is0(): boolean };
