@@ -6,7 +6,8 @@ import {
   type RecordDomain,
   schema as z,
 } from '@cloister/core';
-import { fromHex, recoverAddress } from '@cloister/crypto';
+import { fromHex } from '@cloister/crypto';
+import { recoverAddress } from '@cloister/crypto/native-secp256k1';
 
 const g1 = z.hexOf(48);
 /** Encapsulated key, two shares, tag. */

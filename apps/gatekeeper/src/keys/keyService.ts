@@ -8,7 +8,8 @@ import {
   parseSignedKeyRequest,
   type RecordDomain,
 } from '@cloister/core';
-import { fromHex, hpkeSeal, keccak256, recoverAddress, toHex, utf8 } from '@cloister/crypto';
+import { fromHex, hpkeSeal, keccak256, toHex, utf8 } from '@cloister/crypto';
+import { recoverAddress } from '@cloister/crypto/native-secp256k1';
 import type { Counter, Logger } from '@cloister/service';
 import { signWithShare } from '@cloister/threshold/native';
 import type { CommitteeState } from '../committeeState.ts';

@@ -22,12 +22,12 @@ import {
   hpkeOpen,
   keccak256,
   randomBytes,
-  recoverAddress,
   SecretBytes,
   toHex,
   utf8,
   type X25519KeyPair,
 } from '@cloister/crypto';
+import { recoverAddress } from '@cloister/crypto/native-secp256k1';
 import { combineVerified, type Partial } from '@cloister/threshold/combine';
 import { uncompressG2Native, verifySignatureNative } from '@cloister/threshold/native';
 
