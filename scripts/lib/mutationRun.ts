@@ -36,6 +36,8 @@ export type MutationOptions = {
   readonly filters?: readonly string[];
   /** Changes that no test is expected to notice. They are tried, but only together with others. */
   readonly expected?: (mutant: Mutant) => boolean;
+  /** Only so many mutants, spread evenly; default all. */
+  readonly sample?: number;
   readonly onProgress?: (line: string) => void;
 };
 
@@ -50,7 +52,8 @@ const endless = (ticks: number) => 20 * ticks + 1_000_000;
 export async function runMutants(target: MutationTarget, options: MutationOptions = {}): Promise<MutationResult> {
   const progress = options.onProgress ?? (() => {});
   const sources = readSources(target, options.filters ?? []);
-  const mutants = [...sources.values()].flatMap((source) => source.mutants);
+  const all = [...sources.values()].flatMap((source) => source.mutants);
+  const mutants = sampleOf(all, options.sample);
   if (mutants.length === 0) return { mutants, survivors: [], unreached: new Set() };
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cloister-mutants-'));
   const vitest = await startVitest(target, sources, folder);
@@ -232,7 +235,14 @@ class Run {
   }
 }
 
-function testsFail(what: readonly string[]): ScriptError {
+/** So many of a list, spread evenly. */
+export function sampleOf<T>(list: readonly T[], count: number = list.length): readonly T[] {
+  return list.filter(
+    (_, index) => Math.floor((index * count) / list.length) !== Math.floor(((index - 1) * count) / list.length),
+  );
+}
+
+export function testsFail(what: readonly string[]): ScriptError {
   return new ScriptError({
     code: 'SCRIPT_STEP_FAILED',
     message: `Tests fail without any mutant: ${what.join(', ')}`,

@@ -9,7 +9,10 @@ export type MutantKind =
   | 'move bound'
   | 'answer true'
   | 'answer false'
-  | 'swap every and some';
+  | 'swap every and some'
+  | 'remove revert'
+  | 'remove assignment'
+  | 'remove modifier';
 
 /** One change of one check. */
 export type Mutant = {
@@ -24,6 +27,11 @@ export type Mutant = {
   /** What is changed, with the `if` or the operation that it stands in; white space made one blank. */
   readonly code: string;
 };
+
+/** Where it is and what it does, for people. */
+export function nameOfMutant({ file, line, column, kind, code }: Mutant): string {
+  return `${file}:${line}:${column} > ${kind}: ${code.length > 120 ? `${code.slice(0, 119)}…` : code}`;
+}
 
 /** Text to put around a part of the source, or in its place. Those that begin and end alike nest in their order. */
 export type Wrap = {

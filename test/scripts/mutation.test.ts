@@ -181,7 +181,7 @@ describe('equivalent mutants', () => {
 });
 
 test('the sources of every target can be instrumented', () => {
-  for (const { sources } of mutationTargets)
+  for (const { sources } of mutationTargets.filter(({ language }) => language === 'typescript'))
     for (const folder of sources)
       for (const name of fs.readdirSync(inRoot(folder), { recursive: true, encoding: 'utf8' }))
         if (name.endsWith('.ts')) {

@@ -1,0 +1,24 @@
+import type { Bytecode } from './solidityCompiler.ts';
+
+/** What the process that runs tests of contracts is told, in a file of JSON. */
+export type ContractMutationPlan = {
+  /** By `source:name`, with all mutants in it. */
+  readonly bytecode: Readonly<Record<string, Bytecode>>;
+  /** Absolute. */
+  readonly testFiles: readonly string[];
+  readonly mutants: readonly PlannedMutant[];
+};
+
+export type PlannedMutant = {
+  readonly id: number;
+  /** No test is expected to notice it. */
+  readonly expected: boolean;
+};
+
+/** What it answers, in another. */
+export type ContractMutationReport = {
+  /** `file > test`: they fail without any mutant, and nothing else was tried. */
+  readonly broken: readonly string[];
+  readonly killed: readonly number[];
+  readonly unreached: readonly number[];
+};
