@@ -2,7 +2,7 @@ import type { Bytecode } from './solidityCompiler.ts';
 
 /** What the process that runs tests of contracts is told, in a file of JSON. */
 export type ContractMutationPlan = {
-  /** By `source:name`, with all mutants in it. */
+  /** By `build:source:name`, with all mutants in it. */
   readonly bytecode: Readonly<Record<string, Bytecode>>;
   /** Absolute. */
   readonly testFiles: readonly string[];

@@ -61,12 +61,14 @@ function instrumentAll(files: readonly string[]): readonly Source[] {
   return sources;
 }
 
-/** Compiles what Hardhat compiled, and as Hardhat did, with these sources in place of their originals. */
+/**
+ * Compiles what Hardhat compiled, and as Hardhat did, with these sources in place of their originals. Answers by
+ * `build:source:name`: what has not changed keeps to the build that it comes from.
+ */
 function compileWith(instrumented: ReadonlyMap<string, string>): ReadonlyMap<string, Bytecode> {
   const folder = inRoot('contracts/artifacts/build-info');
-  const names = fs.readdirSync(folder).filter((name) => !name.endsWith('.output.json'));
   const compiled = new Map<string, Bytecode>();
-  for (const name of names) {
+  for (const name of fs.readdirSync(folder).filter((file) => !file.endsWith('.output.json'))) {
     const { input } = JSON.parse(fs.readFileSync(path.join(folder, name), 'utf8')) as { input: CompilerInput };
     const sources = Object.entries(input.sources)
       // Solidity tests draw their inputs by chance.
@@ -76,7 +78,8 @@ function compileWith(instrumented: ReadonlyMap<string, string>): ReadonlyMap<str
         return [source, { content: withoutPure(changed ?? content) }];
       });
     const all = { ...Object.fromEntries(sources), [mutantSource]: { content: mutantFunctions } };
-    for (const [contract, code] of compileSolidity({ ...input, sources: all })) compiled.set(contract, code);
+    for (const [contract, code] of compileSolidity({ ...input, sources: all }))
+      compiled.set(`${path.basename(name, '.json')}:${contract}`, code);
   }
   return compiled;
 }

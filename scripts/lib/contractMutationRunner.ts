@@ -19,7 +19,7 @@ type Connection = {
   readonly networkHelpers: { clearSnapshots(): void; loadFixture(fixture: Fixture): Promise<unknown> };
   close(): Promise<void>;
 };
-type Artifact = { readonly contractName: string; readonly sourceName: string; readonly inputSourceName?: string };
+type Artifact = { readonly contractName: string; readonly inputSourceName: string; readonly buildInfoId: string };
 /** What is used of Hardhat's runtime environment; its package lies in contracts/, out of reach of our own types. */
 type HardhatRuntime = {
   readonly artifacts: {
@@ -86,7 +86,8 @@ async function loadHardhat(): Promise<void> {
   const readArtifact = artifacts.readArtifact.bind(artifacts);
   artifacts.readArtifact = async (name) => {
     const artifact = await readArtifact(name);
-    const code = plan.bytecode[`${artifact.inputSourceName ?? artifact.sourceName}:${artifact.contractName}`];
+    const { buildInfoId, inputSourceName, contractName } = artifact;
+    const code = plan.bytecode[`${buildInfoId}:${inputSourceName}:${contractName}`];
     if (code === undefined) throw new TypeError(`Expected "${name}" to be compiled with mutants`);
     return { ...artifact, bytecode: `0x${code.creation}`, deployedBytecode: `0x${code.deployed}` };
   };
