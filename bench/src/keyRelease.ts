@@ -159,6 +159,7 @@ function serverOf(keys: KeyService): GatekeeperServer {
     handovers: {} as HandoverKeeper,
     beacon: {} as BeaconKeeper,
     publicSharesOf: () => undefined,
+    head: () => undefined,
     status: () => undefined,
     evidence: () => undefined,
     metrics: createMetrics(),

@@ -72,6 +72,9 @@ describe('deploy', () => {
       effectiveAt: expect.stringMatching(/^[0-9]+$/),
       published: true,
       inputs: ['hello.ts'],
+      secrets: [],
+      secretsId: null,
+      pinned: [],
     });
     const manifest = JSON.parse(new TextDecoder().decode(network.gateway.blobs.get(result.manifestId)));
     expect(manifest).toMatchObject({ env: { A: 'b=c', D: '' }, outbound: ['api.example'] });

@@ -6,6 +6,7 @@ import type { Logger } from '@cloister/service';
 import type { BeaconKeeper } from './beacon/beaconKeeper.ts';
 import type { CommitteeChain } from './committeeState.ts';
 import type { HandoverKeeper } from './handover/handoverKeeper.ts';
+import type { HeadWatch } from './heads/headWatch.ts';
 import type { ReleaseLog } from './keys/releaseLog.ts';
 import type { ShareStore } from './shares/shareStore.ts';
 
@@ -14,6 +15,7 @@ export type GatekeeperComponents = {
   readonly lease: LeaseKeeper;
   readonly handovers: HandoverKeeper;
   readonly beacon: BeaconKeeper;
+  readonly heads: HeadWatch;
   readonly store: ShareStore;
   readonly releases: ReleaseLog;
   readonly clock: NetworkClock;
@@ -120,8 +122,8 @@ export class Gatekeeper {
   }
 
   async #tick(signal: AbortSignal): Promise<void> {
-    const { chain, lease, handovers, beacon, clock } = this.#components;
-    await handovers.tick(signal);
+    const { chain, lease, handovers, beacon, heads, clock } = this.#components;
+    await Promise.all([handovers.tick(signal), heads.tick(signal)]);
     const now = await chain.now(signal);
     const round = tickAt(now, clock.genesis, clock.roundLength);
     const isNewRound = this.#now === undefined || round > tickAt(this.#now, clock.genesis, clock.roundLength);

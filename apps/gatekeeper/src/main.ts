@@ -19,6 +19,7 @@ import { openEnclaveKeys } from './enclaveKeys.ts';
 import { Gatekeeper } from './gatekeeper.ts';
 import { gatekeeperConfig } from './gatekeeperConfig.ts';
 import { HandoverKeeper } from './handover/handoverKeeper.ts';
+import { HeadWatch } from './heads/headWatch.ts';
 import { readKeyFacts } from './keys/chainKeyFacts.ts';
 import { KeyService } from './keys/keyService.ts';
 import { manifestStore } from './keys/manifestStore.ts';
@@ -108,9 +109,22 @@ runProcess({
         peers,
         state: () => handovers.final,
         now: () => gatekeeper?.now,
+        assertWitnessed: () => heads.assertWitnessed(heads.own ?? { number: 0n }),
         onWrongPartial: (index, round) => log.warn('beacon: wrong partial', { index, round }),
       },
       { domain, roundAt: (timestamp) => tickAt(timestamp, clock.genesis, clock.roundLength) },
+    );
+    const heads = new HeadWatch(
+      {
+        me: keys,
+        view,
+        peers,
+        state: () => handovers.final,
+        clockMs: () => performance.now(),
+        onDiffering: (member, { number }) =>
+          log.warn('heads: another chain', { operator: member.operator, block: number }),
+      },
+      { domain },
     );
     const { releases, keep: keepReleases } = await openReleases(config.dataDir, device.atRest, keys.signer);
     const placement = new PlacementReader({
@@ -126,7 +140,7 @@ runProcess({
         me: keys,
         store,
         state: () => handovers.final,
-        facts: (inner) => readKeyFacts({ registry, clock, releases, placement, manifest }, inner),
+        facts: (inner) => readKeyFacts({ registry, clock, releases, placement, manifest, heads }, inner),
         releases,
         keepReleases,
         answered: metrics.counter({ name: 'cloister_gatekeeper_keys_total', help: 'Key requests by outcome' }),
@@ -141,6 +155,7 @@ runProcess({
         beacon,
         keys: keyService,
         publicSharesOf: (generation) => store.held.find(({ number }) => number === generation)?.publicShares,
+        head: () => heads.own,
         status: () => (gatekeeper?.isRegistered ? gatekeeper.status() : undefined),
         evidence: () => (gatekeeper?.isRegistered ? gatekeeper.evidence() : undefined),
         metrics,
@@ -175,6 +190,7 @@ runProcess({
         ),
         handovers,
         beacon,
+        heads,
         store,
         releases,
         clock,

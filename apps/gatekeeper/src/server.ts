@@ -8,6 +8,8 @@ import {
   maxKeyRequestBytes,
   parseBoundedJson,
   SchemaError,
+  type SignedChainHead,
+  signedChainHeadToJson,
 } from '@cloister/core';
 import { type Logger, type Metrics, metricsContentType } from '@cloister/service';
 import type { BeaconKeeper } from './beacon/beaconKeeper.ts';
@@ -20,6 +22,8 @@ export type ServerComponents = {
   readonly handovers: HandoverKeeper;
   readonly beacon: BeaconKeeper;
   readonly keys: KeyService;
+  /** The newest block that this member sees, for the others; undefined before it has seen one. */
+  readonly head: () => SignedChainHead | undefined;
   readonly publicSharesOf: (generation: bigint) => PublicShares | undefined;
   /** What anybody may know of this member; undefined until it has registered. */
   readonly status: () => Record<string, unknown> | undefined;
@@ -100,7 +104,7 @@ export class GatekeeperServer {
   }
 
   async #route(request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> {
-    const { handovers, beacon, keys, publicSharesOf, status, evidence, metrics } = this.#components;
+    const { handovers, beacon, keys, publicSharesOf, head, status, evidence, metrics } = this.#components;
     const { method, url = '' } = request;
     if (method === 'OPTIONS') {
       response.writeHead(204, { ...openHeaders, 'access-control-allow-headers': 'content-type' }).end();
@@ -129,6 +133,7 @@ export class GatekeeperServer {
       const shares = publicSharesOf(BigInt(generation));
       if (shares !== undefined) return send(response, 200, shares);
     }
+    if (url === '/v1/head') return send(response, 200, signedChainHeadToJson(started(head())));
     if (url === '/v1/gatekeeper') return send(response, 200, started(status()));
     if (url === '/v1/evidence') return send(response, 200, started(evidence()));
     if (url === '/metrics') {

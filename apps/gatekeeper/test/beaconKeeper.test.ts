@@ -6,6 +6,7 @@ import { signWithShare } from '@cloister/threshold/native';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { BeaconKeeper } from '../src/beacon/beaconKeeper.ts';
 import type { CommitteeState, Member } from '../src/committeeState.ts';
+import { HeadWatchError } from '../src/heads/headWatch.ts';
 import { Peers } from '../src/peers/peers.ts';
 import { publicSharesHash, publicSharesOf } from '../src/shares/publicShares.ts';
 import type { SharePair } from '../src/shares/sharePair.ts';
@@ -52,6 +53,8 @@ class Hall {
   readonly keepers: BeaconKeeper[];
 
   /** @param without indices of members without shares, as after a restart on a device that can't seal */
+  isWitnessed = true;
+
   constructor(without: readonly number[] = []) {
     this.keepers = people.map((person, position) => {
       const store = new ShareStore();
@@ -66,6 +69,9 @@ class Hall {
           peers: new Peers({ fetch: this.#fetch, timeoutMs: 15_000 }),
           state: () => this.committee,
           now: () => this.now,
+          assertWitnessed: () => {
+            if (!this.isWitnessed) throw new HeadWatchError('nobody else sees it');
+          },
           onWrongPartial: (index, round) => this.wrong.push([index, round]),
         },
         { domain, roundAt: (timestamp) => timestamp / roundSeconds },
@@ -154,6 +160,16 @@ describe('a round’s one value', () => {
     const [five, six] = [await hall.keeper(1).signature(5n, never), await hall.keeper(1).signature(6n, never)];
     expect(five).not.toBe(six);
     expect(holds(6n, six)).toBe(true);
+  });
+});
+
+describe('a chain that nobody else sees', () => {
+  test('draws no part from a member', () => {
+    for (const keeper of hall.keepers) expect(() => keeper.partial(3n)).not.toThrow();
+    hall.isWitnessed = false;
+    expect(() => hall.keeper(1).partial(3n)).toThrow(
+      expect.objectContaining({ code: 'CHAIN_UNWITNESSED', retry: true }),
+    );
   });
 });
 

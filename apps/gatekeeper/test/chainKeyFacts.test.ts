@@ -3,6 +3,7 @@ import { type Bytes32, CloisterError, functionManifest, imagePolicies, manifestI
 import type { PlacementReader } from '@cloister/placement';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { address, bytes32, SimulatedNetwork } from '../../../packages/sdk/test/simulatedNetwork.ts';
+import { HeadWatchError } from '../src/heads/headWatch.ts';
 import { readKeyFacts } from '../src/keys/chainKeyFacts.ts';
 import type { KeyFacts } from '../src/keys/keyRules.ts';
 import { ReleaseLog } from '../src/keys/releaseLog.ts';
@@ -34,6 +35,8 @@ let registry: RegistryReader;
 let releases: ReleaseLog;
 /** What placement was asked. */
 let placed: unknown[][];
+/** Throws where the chain is not the one that others see. */
+let witnessed: (block: bigint) => void;
 let hosts: () => Promise<readonly Bytes32[]>;
 beforeEach(async () => {
   network = await SimulatedNetwork.start();
@@ -41,6 +44,7 @@ beforeEach(async () => {
   registry = network.reader();
   releases = new ReleaseLog();
   placed = [];
+  witnessed = () => {};
   hosts = async () => [bytes32(3), bytes32(4)];
 });
 afterEach(() => network.stop());
@@ -56,6 +60,7 @@ async function read(): Promise<KeyFacts> {
       registry,
       clock: { genesis, epochLength, roundLength },
       releases,
+      heads: { assertWitnessed: (head) => witnessed(head.number) },
       placement: { placementOf } as unknown as PlacementReader,
       manifest: async (id) => {
         if (id !== manifestId(manifest)) throw new Error('no such manifest');
@@ -80,6 +85,16 @@ describe('the facts of one decision', () => {
   test('are of the newest block, its epoch, and the keys that the registry has then', async () => {
     network.registries.networkKeysHash = bytes32(0x5a);
     expect(await read()).toMatchObject({ block: 4n, epoch: 7n, networkKeysHash: bytes32(0x5a) });
+  });
+
+  test('are none of a chain that enough other members do not see', async () => {
+    const asked: bigint[] = [];
+    witnessed = (block) => {
+      asked.push(block);
+      throw new HeadWatchError('nobody else sees it');
+    };
+    await expect(read()).rejects.toMatchObject({ code: 'CHAIN_UNWITNESSED', retry: true });
+    expect(asked).toEqual([4n]);
   });
 
   test('stay those of that block, whatever comes after it', async () => {

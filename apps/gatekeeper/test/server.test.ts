@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import { CloisterError, DeadlineError, maxKeyRequestBytes, SchemaError } from '@cloister/core';
+import { CloisterError, DeadlineError, maxKeyRequestBytes, SchemaError, zeroBytes32 } from '@cloister/core';
 import { createLogger, createMetrics } from '@cloister/service';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { BeaconKeeper } from '../src/beacon/beaconKeeper.ts';
@@ -19,6 +19,7 @@ type Behind = {
   readonly answer: KeyService['answer'];
   readonly partial: BeaconKeeper['partial'];
   readonly signature: BeaconKeeper['signature'];
+  readonly head: ServerComponents['head'];
   readonly status: ServerComponents['status'];
   readonly evidence: ServerComponents['evidence'];
 };
@@ -40,6 +41,7 @@ async function open(behind: Partial<Behind> = {}, init: Partial<ServerInit> = {}
         signature: behind.signature ?? (async (round) => `0xff${round.toString(16)}`),
       } as BeaconKeeper,
       publicSharesOf: (generation) => (generation === 7n ? shares : undefined),
+      head: behind.head ?? (() => ({ number: 5n, hash: zeroBytes32, timestamp: 50n, signature: '0xaa' })),
       status: behind.status ?? (() => ({ generation: 7n, holdsShares: true })),
       evidence: behind.evidence ?? (() => ({ teeType: 'tdx' })),
       metrics,
@@ -177,8 +179,15 @@ describe('what can’t be answered is told apart', () => {
     expect(log.join()).toContain('secret detail');
   });
 
-  test.each(['/v1/gatekeeper', '/v1/evidence'])('GET %s before it has registered: 503', async (path) => {
-    await open({ status: () => undefined, evidence: () => undefined });
+  test('GET /v1/head tells the newest block that it sees, signed', async () => {
+    expect(await get('/v1/head')).toMatchObject({
+      status: 200,
+      body: { number: '5', hash: zeroBytes32, timestamp: '50', signature: '0xaa' },
+    });
+  });
+
+  test.each(['/v1/gatekeeper', '/v1/evidence', '/v1/head'])('GET %s before it has registered: 503', async (path) => {
+    await open({ status: () => undefined, evidence: () => undefined, head: () => undefined });
     expect(await get(path)).toMatchObject({
       status: 503,
       body: { code: 'GATEKEEPER_STARTING', message: expect.stringContaining('not registered yet') },

@@ -18,6 +18,13 @@ export { commitBody, commitBodyHash } from './commitment.ts';
 export { beaconMessage, beaconRandomness } from './committee/beacon.ts';
 export { ceremonyMessageDigest } from './committee/ceremonyMessage.ts';
 export {
+  type ChainHead,
+  chainHeadDigest,
+  parseSignedChainHead,
+  type SignedChainHead,
+  signedChainHeadToJson,
+} from './committee/chainHead.ts';
+export {
   committeeProof,
   type Handover,
   handoverDigest,

@@ -15,6 +15,8 @@ export type BeaconComponents = {
   readonly state: () => CommitteeState | undefined;
   /** Timestamp of the newest block, unix seconds; undefined before one was read. */
   readonly now: () => bigint | undefined;
+  /** Throws CHAIN_UNWITNESSED where enough others do not see the chain that this member sees: its rounds may not have begun. */
+  readonly assertWitnessed: () => void;
   readonly onWrongPartial: (index: number, round: bigint) => void;
 };
 
@@ -40,9 +42,10 @@ export class BeaconKeeper {
     this.#init = init;
   }
 
-  /** This member's part. Throws BEACON_ROUND_AHEAD, BEACON_NO_SHARES. */
+  /** This member's part. Throws BEACON_ROUND_AHEAD, BEACON_NO_SHARES, CHAIN_UNWITNESSED. */
   partial(round: bigint): BeaconPartial {
     this.#assertBegun(round);
+    this.#components.assertWitnessed();
     const { store, state } = this.#components;
     const active = store.active;
     const position =

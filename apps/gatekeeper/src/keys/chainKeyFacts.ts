@@ -1,6 +1,7 @@
 import type { NetworkClock, RegistryReader } from '@cloister/chain';
 import { type Address, type Bytes32, CloisterError, type Manifest, tickAt, zeroBytes32 } from '@cloister/core';
 import type { PlacementReader } from '@cloister/placement';
+import type { HeadWatch } from '../heads/headWatch.ts';
 import type { AskedApp, AskingWorker, KeyFacts } from './keyRules.ts';
 import type { ReleaseLog } from './releaseLog.ts';
 
@@ -9,14 +10,17 @@ export type ChainKeyFactsComponents = {
   readonly clock: NetworkClock;
   readonly releases: ReleaseLog;
   readonly placement: PlacementReader;
+  /** Whether the chain that this member sees is the one that enough others see. */
+  readonly heads: Pick<HeadWatch, 'assertWitnessed'>;
   /** A manifest by its id, checked. */
   readonly manifest: (id: Bytes32, signal: AbortSignal) => Promise<Manifest>;
 };
 
 /** The facts of one decision, all read at one block: the newest on which all RPCs agree. */
 export async function readKeyFacts(components: ChainKeyFactsComponents, signal: AbortSignal): Promise<KeyFacts> {
-  const { registry, clock, releases, placement, manifest } = components;
+  const { registry, clock, releases, placement, manifest, heads } = components;
   const head = await registry.view.head(signal);
+  heads.assertWitnessed(head);
   const block = head.number;
   const epoch = tickAt(head.timestamp, clock.genesis, clock.epochLength);
   const final = await registry.view.finalized(signal);

@@ -4,7 +4,9 @@ import {
   describeError,
   type Hex,
   parseBoundedJson,
+  parseSignedChainHead,
   readBounded,
+  type SignedChainHead,
   withDeadline,
   schema as z,
 } from '@cloister/core';
@@ -92,6 +94,13 @@ export class Peers {
           await this.#json(member, `/v1/beacon/${round}/partial`, maxSmallBytes, signal),
           'beacon partial',
         ) as BeaconPartial,
+    );
+  }
+
+  /** The newest block that a member says it sees, its signature not yet checked. */
+  async head(member: Member, signal: AbortSignal): Promise<SignedChainHead | undefined> {
+    return this.#ask(member, async () =>
+      parseSignedChainHead(await this.#json(member, '/v1/head', maxSmallBytes, signal)),
     );
   }
 

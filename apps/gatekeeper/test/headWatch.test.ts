@@ -1,0 +1,162 @@
+import { ChainError, type Head } from '@cloister/chain';
+import { type Bytes32, type ChainHead, chainHeadDigest, type SignedChainHead, tagHash } from '@cloister/core';
+import { addressOf, fromHex, generateSecp256k1, type SecretBytes, signDigest, toHex } from '@cloister/crypto';
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { CommitteeState, Member } from '../src/committeeState.ts';
+import { HeadWatch } from '../src/heads/headWatch.ts';
+
+const domain = { chainId: 31337, registry: `0x${'77'.repeat(20)}` } as const;
+const signal = new AbortController().signal;
+const hashOf = (branch: string, number: bigint): Bytes32 => tagHash(`test/${branch}: v1`, number);
+
+/** A committee of four, any three of which suffice; the first is the one whose watch is tested. */
+class Town {
+  readonly secrets: SecretBytes[] = Array.from({ length: 4 }, generateSecp256k1);
+  readonly members: Member[] = this.secrets.map((secret, index) => ({
+    operator: `0x${String(index + 1).padStart(40, '0')}`,
+    signer: addressOf(secret),
+    hpkeKey: `0x${'11'.repeat(32)}`,
+    endpoint: `http://member-${index}`,
+  }));
+  /** The chain as this member's RPCs show it. */
+  branch = 'true';
+  newest = 100n;
+  ms = 0;
+  /** What each other member says; undefined: it does not answer. */
+  readonly told = new Map<number, { branch?: string; number?: bigint; by?: number; hash?: Bytes32 } | undefined>();
+  readonly differing: number[] = [];
+  blocksAsked = 0;
+  readonly watch: HeadWatch;
+
+  constructor() {
+    const [me] = this.secrets;
+    if (me === undefined) throw new Error('nobody');
+    const block = (number: bigint): Head => {
+      if (number > this.newest) throw new ChainError('CHAIN_BLOCK_UNKNOWN', 'no such block', {});
+      return { number, hash: hashOf(this.branch, number), timestamp: number * 10n };
+    };
+    this.watch = new HeadWatch(
+      {
+        me: { signer: addressOf(me), sign: (digest) => toHex(signDigest(me, fromHex(digest))) },
+        view: {
+          head: async () => block(this.newest),
+          blockAt: async (number) => {
+            this.blocksAsked += 1;
+            return block(number);
+          },
+        },
+        peers: { head: async (member) => this.#headOf(this.members.indexOf(member)) },
+        state: () => ({ generation: { number: 1n, threshold: 3, members: this.members } }) as unknown as CommitteeState,
+        clockMs: () => this.ms,
+        onDiffering: (member) => this.differing.push(this.members.indexOf(member)),
+      },
+      { domain, maxAgeMs: 1_000, maxLagBlocks: 10n },
+    );
+  }
+
+  #headOf(index: number): SignedChainHead | undefined {
+    if (this.told.has(index) && this.told.get(index) === undefined) return undefined;
+    const { branch = 'true', number = this.newest, by = index, hash } = this.told.get(index) ?? {};
+    const head: ChainHead = { number, hash: hash ?? hashOf(branch, number), timestamp: number * 10n };
+    const signature = toHex(signDigest(this.secrets[by] as SecretBytes, fromHex(chainHeadDigest(domain, head))));
+    return { ...head, signature };
+  }
+
+  get isWitnessed(): boolean {
+    try {
+      this.watch.assertWitnessed({ number: this.newest });
+      return true;
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'CHAIN_UNWITNESSED', retry: true });
+      return false;
+    }
+  }
+}
+
+let town: Town;
+beforeEach(() => {
+  town = new Town();
+});
+
+describe('the chain that a member sees', () => {
+  test('is trusted once a threshold, itself included, sees it too', async () => {
+    expect(town.watch.own).toBeUndefined();
+    expect(town.isWitnessed).toBe(false);
+    await town.watch.tick(signal);
+    expect(town.isWitnessed).toBe(true);
+    expect(town.watch.own).toMatchObject({ number: 100n, hash: hashOf('true', 100n), timestamp: 1_000n });
+  });
+
+  test('is trusted while one member is away, and not while two are', async () => {
+    town.told.set(1, undefined);
+    await town.watch.tick(signal);
+    expect(town.isWitnessed).toBe(true);
+    town.told.set(2, undefined);
+    town.ms += 1_001;
+    await town.watch.tick(signal);
+    expect(town.isWitnessed).toBe(false);
+  });
+
+  test('is not trusted where its RPCs show another one, from the first look on', async () => {
+    await town.watch.tick(signal);
+    town.branch = 'forged';
+    for (const index of [1, 2, 3]) town.told.set(index, { branch: 'true' });
+    await town.watch.tick(signal);
+    expect(town.isWitnessed).toBe(false);
+    expect(town.differing.sort()).toEqual([1, 2, 3]);
+  });
+
+  test('is trusted in spite of one member that sees or makes up another', async () => {
+    town.told.set(3, { branch: 'forged' });
+    await town.watch.tick(signal);
+    expect(town.isWitnessed).toBe(true);
+    town.told.set(2, { branch: 'forged' });
+    await town.watch.tick(signal);
+    expect(town.isWitnessed).toBe(false);
+  });
+
+  test('is not trusted on heads that another signed in their names, or on one that is no block of it', async () => {
+    for (const index of [1, 2, 3]) town.told.set(index, { by: 0 });
+    await town.watch.tick(signal);
+    expect(town.isWitnessed).toBe(false);
+    for (const index of [1, 2, 3]) town.told.set(index, { hash: `0x${'00'.repeat(32)}` });
+    await town.watch.tick(signal);
+    expect(town.isWitnessed).toBe(false);
+  });
+});
+
+describe('members that are not at the same block', () => {
+  test('compare a block that both have: of one that is ahead, what it said before', async () => {
+    for (const index of [1, 2, 3]) town.told.set(index, { number: 98n });
+    await town.watch.tick(signal);
+    for (const index of [1, 2, 3]) town.told.set(index, { number: 105n });
+    town.ms += 900;
+    await town.watch.tick(signal);
+    town.ms += 900;
+    expect(town.isWitnessed).toBe(true);
+  });
+
+  test('are no witnesses when this member lags behind them', async () => {
+    await town.watch.tick(signal);
+    for (const index of [1, 2, 3]) town.told.set(index, { number: 111n });
+    town.ms += 1_001;
+    await town.watch.tick(signal);
+    expect(town.isWitnessed).toBe(false);
+  });
+
+  test('are no witnesses of a branch that begins after the block that they named', async () => {
+    await town.watch.tick(signal);
+    town.newest = 111n;
+    expect(town.isWitnessed).toBe(false);
+    await town.watch.tick(signal);
+    expect(town.isWitnessed).toBe(true);
+  });
+
+  test('count for a while only', async () => {
+    await town.watch.tick(signal);
+    town.ms += 1_000;
+    expect(town.isWitnessed).toBe(true);
+    town.ms += 1;
+    expect(town.isWitnessed).toBe(false);
+  });
+});
