@@ -111,17 +111,6 @@ library DerReader {
         if (value > max) revert DerReaderMalformed(pos);
     }
 
-    /// @notice An OCTET STRING of exactly `length` bytes, at most 32: in the highest bytes of the value.
-    function octets(uint256 pos, uint256 end, uint256 length) internal pure returns (bytes32 value, uint256 next) {
-        unchecked {
-            uint256 start;
-            (start, next) = enter(pos, end, OCTET_STRING);
-            if (next - start != length) revert DerReaderMalformed(pos);
-            uint256 below = 256 - 8 * length;
-            value = bytes32(word(start) >> below << below);
-        }
-    }
-
     /// @notice An OBJECT IDENTIFIER of at most 31 bytes: its length as the highest byte, its contents behind it.
     function oid(uint256 pos, uint256 end) internal pure returns (uint256 id, uint256 next) {
         uint256 wrong;

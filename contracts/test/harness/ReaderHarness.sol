@@ -77,6 +77,19 @@ contract ReaderHarness {
         DerReader.finish(pos, end);
     }
 
+    /// @param length Of the part that may be read; what lies behind it is another's.
+    function timeWithin(bytes calldata der, uint256 length) external pure returns (uint256 seconds_, uint256 next) {
+        (uint256 pos,) = DerReader.range(der);
+        (seconds_, next) = DerReader.time(pos, pos + length);
+        next -= pos;
+    }
+
+    function flagWithin(bytes calldata der, uint256 length) external pure returns (bool value, uint256 next) {
+        (uint256 pos,) = DerReader.range(der);
+        (value, next) = DerReader.flag(pos, pos + length);
+        next -= pos;
+    }
+
     /* JSON: the whole argument is one value */
 
     function number(bytes calldata json, uint256 max) external pure returns (uint256 value) {
@@ -117,6 +130,24 @@ contract ReaderHarness {
         bytes16 teeTcbSvn
     ) external pure returns (uint8) {
         return TcbFormat.statusOfTdx(content, components, pceSvn, teeTcbSvn);
+    }
+
+    /// @param behind Lies behind the content in memory.
+    function statusOfTdxBefore(
+        bytes memory content,
+        bytes memory behind,
+        bytes16 teeTcbSvn
+    ) external pure returns (uint8, uint256) {
+        return (TcbFormat.statusOfTdx(content, 0, 0, teeTcbSvn), behind.length);
+    }
+
+    function isModule(
+        bytes calldata content,
+        bytes32 mrSigner,
+        bytes16 mrSignerRest,
+        bytes8 attributes
+    ) external pure returns (bool) {
+        return TcbFormat.isModule(content, 1, mrSigner, mrSignerRest, attributes);
     }
 
     function statusOfSgx(bytes calldata content, bytes16 components, uint16 pceSvn) external pure returns (uint8) {

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {BlockHashes} from "../../src/libraries/BlockHashes.sol";
+import {CommitteeProof} from "../../src/libraries/CommitteeProof.sol";
 import {Ids} from "../../src/libraries/Ids.sol";
 import {P256Verify} from "../../src/libraries/P256Verify.sol";
 import {Receipt, ReceiptLib} from "../../src/receipts/ReceiptLib.sol";
@@ -95,5 +96,19 @@ contract VectorHarness {
 
     function isP256Valid(bytes32 digest, uint256 r, uint256 s, uint256 x, uint256 y) external view returns (bool) {
         return P256Verify.isValid(digest, r, s, x, y);
+    }
+
+    function committeeHolds(
+        bytes32 digest,
+        bytes calldata proof,
+        bytes memory roll,
+        uint8 threshold
+    ) external pure returns (bool) {
+        return CommitteeProof.holds(digest, proof, roll, threshold);
+    }
+
+    /// @param behind Lies behind the roll in memory.
+    function rollWord(bytes memory roll, bytes memory behind, uint256 index) external pure returns (bytes32, uint256) {
+        return (CommitteeProof.wordAt(roll, index), behind.length);
     }
 }

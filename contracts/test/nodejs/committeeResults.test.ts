@@ -135,6 +135,7 @@ describe('CommitteeResultVerifier', () => {
     for (const tcbStatus of [0, 8, 255])
       await refused(send({ ...result, tcbStatus }), 'CommitteeResultVerifierTcbStatus', [tcbStatus]);
     await refused(send({ ...result, tcbStatus: tcb.outOfDate }), 'WorkerRegistryTcbNotAccepted', [5, 6]);
+    await refused(send({ ...result, tcbStatus: tcb.revoked }), 'WorkerRegistryTcbNotAccepted', [7, 6]);
     await refused(registerBy(loaded, '0x1234', block.number), 'CommitteeResultVerifierMalformed', [2]);
   });
 

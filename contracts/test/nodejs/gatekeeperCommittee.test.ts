@@ -30,9 +30,9 @@ import {
   networkKeysHash,
   proofOf,
 } from '../support/committeeWorld.ts';
-import { defaultImageId, networkFileId, tcb } from '../support/evidence.ts';
+import { defaultImageId, networkFileId, platformKey, tcb } from '../support/evidence.ts';
 import { refused } from '../support/refused.ts';
-import { farFuture, hour, signerOf, teePolicy, teeTdx } from '../support/world.ts';
+import { farFuture, hour, signerOf, someClaims, teePolicy, teeTdx } from '../support/world.ts';
 
 const connection = await network.create();
 const { networkHelpers } = connection;
@@ -71,6 +71,7 @@ describe('GatekeeperCommittee, deployed', () => {
     await refused(deploy({ workerRegistry: zeroAddress }), 'GatekeeperCommitteeRegistryWithoutCode', [zeroAddress]);
     await refused(deploy({ maxAttestedBlockAge: 0 }), 'EvidenceBlockAgeOutOfRange', [0, 8191]);
     await refused(deploy({ maxAttestedBlockAge: 8192 }), 'EvidenceBlockAgeOutOfRange', [8192, 8191]);
+    await deploy({ maxAttestedBlockAge: 8191 });
   });
 
   it('is governed by the timelock alone', async () => {
@@ -121,6 +122,13 @@ describe('GatekeeperCommittee, deployed', () => {
     await refused(policy({ acceptedTcbStatuses: 0 }), 'EvidenceTcbStatusesInvalid', [0]);
     await refused(policy({ acceptedTcbStatuses: 0x80 }), 'EvidenceTcbStatusesInvalid', [0x80]);
     await refused(policy({ acceptedTcbStatuses: 0x01 }), 'EvidenceTcbStatusesInvalid', [0x01]);
+    for (const changes of [{ leaseDuration: 60 }, { leaseDuration: 2_592_000 }, { verifier: zeroAddress }]) {
+      await policy(changes);
+      assert.deepEqual(await committee.read.teePolicyOf([2]), {
+        ...teePolicy(getAddress(verifier.address)),
+        ...changes,
+      });
+    }
   });
 });
 
@@ -236,12 +244,18 @@ describe('GatekeeperCommittee.register', () => {
     await refused(join(world, 0, { claims: { debug: true } }), 'EvidenceDebugRefused');
     await refused(join(world, 0, { claims: { tcbStatus: tcb.outOfDate } }), 'EvidenceTcbNotAccepted', [5, 6]);
     await refused(join(world, 0, { claims: { tcbEvaluationDataNumber: 9 } }), 'EvidenceTcbEvaluationTooOld', [9, 10]);
+    await join(world, 1, { claims: { tcbEvaluationDataNumber: 10 } });
     await refused(join(world, 0, { claims: { imageId: toHex(1, { size: 32 }) } }), 'EvidenceImageNotAllowed');
     await refused(join(world, 0, { claims: { configId: toHex(1, { size: 32 }) } }), 'EvidenceConfigNotAllowed');
     const { timestamp } = await publicClient.getBlock();
     await refused(join(world, 0, { claims: { validUntil: timestamp } }), 'EvidenceExpired');
     await join(world, 0, { claims: { validUntil: timestamp + 100n } });
     assert.equal((await world.committee.read.statusOf([operatorOf(world, 0)])).leaseUntil, timestamp + 100n);
+    const later = timestamp + 5000n;
+    const arguments_ = await joining(world, 0, { claims: { validUntil: later } });
+    await networkHelpers.time.setNextBlockTimestamp(later);
+    const joined = world.committee.write.register(arguments_, { account: world.operators[0]?.account });
+    await refused(joined, 'EvidenceExpired', [later, later]);
     await govern(images, 'revoke', [defaultImageId]);
     await refused(join(world, 0), 'EvidenceImageNotAllowed', [defaultImageId]);
     const real = await deployCommitteeWorld(connection, 4, 3, { simulatedAllowed: false });
@@ -296,6 +310,32 @@ describe('GatekeeperCommittee, leaving', () => {
     ]);
     await committee.write.evict([other, ofOther]);
     assert.equal((await committee.getEvents.GatekeeperEvicted())[0]?.args.cause, 2);
+  });
+
+  it('goes by status and data of now, where its type takes registrations', async () => {
+    const { tcbEvaluationDataNumber } = someClaims;
+    for (const [status, evaluation, cause] of [
+      [tcb.upToDate, tcbEvaluationDataNumber, undefined],
+      [tcb.upToDate, tcbEvaluationDataNumber - 1, 2],
+      [tcb.outOfDate, tcbEvaluationDataNumber, 2],
+    ] as const) {
+      const world = await founded();
+      const { committee, govern, verifier } = world;
+      const operator = operatorOf(world, 0);
+      const record = await lastGatekeeper(world, operator);
+      const strict = { ...teePolicy(verifier.address), minimumTcbEvaluationDataNumber: tcbEvaluationDataNumber };
+      await govern(committee, 'setTeePolicy', [teeTdx, strict]);
+      const verdict = { tcbStatus: status, tcbEvaluationDataNumber: evaluation, validUntil: farFuture };
+      await verifier.write.script([platformKey, verdict]);
+      if (cause === undefined) {
+        await refused(committee.write.evict([operator, record]), 'GatekeeperCommitteeNoCause', [operator]);
+        await govern(committee, 'setTeePolicy', [teeTdx, teePolicy(zeroAddress)]);
+        await refused(committee.write.evict([operator, record]), 'GatekeeperCommitteeNoCause', [operator]);
+      } else {
+        await committee.write.evict([operator, record]);
+        assert.equal((await committee.getEvents.GatekeeperEvicted())[0]?.args.cause, cause);
+      }
+    }
   });
 
   it('a lease that ended is nobody’s to end, and no member of the next generation', async () => {

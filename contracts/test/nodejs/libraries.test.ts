@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { network } from 'hardhat';
-import { toHex, zeroHash } from 'viem';
+import { concatHex, type Hex, padHex, toHex, zeroHash } from 'viem';
 import { devRoot } from '../support/evidence.ts';
 import { history2935Code, slotOf2935 } from '../support/history.ts';
+import { signerOf } from '../support/world.ts';
 
 const connection = await network.create();
 const { networkHelpers, viem } = connection;
@@ -52,7 +53,47 @@ describe('BlockHashes', () => {
     // A contract that answers 1 to everything.
     await networkHelpers.setCode(history2935Code.address, '0x60015f5260205ff3');
     assert.equal(await harness.read.blockHashOf([head - 8000n]), toHex(1, { size: 32 }));
+    const oneBlock = async (blockNumber: bigint) => harness.read.blockHashOf([blockNumber], { blockTag: 'latest' });
+    assert.equal(await oneBlock(head - 8191n), toHex(1, { size: 32 }));
+    assert.equal(await oneBlock(head - 8192n), zeroHash);
     assert.equal(await harness.read.blockHashOf([head - 8250n]), zeroHash);
+  });
+});
+
+describe('CommitteeProof', () => {
+  const digest = toHex(0xd19e57, { size: 32 });
+  const bitmap = (bits: number) => toHex(bits, { size: 4 });
+  const word = (value: Hex) => padHex(value, { size: 32 });
+  const noOne = word('0x');
+  const sign = (...seeds: readonly number[]) => Promise.all(seeds.map((seed) => signerOf(seed).sign({ hash: digest })));
+
+  it('counts signatures of members alone, exactly as many as are asked for', async () => {
+    const { harness } = await load();
+    const [first, second, third] = [1, 2, 3].map((seed) => word(signerOf(seed).address));
+    if (first === undefined || second === undefined || third === undefined) throw new Error('Expected three words');
+    const holds = (roll: readonly Hex[], threshold: number, bits: number, signatures: readonly Hex[]) =>
+      harness.read.committeeHolds([digest, concatHex([bitmap(bits), ...signatures]), concatHex(roll), threshold]);
+    const two = [first, second, noOne, noOne, noOne, noOne];
+    assert.equal(await holds(two, 2, 0b11, await sign(1, 2)), true);
+    assert.equal(await holds(two, 1, 0b10, await sign(2)), true);
+    // One signature, with room for two.
+    assert.equal(await holds(two, 2, 0b01, [...(await sign(1)), toHex(new Uint8Array(65))]), false);
+    assert.equal(await holds(two, 2, 0b01, await sign(1, 2)), false);
+    assert.equal(await holds(two, 1, 0b11, await sign(1)), false);
+    // Who stands behind the members, as an operator or a key, is none.
+    const one = [first, second, third];
+    assert.equal(await holds(one, 2, 0b011, await sign(1, 2)), false);
+    assert.equal(await holds(one, 2, 0b101, await sign(1, 3)), false);
+    // What recovers nobody is not signed by a member of no address.
+    assert.equal(await holds([noOne, noOne, noOne], 1, 0b1, [toHex(new Uint8Array(65))]), false);
+    assert.equal(await holds(two, 0, 0, []), false);
+  });
+
+  it('finds nothing behind a roll', async () => {
+    const { harness } = await load();
+    const roll = concatHex([toHex(1, { size: 32 }), toHex(2, { size: 32 }), toHex(3, { size: 32 })]);
+    assert.deepEqual(await harness.read.rollWord([roll, roll, 2n]), [toHex(3, { size: 32 }), 96n]);
+    assert.deepEqual(await harness.read.rollWord([roll, roll, 3n]), [zeroHash, 96n]);
   });
 });
 

@@ -108,6 +108,13 @@ describe('WorkerRegistry.evict', () => {
     assert.deepEqual(await workers.read.isActiveSigner([signer]), [false, id]);
   });
 
+  it('finds no cause in the very data that the policy asks for', async () => {
+    const { workers, verifier, govern, id, record } = await load();
+    const strict = teePolicy(verifier.address, { minimumTcbEvaluationDataNumber: 17 });
+    await govern(workers, 'setTeePolicy', [teeTdx, strict]);
+    await refused(workers.write.evict([id, record]), 'WorkerRegistryNoCause', [id]);
+  });
+
   it('ends one whose platform was revoked', async () => {
     const { workers, verifier, id, record } = await load();
     const verdict = { tcbStatus: tcb.revoked, tcbEvaluationDataNumber: 17, validUntil: farFuture };

@@ -277,6 +277,28 @@ describe('WorkerRegistry.register', () => {
     await refused(register(world, world.id, { attestedBlock }), 'WorkerRegistryBlockTooOld', [attestedBlock, oldest]);
   });
 
+  it('takes a block of the very age that is allowed, and every kind at once', async () => {
+    const { settings, viem, ...world } = await load();
+    const registry = await viem.deployContract('WorkerRegistry', [{ ...settings, maxAttestedBlockAge: 20 }]);
+    await world.govern(registry, 'setTeePolicy', [teeTdx, teePolicy(world.verifier.address)]);
+    const whole = { ...world, settings, viem, workers: registry };
+    const id = await enroll(whole);
+    const attestedBlock = await world.publicClient.getBlockNumber();
+    await networkHelpers.mine(19);
+    await register(whole, id, { attestedBlock, kinds: 0b1111 });
+    const oldest = attestedBlock + 1n;
+    await refused(register(whole, id, { attestedBlock }), 'WorkerRegistryBlockTooOld', [attestedBlock, oldest]);
+  });
+
+  it('records anew who comes back from retirement, with the same record', async () => {
+    const world = await load();
+    await register(world, world.id);
+    await world.workers.write.retire([world.id], { account: world.operator.account });
+    await register(world, world.id);
+    assert.equal((await world.workers.getEvents.WorkerRegistered()).length, 1);
+    assert.equal((await world.workers.getEvents.WorkerRenewed()).length, 0);
+  });
+
   it('finds older hashes in the history contract of EIP-2935', async () => {
     const world = await load();
     const { address, code } = history2935Code;

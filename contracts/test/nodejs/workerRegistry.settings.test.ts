@@ -39,6 +39,7 @@ describe('WorkerRegistry settings', () => {
     await refused(deploy({ roundLength: 31 }), 'WorkerRegistryClockInvalid', [hour, 31]);
     await refused(deploy({ maxAttestedBlockAge: 0 }), 'WorkerRegistryBlockAgeOutOfRange', [0, 8191]);
     await refused(deploy({ maxAttestedBlockAge: 8192 }), 'WorkerRegistryBlockAgeOutOfRange', [8192, 8191]);
+    await deploy({ maxAttestedBlockAge: 8191 });
   });
 
   it('changes by the timelock, within its bounds', async () => {
@@ -57,6 +58,8 @@ describe('WorkerRegistry settings', () => {
     const longest = 30 * 24 * hour;
     for (const leaseDuration of [0, 59, longest + 1])
       await refuse({ leaseDuration }, 'WorkerRegistryLeaseDurationOutOfRange', [leaseDuration, 60, longest]);
+    await govern(workers, 'setTeePolicy', [3, { ...whole, leaseDuration: longest }]);
+    assert.equal((await workers.read.teePolicyOf([3])).leaseDuration, longest);
     for (const acceptedTcbStatuses of [0, 0x01, 0x80, 0x86, 0x100, 0xffff])
       await refuse({ acceptedTcbStatuses }, 'WorkerRegistryTcbStatusesInvalid', [acceptedTcbStatuses]);
     const nobody = stranger.account.address;

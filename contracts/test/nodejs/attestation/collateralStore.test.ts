@@ -136,6 +136,51 @@ it('a chain without P256VERIFY takes nothing', async () => {
   await older.close();
 });
 
+it('a chain with something else where P256VERIFY is takes nothing, unless it says 1 in one word', async () => {
+  const older = await network.create({ override: { ...atNow.override, hardfork: 'prague' } });
+  const { store } = await deployAttestation(older);
+  // One word that says 2, 1 in a revert, two words of which the first says 1, and 31 bytes.
+  for (const code of [
+    '0x60025f5260205ff3',
+    '0x60015f5260205ffd',
+    '0x60015f5260405ff3',
+    '0x60015f52601f6001f3',
+  ] as const) {
+    await older.networkHelpers.setCode('0x0000000000000000000000000000000000000100', code);
+    await refused(store.write.submitRootCrl([rootCrl()]), 'CollateralStoreSignature');
+  }
+  await older.networkHelpers.setCode('0x0000000000000000000000000000000000000100', '0x60015f5260205ff3');
+  await store.write.submitRootCrl([rootCrl()]);
+  await older.close();
+});
+
+describe("below Intel's root", () => {
+  const intels = () => viem.deployContract('CollateralStore', [intelRoot.x, intelRoot.y]);
+
+  it("only the names of Intel's roles are roles", async () => {
+    const store = await intels();
+    const simulated = 'CollateralStoreRole';
+    const issuer = 'Intel SGX Root CA';
+    await refused(store.write.submitTcbSigner([certificate()]), simulated);
+    await refused(store.write.submitPckCa([caCertificate()]), simulated);
+    await refused(store.write.submitRootCrl([rootCrl()]), 'CollateralStoreIssuer');
+    // Of these only the signature is wrong.
+    const signature = 'CollateralStoreSignature';
+    await refused(store.write.submitRootCrl([rootCrl({ issuer })]), signature);
+    await refused(store.write.submitTcbSigner([certificate({ issuer, subject: 'Intel SGX TCB Signing' })]), signature);
+    for (const subject of ['Intel SGX PCK Platform CA', 'Intel SGX PCK Processor CA'])
+      await refused(store.write.submitPckCa([caCertificate({ issuer, subject })]), signature);
+    await refused(store.write.submitPckCa([caCertificate({ issuer, subject: 'Intel SGX PCK CA' })]), simulated);
+  });
+
+  it("only the name of Intel's platform certificates is theirs", async () => {
+    const pckRegistry = await viem.deployContract('PckRegistry', [(await intels()).address]);
+    const register = (subject: string) => pckRegistry.write.registerPck([certificate({ subject })]);
+    await refused(register(devName('pck')), 'PckRegistryRole');
+    await refused(register('Intel SGX PCK Certificate'), 'PckRegistryIssuerUnknown');
+  });
+});
+
 describe('the order of trust', () => {
   it('starts with the list of the root', async () => {
     const { store } = await loadEmpty();
@@ -243,7 +288,106 @@ describe('newer replaces older, never the reverse', () => {
     );
     const resigned = resign(renamed);
     await refused(store.write.submitPckCa([toHex(resigned)]), 'CollateralStoreKeyChanged');
+    // Keys that have one coordinate in common with the CA's.
+    const [x, y] = [pckCa.key.publicKey.subarray(0, 32), pckCa.key.publicKey.subarray(32)];
+    for (const publicKey of [concat(x, y.toReversed()), concat(x.toReversed(), y)]) {
+      const changed = caCertificate({ publicKey, notBefore: now - 60 }).replace(keyIdOf(publicKey), ours ?? '');
+      const resignedToo = resign(Buffer.from(changed.slice(2), 'hex'));
+      await refused(store.write.submitPckCa([toHex(resignedToo)]), 'CollateralStoreKeyChanged');
+    }
     await store.write.submitPckCa([toHex(der)]);
+  });
+});
+
+/** What each of these is taken until, and from when it is: both ends belong to it. */
+describe('times', () => {
+  const at = now + 5 * day;
+  type Store = Awaited<ReturnType<typeof empty>>['store'];
+  const takesAt = async (second: number, send: (store: Store) => Promise<unknown>, error?: string) => {
+    const { store } = await load();
+    await networkHelpers.time.setNextBlockTimestamp(second);
+    if (error === undefined) await send(store);
+    else await refused(send(store), error);
+  };
+
+  it('of certificates', async () => {
+    for (const send of [
+      (spec: Partial<CertificateSpec>) => (store: Store) => store.write.submitTcbSigner([certificate(spec)]),
+      (spec: Partial<CertificateSpec>) => (store: Store) => store.write.submitPckCa([caCertificate(spec)]),
+    ]) {
+      await takesAt(at - 1, send({ notBefore: at }), 'CollateralStoreNotYetValid');
+      await takesAt(at, send({ notBefore: at }));
+      await takesAt(at, send({ notAfter: at }));
+      await takesAt(at + 1, send({ notAfter: at }), 'CollateralStoreExpired');
+    }
+  });
+
+  it('of lists', async () => {
+    for (const send of [
+      (spec: Partial<CrlSpec>) => (store: Store) => store.write.submitRootCrl([rootCrl(spec)]),
+      (spec: Partial<CrlSpec>) => (store: Store) => store.write.submitPckCrl([crl(spec)]),
+    ]) {
+      await takesAt(at - 1, send({ thisUpdate: at }), 'CollateralStoreNotYetValid');
+      await takesAt(at, send({ thisUpdate: at }));
+      await takesAt(at, send({ nextUpdate: at }));
+      await takesAt(at + 1, send({ nextUpdate: at }), 'CollateralStoreExpired');
+    }
+  });
+
+  it("of the root's list, under which certificates are taken", async () => {
+    const under = async (store: Store) => {
+      await store.write.submitRootCrl([rootCrl({ nextUpdate: at })]);
+      return (second: number) => networkHelpers.time.setNextBlockTimestamp(second);
+    };
+    for (const [second, error] of [
+      [at, undefined],
+      [at + 1, 'CollateralStoreRootCrlMissing'],
+    ] as const) {
+      const { store } = await load();
+      await (await under(store))(second);
+      const sent = store.write.submitTcbSigner([certificate()]);
+      if (error === undefined) await sent;
+      else await refused(sent, error, [at, at + 1]);
+    }
+  });
+
+  it('of a CA and a signer, of what they sign', async () => {
+    for (const [second, ca, signer] of [
+      [at, undefined, undefined],
+      [at + 1, 'CollateralStoreExpired', 'CollateralStoreSignerExpired'],
+    ] as const) {
+      for (const [error, send] of [
+        [ca, (store: Store) => store.write.submitPckCrl([crl()])],
+        [signer, (store: Store) => submit({ store } as Awaited<ReturnType<typeof empty>>, part('tcb-info'))],
+      ] as const) {
+        const { store } = await load();
+        await store.write.submitPckCa([caCertificate({ notAfter: at })]);
+        await store.write.submitTcbSigner([certificate({ notAfter: at })]);
+        await networkHelpers.time.setNextBlockTimestamp(second);
+        if (error === undefined) await send(store);
+        else await refused(send(store), error);
+      }
+    }
+  });
+
+  it('beyond 2106 end then', async () => {
+    const { store } = await load();
+    const last = 2 ** 32 - 1;
+    await store.write.submitTcbSigner([certificate({ notAfter: last + 1000 })]);
+    assert.equal((await store.getEvents.TcbSignerSubmitted())[0]?.args.notAfter, last);
+    await store.write.submitPckCa([caCertificate({ notAfter: last + 1000 })]);
+    assert.equal((await store.getEvents.PckCaSubmitted())[0]?.args.notAfter, last);
+    await store.write.submitRootCrl([rootCrl({ nextUpdate: last + 1000 })]);
+    assert.deepEqual(await store.read.rootCrl(), [now - 60, last]);
+  });
+
+  it('begin with the first second that there is', async () => {
+    const { store } = await loadEmpty();
+    await store.write.submitRootCrl([rootCrl()]);
+    await store.write.submitTcbSigner([certificate({ notBefore: 0 })]);
+    const attestation = { store } as Awaited<ReturnType<typeof empty>>;
+    for (const what of ['tcb-info', 'qe-identity'] as const)
+      await submit(attestation, part(what, { issuedAt: 0, lifetimeSeconds: now + day }));
   });
 });
 
@@ -296,6 +440,19 @@ describe('the version', () => {
     assert.equal(await store.read.version(), 2);
   });
 
+  it('stays where newer collateral ends when the present does', async () => {
+    const ends = now - 3600 + 30 * day;
+    const { store } = await load();
+    await store.write.submitRootCrl([rootCrl({ nextUpdate: ends })]);
+    await store.write.submitPckCrl([crl({ nextUpdate: ends })]);
+    assert.equal(await store.read.version(), 1);
+    const lifetimeSeconds = 30 * day - 10;
+    assert.equal(
+      await versionAfter(part('tcb-info', { lifetimeSeconds }), part('qe-identity', { lifetimeSeconds })),
+      1,
+    );
+  });
+
   it('grows again when a revocation is taken back', async () => {
     const revoked = part('root-crl', { revokedBelowRoot: [pckCa.serial] });
     assert.equal(await versionAfter(revoked, part('root-crl', {}, 20)), 3);
@@ -333,6 +490,26 @@ describe('revocations', () => {
     assert.deepEqual([tcbInfo.evaluation, tcbInfo.signer, tcbInfo.issuedAt], [3, 2, now - 7200]);
     // The QE identity is still the revoked one's.
     assert.equal(signersRevoked, true);
+    // The QE identity is still the revoked one's.
+    assert.equal(signersRevoked, true);
+    const both = async () => (await store.read.collateralOf([2, '0xde5100000000', '0x0000', 1])).signersRevoked;
+    for (const submission of collateralSubmissions(later))
+      if (submission.what === 'qe-identity') await submit(attestation, submission);
+    assert.equal(await both(), false);
+  });
+
+  it('of the signer of TCB info alone', async () => {
+    const attestation = await load();
+    const { store } = attestation;
+    const successor = { ...tcbSigner, key: generateP256Key() };
+    await store.write.submitTcbSigner([certificate({ publicKey: successor.key.publicKey })]);
+    const later = mintCollateral({ ...sharedRoot, tcbSigner: successor }, { issuedAt: now - 60 });
+    for (const submission of collateralSubmissions(later))
+      if (submission.what === 'qe-identity') await submit(attestation, submission);
+    const revoked = async () => (await store.read.collateralOf([2, '0xde5100000000', '0x0000', 1])).signersRevoked;
+    assert.equal(await revoked(), false);
+    await submit(attestation, part('root-crl', { revokedBelowRoot: [tcbSigner.serial] }));
+    assert.equal(await revoked(), true);
   });
 
   it('are found at the first, the last and any place of a list, and nowhere else', async () => {
@@ -403,6 +580,8 @@ describe('CAs', () => {
     for (const index of [0, 2, 255])
       assert.equal((await store.read.collateralOf([2, '0xde5100000000', '0x0000', index])).pckCaRevoked, true);
     assert.deepEqual((await store.read.pckCaOf([zeroHash]))[0], 0);
+    const [index, ca] = await store.read.pckCaOf([zeroHash]);
+    assert.deepEqual([index, ca.keyX, ca.keyY, ca.notAfter, ca.revoked], [0, 0n, 0n, 0, false]);
   });
 });
 
@@ -464,6 +643,9 @@ describe('revocation lists', () => {
       'CollateralStoreSignature',
     );
     await refused(store.write.submitRootCrl([crl()]), 'CollateralStoreIssuer');
+    await refused(store.write.submitRootCrl([rootCrl({ thisUpdate: tomorrow })]), 'CollateralStoreNotYetValid');
+    await refused(store.write.submitRootCrl([rootCrl({ nextUpdate: now - 1 })]), 'CollateralStoreExpired');
+    await refused(store.write.submitRootCrl([rootCrl({ signer: pckCa.key })]), 'CollateralStoreSignature');
   });
 
   it('of more than 256 kB are not read', async () => {
@@ -543,6 +725,17 @@ describe('statements', () => {
     await refused(store.simulate.submitTcbInfo(signed(stringToHex(qe_identity))), 'JsonReaderMalformed');
   });
 
+  it('as large as they may be are read', async () => {
+    const { store } = await load();
+    const large = signed(stringToHex(' '.repeat(32_768)));
+    await refused(store.simulate.submitTcbInfo(large), 'JsonReaderMalformed');
+    await refused(store.simulate.submitQeIdentity(large), 'JsonReaderMalformed');
+    const certificateBytes = toHex(new Uint8Array(4096));
+    await refused(store.simulate.submitTcbSigner([certificateBytes]), 'DerReaderMalformed');
+    const list = toHex(new Uint8Array(262_144));
+    await refused(store.simulate.submitPckCrl([list], { gas: 16_777_216n }), 'DerReaderMalformed');
+  });
+
   it('beyond all bounds', async () => {
     const { store } = await load();
     const large = signed(stringToHex(' '.repeat(32_769)));
@@ -596,6 +789,10 @@ function withoutKeyId(): Hex {
   const at = der.indexOf(Buffer.from('0603551d23', 'hex'));
   der[at + 4] = 0x7f;
   return toHex(resign(der, pckCa.key));
+}
+
+function concat(left: Uint8Array, right: Uint8Array): Uint8Array {
+  return Uint8Array.from([...left, ...right]);
 }
 
 /** The key id that certificates bear of a key, in hexadecimal. */

@@ -8,6 +8,7 @@ import {
   type PlatformTcb,
   randomSerial,
   sgxExtension,
+  signsCertificates,
   signsData,
 } from '@cloister/attestation/unsafe-simulated';
 import { network } from 'hardhat';
@@ -57,6 +58,25 @@ function certificate(changes: Partial<CertificateSpec> = {}, tcb: Partial<Platfo
       issuerPublicKey: pckCa.key.publicKey,
       extensions: [sgxExtension({ ...platform.tcb, ...tcb })],
       ...changes,
+    }),
+  );
+}
+
+/** A newer certificate of the CA. */
+function caCertificate(notAfter: number): Hex {
+  const { root } = sharedRoot;
+  return toHex(
+    issueCertificate({
+      subject: pckCa.commonName,
+      issuer: root.commonName,
+      publicKey: pckCa.key.publicKey,
+      signer: root.key,
+      serial: randomSerial(),
+      notBefore: now - 60,
+      notAfter,
+      isCa: true,
+      keyUsage: signsCertificates,
+      issuerPublicKey: root.key.publicKey,
     }),
   );
 }
@@ -142,6 +162,25 @@ describe('the issuer', () => {
       'PckRegistryIssuerExpired',
     );
   });
+});
+
+it('both ends of a certificate and of its issuer belong to them', async () => {
+  const at = now + 5 * day;
+  for (const [second, changes, issuerEnds, error] of [
+    [at - 1, { notBefore: at }, undefined, 'PckRegistryNotYetValid'],
+    [at, { notBefore: at }, undefined, undefined],
+    [at, { notAfter: at }, undefined, undefined],
+    [at + 1, { notAfter: at }, undefined, 'PckRegistryExpired'],
+    [at, {}, at, undefined],
+    [at + 1, {}, at, 'PckRegistryIssuerExpired'],
+  ] as const) {
+    const { pckRegistry, store } = await load();
+    if (issuerEnds !== undefined) await store.write.submitPckCa([caCertificate(issuerEnds)]);
+    await networkHelpers.time.setNextBlockTimestamp(second);
+    const registered = pckRegistry.write.registerPck([certificate(changes)]);
+    if (error === undefined) await registered;
+    else await refused(registered, error, [at, second]);
+  }
 });
 
 describe('the certificate', () => {

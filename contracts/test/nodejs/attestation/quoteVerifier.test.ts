@@ -18,7 +18,7 @@ import {
   signsCertificates,
 } from '@cloister/attestation/unsafe-simulated';
 import { network } from 'hardhat';
-import { concatHex, type Hex, hexToBytes, size, sliceHex, toHex, zeroAddress } from 'viem';
+import { concatHex, type Hex, hexToBytes, keccak256, size, sliceHex, toHex, zeroAddress } from 'viem';
 import { measurements } from '../../../../packages/attestation/test/synthetic.ts';
 import { sgxCollateral, sgxQuote } from '../../../../packages/attestation/test/syntheticSgx.ts';
 import {
@@ -150,6 +150,21 @@ describe('the form of evidence', () => {
     await refused(tdx.simulate.verify([withByte(evidence, body, 2)]), 'TdxVerifierBody', [2, 648]);
     await refused(tdx.simulate.verify([withByte(evidence, body, 4)]), 'TdxVerifierBody', [4, 648]);
     await refused(tdx.simulate.verify([withByte(evidence, body + 5, 1)]), 'TdxVerifierBody', [3, 0x01000288]);
+    const short = fullEvidence(mintQuote(platform, measurements, { version: 5, tdVersion: '1.0' }));
+    const shortBody = size(short) - 638 + 48;
+    await tdx.simulate.verify([short]);
+    for (const type of [1, 4])
+      await refused(tdx.simulate.verify([withByte(short, shortBody, type)]), 'TdxVerifierBody', [type, 584]);
+  });
+
+  it('a TD with a service TD, whatever byte of its measurement says so', async () => {
+    const { tdx } = await load();
+    for (const at of [0, 31, 32, 47]) {
+      const mrServiceTd = new Uint8Array(48);
+      mrServiceTd[at] = 1;
+      const bound = fullEvidence(mintQuote(platform, measurements, { version: 5, tdVersion: '1.5', mrServiceTd }));
+      await refused(tdx.simulate.verify([bound]), 'TdxVerifierServiceTd');
+    }
   });
 
   it('configuration of an enclave that is no network file', async () => {
@@ -255,6 +270,12 @@ describe('what is remembered', () => {
     assert.equal(claims.tcb, (await claimsOf(attestation, quote)).tcb);
   });
 
+  it('of a known key whatever its TD says of its owner', async () => {
+    const attestation = await loadRemembered();
+    const owned = mintQuote(platform, { ...measurements, mrOwnerConfig: new Uint8Array(48).fill(0xff) });
+    assert.equal((await claimsOf(attestation, owned, knownKeyEvidence(owned))).tcbStatus, 1);
+  });
+
   it('nothing for another key, platform, enclave or module than was proven', async () => {
     const { tdx } = await loadRemembered();
     const other = makeWorld();
@@ -296,6 +317,8 @@ describe('what is remembered', () => {
     await networkHelpers.time.increaseTo(now + 20 * day);
     await publishAt(attestation, now + 19 * day);
     assert.equal(await store.read.version(), 1);
+    assert.equal((await claimsOf(attestation, quote)).validUntil, BigInt(first));
+    await networkHelpers.time.increaseTo(first - day);
     assert.equal((await claimsOf(attestation, quote)).validUntil, BigInt(first));
     await networkHelpers.time.increaseTo(first - day / 2);
     const later = BigInt(now + 49 * day);
@@ -370,6 +393,22 @@ describe('when collateral changes', () => {
       [7, 'TdxVerifierModuleMismatch', 'TdxVerifierModuleMismatch'],
     ],
     [
+      'a module of another signer in its first bytes alone',
+      (attestation) =>
+        submitPart(attestation, 'tcb-info', {
+          editTcbInfo: withModules({ mrsigner: `${'AB'.repeat(32)}${'00'.repeat(16)}` }),
+        }),
+      [7, 'TdxVerifierModuleMismatch', 'TdxVerifierModuleMismatch'],
+    ],
+    [
+      'a module below every level',
+      (attestation) =>
+        submitPart(attestation, 'tcb-info', {
+          editTcbInfo: withModules({ tcbLevels: [{ tcb: { isvsvn: 99 }, tcbDate: date, tcbStatus: 'UpToDate' }] }),
+        }),
+      [7, 'TdxVerifierModuleLevelNotFound', 'TdxVerifierModuleLevelNotFound'],
+    ],
+    [
       'a module that is not named any more',
       (attestation) =>
         submitPart(attestation, 'tcb-info', { editTcbInfo: (info) => ({ ...info, tdxModuleIdentities: [] }) }),
@@ -431,6 +470,29 @@ describe('when collateral changes', () => {
   it('recheck of what no verifier said is revoked', async () => {
     const { tdx } = await loadRemembered();
     assert.equal((await tdx.read.recheck([key, toHex(0, { size: 32 })]))[0], 7);
+  });
+
+  it('recheck of a module that nobody describes is revoked, whatever its shape says', async () => {
+    const attestation = await loadRemembered();
+    const { store, tdx } = attestation;
+    // Where no module stands, what is read of one would reach a level.
+    await submitPart(attestation, 'tcb-info', { editTcbInfo: withModules({ mrsigner: '01'.repeat(48) }) });
+    const { fmspc, pceId } = platform.tcb;
+    const { qeIdentity } = await store.read.collateralOf([2, toHex(fmspc), toHex(pceId), 1]);
+    const code = (await publicClient.getCode({ address: qeIdentity.content })) ?? '0x';
+    const shape = sliceHex(keccak256(concatHex([keccak256(sliceHex(code, 1, 75)), toHex(0, { size: 32 })])), 0, 6);
+    const tcbOf = (version: number) =>
+      concatHex([toHex(Uint8Array.of(255, version)), `0x${'ff'.repeat(14)}`, '0x0008', toHex(0, { size: 8 }), shape]);
+    assert.equal((await tdx.read.recheck([key, tcbOf(9)]))[0], 7);
+  });
+
+  it('what a known key says is remembered under it', async () => {
+    const attestation = await loadRemembered();
+    const { tdx } = attestation;
+    await submitPart(attestation, 'tcb-info', { editTcbInfo: withStatus('OutOfDate') });
+    const first = await gasOf(tdx.write.verify([known]));
+    const second = await gasOf(tdx.write.verify([known]));
+    assert.ok(second + 30_000n < first, `${first}, then ${second}`);
   });
 
   it('an upgrade is seen as well', async () => {

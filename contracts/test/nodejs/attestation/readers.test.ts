@@ -137,6 +137,12 @@ compare(
     ['another algorithm inside', { algorithm: otherAlgorithm }, unsupported],
     ['another algorithm outside', { outerAlgorithm: otherAlgorithm }, unsupported],
     ['parameters of the algorithm', { outerAlgorithm: sequence(oid('1.2.840.10045.4.3.2'), extra) }, unsupported],
+    ['no signature', { signatureBits: none }, malformed],
+    [
+      'a signed part that ends where the algorithm behind it would be its own',
+      { algorithm: none, issuer: none, validity: none, subject: none, key: none, extensions: none },
+      unsupported,
+    ],
     ['a third date', validity(time(1), time(2), time(3)), malformed],
     ['one date', validity(time(1)), malformed],
     ['dates from 2050 on', validity(time(1_700_000_000), time(2_600_000_000)), 'ok'],
@@ -175,6 +181,15 @@ compare(
     ['no basic constraints', { extensions: extensions(keyUsage) }, malformed],
     ['more than a list of extensions', { extensions: der(0xa3, sequence(keyUsage, constraints), extra) }, malformed],
     ['key usage twice', withExtension(keyUsage), malformed],
+    ['an extension behind their list', { extensions: der(0xa3, sequence(keyUsage), constraints) }, malformed],
+    [
+      'an authority key id twice',
+      withExtension(
+        extension('2.5.29.35', sequence(der(0x80, point))),
+        extension('2.5.29.35', sequence(der(0x80, point))),
+      ),
+      malformed,
+    ],
     ['basic constraints twice', withExtension(constraints), malformed],
     [
       'a subject key id twice',
@@ -220,6 +235,8 @@ compare(
     ['an extension without an id', withExtension(sequence(der(0x06), octetString(extra))), malformed],
     ['an id that does not end', withExtension(sequence(der(0x06, bytes(0x55, 0x9d)), octetString(extra))), malformed],
     ['key usage without bits', keyUsageOf(der(0x03, bytes(0))), malformed],
+    ['key usage of 9 bits', keyUsageOf(bitString(bytes(0x80, 0x80), 7)), 'ok'],
+    ['key usage of one bit', keyUsageOf(bitString(bytes(0x80), 7)), 'ok'],
     ['key usage of 4 bytes', keyUsageOf(bitString(new Uint8Array(4).fill(1))), malformed],
     ['key usage with 8 unused bits', keyUsageOf(bitString(bytes(0x80), 8)), malformed],
     ['more than key usage', keyUsageOf(concatBytes(bitString(bytes(0x80), 7), extra)), malformed],
@@ -230,6 +247,12 @@ compare(
     ['a CA without limit', constraintsOf(sequence(derTrue)), 'ok'],
     ['more in basic constraints', constraintsOf(sequence(derTrue, integer(0), extra)), malformed],
     ['more than basic constraints', constraintsOf(concatBytes(sequence(), extra)), malformed],
+    ['"CA" behind the basic constraints', constraintsOf(concatBytes(sequence(), derTrue)), malformed],
+    [
+      'an authority key id behind its sequence',
+      withExtension(extension('2.5.29.35', concatBytes(sequence(), der(0x80, point)))),
+      malformed,
+    ],
     [
       'an authority key id with a serial',
       withExtension(extension('2.5.29.35', sequence(der(0x80, point), der(0x82, bytes(1))))),
@@ -269,6 +292,11 @@ compare(
     ['a signature of broken bits', { signatureBits: bitString(pair, 1) }, malformed],
     ['an empty signature', { signatureBits: der(0x03) }, malformed],
     ['a signature of three parts', signed(integer(1), integer(2), integer(3)), malformed],
+    [
+      'a signature of which a part stands behind the other',
+      { signatureBits: bitString(concatBytes(sequence(integer(5)), integer(7))) },
+      malformed,
+    ],
     ['more than a signature', { signatureBits: bitString(concatBytes(pair, extra)) }, malformed],
     ['a signature part of 33 bytes', signed(der(0x02, new Uint8Array(33).fill(1)), integer(2)), malformed],
     ['one of 32 bytes after its sign', signed(integerOfBytes(new Uint8Array(32).fill(0xff)), integer(2)), 'ok'],
@@ -283,6 +311,9 @@ compare(
 
 const crlNumber = extension('2.5.29.20', integer(1));
 const reason = extension('2.5.29.21', enumerated(1));
+const criticalReason = extension('2.5.29.21', enumerated(1), true);
+const criticalDate = extension('2.5.29.24', der(0x18, utf8('20260101000000Z')), true);
+const authorityKeyId = extension('2.5.29.35', sequence(der(0x80, point)));
 const entry = (...more: readonly Uint8Array[]) => sequence(integer(9), time(1_700_000_000), ...more);
 const crlParts: Parts = {
   version: integer(1),
@@ -309,6 +340,13 @@ compare(
     ['an empty list of revocations', { revoked: sequence() }, 'ok'],
     ['no extensions', { extensions: none }, 'ok'],
     ['an entry without extensions', { revoked: sequence(entry()) }, 'ok'],
+    ['neither revocations nor extensions', { revoked: none, extensions: none }, 'ok'],
+    ['an entry with a critical reason', { revoked: sequence(entry(sequence(criticalReason))) }, 'ok'],
+    ['an entry with a critical date', { revoked: sequence(entry(sequence(criticalDate))) }, 'ok'],
+    ['an entry with something unknown', { revoked: sequence(entry(sequence(extension('1.2.3', extra)))) }, 'ok'],
+    ['a critical number', { extensions: der(0xa0, sequence(extension('2.5.29.20', integer(1), true))) }, 'ok'],
+    ['an extension behind their list', { extensions: der(0xa0, sequence(), crlNumber) }, malformed],
+    ['an authority key id twice', { extensions: der(0xa0, sequence(authorityKeyId, authorityKeyId)) }, malformed],
     ['the same entry twice', { revoked: sequence(entry(), entry()) }, 'ok'],
     ['bytes after it', { trailing: extra }, malformed],
     ['an element after the signature', { afterSignature: extra }, malformed],
@@ -409,6 +447,25 @@ compare(
     ['a CPU SVN of 15 bytes', tcb(...components, pceSvn, component(18, octetString(new Uint8Array(15)))), malformed],
     ['a 19th field', tcb(...components, pceSvn, cpuSvn, component(19)), malformed],
     ['a TCB and more', { tcb: field('2', sequence(...components, pceSvn, cpuSvn), extra) }, malformed],
+    [
+      'a field within the one before',
+      { tcb: field('2', sequence(...components, pceSvn, cpuSvn), field('5', enumerated(1))), type: none },
+      malformed,
+    ],
+    ['a field behind the extension', { type: none, trailing: field('5', enumerated(1)) }, malformed],
+    ['a TCB by another number', { tcb: field('7', sequence(...components, pceSvn, cpuSvn)) }, malformed],
+    [
+      'a high component by another number',
+      tcb(...components.map((each, at) => (at === 2 ? component(4, integer(200)) : each)), pceSvn, cpuSvn),
+      malformed,
+    ],
+    [
+      'a CPU SVN by another number',
+      tcb(...components, pceSvn, component(19, octetString(new Uint8Array(16)))),
+      malformed,
+    ],
+    ['a PCE SVN by another number', tcb(...components, component(19, integer(300)), cpuSvn), malformed],
+    ['a PCE SVN and more', tcb(...components, field('2.17', integer(300), extra), cpuSvn), malformed],
     ['more than the extension', { trailing: extra }, malformed],
   ],
   (changes) => {
@@ -418,6 +475,20 @@ compare(
     return [harness.read.sgxExtension([toHex(bytes)]), () => readPckExtension(of as unknown as Certificate)];
   },
 );
+
+it('the SGX extension, whose last field reaches beyond it', async () => {
+  const good = sequence(...Object.values({ ...sgxParts, configuration: none }));
+  // The last byte is zero, as is what lies behind the call's data.
+  const cut = good.slice(0, -1);
+  assert.deepEqual([cut[1], (cut[3] ?? 0) > 0], [0x82, true]);
+  cut[3] = (cut[3] ?? 0) - 1;
+  assert.equal(await onChainVerdict(harness.read.sgxExtension([toHex(cut)])), malformed);
+  const of = { place: 'it', otherExtensions: new Map([['2a864886f84d010d01', cut]]) };
+  assert.notEqual(
+    offChainVerdict(() => readPckExtension(of as unknown as Certificate)),
+    'ok',
+  );
+});
 
 const { tcb_info: tcbInfo, qe_identity: qeIdentity } = mintCollateral(sharedRoot, { issuedAt: now });
 
@@ -431,6 +502,7 @@ type TextCase = readonly [
 ];
 
 describe('statements', () => {
+  const advisories = (count: number) => Array.from({ length: count }, () => '"DEV"').join(',');
   const level = ',"tcbDate":"2026-01-01T00:00:00Z","tcbStatus":"UpToDate"}';
   const cases: readonly TextCase[] = [
     ['good TCB info', 'tcbInfo', '', '', 'ok'],
@@ -468,6 +540,11 @@ describe('statements', () => {
     ['no levels at all', 'tcbInfo', /,"tcbLevels":\[\{"tcb":\{"sgx.*\]/, '', 'refused'],
     ['an end too early', 'tcbInfo', /\]\}$/, ']', 'refused'],
     ['something behind it', 'tcbInfo', /$/, '{}', 'refused'],
+    ['something behind the QE identity', 'qeIdentity', /$/, '{}', 'refused'],
+    ['a list that ends in another sign', 'tcbInfo', '"DEV-SA-00001"]', '"DEV-SA-00001";', 'refused'],
+    ['text without its first quote', 'tcbInfo', '{"svn":3}', '{"svn":3,"type":xLate"}', 'refused'],
+    ['256 advisories', 'tcbInfo', '"DEV-SA-00001"', advisories(256), 'ok'],
+    ['257 advisories', 'tcbInfo', '"DEV-SA-00001"', advisories(257), 'refused'],
     ['another version of the QE identity', 'qeIdentity', '"version":2', '"version":3', 'refused'],
     ['a product of 65536', 'qeIdentity', '"isvprodid":2', '"isvprodid":65536', 'refused'],
     ['attributes of 15 bytes', 'qeIdentity', '"attributes":"11', '"attributes":"', 'refused'],
@@ -494,6 +571,18 @@ describe('statements', () => {
       assert.equal(await onChainVerdict(read), refusal);
       const parse = of === 'tcbInfo' ? parseTcbInfo : parseQeIdentity;
       assert.equal(offChainVerdict(() => parse(text, 'it')) === 'ok' ? 'ok' : 'refused', offChain);
+    });
+
+  const statuses = ['UpToDate', 'SWHardeningNeeded', 'ConfigurationNeeded', 'ConfigurationAndSWHardeningNeeded'];
+  for (const status of [...statuses, 'OutOfDate', 'OutOfDateConfigurationNeeded', 'Revoked'])
+    it(`"${status}" is a status, and nothing else of its length`, async () => {
+      const read = (word: string) => {
+        const text = qeIdentity.replace(/"tcbStatus":"\w+"/, `"tcbStatus":"${word}"`);
+        return onChainVerdict(harness.read.qeIdentity([toHex(utf8(text))]));
+      };
+      assert.equal(await read(status), 'ok');
+      assert.equal(await read(`${status.slice(0, -1)}x`), 'JsonReaderMalformed');
+      assert.equal(await read(`x${status.slice(1)}`), 'JsonReaderMalformed');
     });
 
   it('of more than 255 levels are refused, and of more than 32 kB', async () => {
