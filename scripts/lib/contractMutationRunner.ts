@@ -121,7 +121,7 @@ function watchFixtures(connection: Connection): void {
     const chain = chainOf.get(connection);
     try {
       if (fixturesSleep && fixtureDepth === 1) {
-        await setSwitches(connection, new Map([...awake.keys()].map((account) => [account, 0n])));
+        await setSwitches(connection, asleep(awake));
         // A new one does not begin where the last test happened to leave the chain.
         if (chain !== undefined && chain.fixture !== fixture) await goToStart(chain);
       }
@@ -133,6 +133,10 @@ function watchFixtures(connection: Connection): void {
       if (fixturesSleep && fixtureDepth === 0) await setSwitches(connection, awake);
     }
   };
+}
+
+function asleep(balances: ReadonlyMap<string, bigint>): ReadonlyMap<string, bigint> {
+  return new Map([...balances.keys()].map((account) => [account, 0n]));
 }
 
 async function setSwitches({ provider }: Connection, balances: ReadonlyMap<string, bigint>): Promise<void> {
@@ -193,7 +197,10 @@ async function tryTest(test: Test, ids: readonly number[]): Promise<unknown> {
   const inFixture = fixtures.get(test);
   if (inFixture === undefined || ids.some((id) => inFixture.has(id))) return runFromStart(test, balances);
   fixturesSleep = true;
+  // What a test does before its fixture, it does with them awake, too.
+  for (const { connection } of test.chains) await setSwitches(connection, balances);
   const failure = await runTest(test, balances);
+  for (const { connection } of test.chains) await setSwitches(connection, asleep(balances));
   if (failure === undefined || ids.length > 0) return failure;
   // It needs more than its fixture.
   fixtures.set(test, undefined);

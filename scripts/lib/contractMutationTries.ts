@@ -22,9 +22,9 @@ const lastTries = 12;
 
 /**
  * Which mutants a test fails by. Each is tried by itself with those few tests that reach least, which are most likely about
- * it; then what lives is tried together, test by test, since most tests miss most of it; at last what would be reported is
- * tried by itself once more, since mutants may hide each other. Those that no test is expected to notice are only tried
- * together.
+ * it; then what lives is tried together, test by test, since most tests miss most of it, and so again, since mutants may hide
+ * each other; at last what would be reported is tried by itself once more. Those that no test is expected to notice are only
+ * tried together, and with none of the others.
  */
 export async function tryMutants<Test>(tries: Tries<Test>): Promise<readonly number[]> {
   const { mutants, maps, passes } = tries;
@@ -83,20 +83,24 @@ export async function tryMutants<Test>(tries: Tries<Test>): Promise<readonly num
     await together(test, ids.slice(half));
   };
 
-  await alone(unexpected, firstTries, 'each by itself');
+  const living = (ids: readonly number[]) => ids.filter((id) => !killed.has(id));
   const slowLast = [...maps.entries()].toSorted(([, a], [, b]) => Number(a.ms > quickMs) - Number(b.ms > quickMs));
-  for (const [place, [index, { test, hits }]] of slowLast.entries()) {
-    const living = mutants.map(({ id }) => id).filter((id) => hits.has(id) && !killed.has(id));
-    await together(
-      test,
-      living.filter((id) => !tried.has(`${index} ${id}`)),
-    );
-    tell(`together, test ${place + 1} of ${maps.length}`);
-  }
-  await alone(
-    unexpected.filter((id) => !killed.has(id)),
-    lastTries,
-    'what lives by itself',
+  const allTogether = async (ids: readonly number[], again: boolean): Promise<void> => {
+    for (const [place, [index, { test, hits }]] of slowLast.entries()) {
+      const untried = (id: number) => hits.has(id) && (again || !tried.has(`${index} ${id}`));
+      await together(test, living(ids).filter(untried));
+      tell(`together, test ${place + 1} of ${maps.length}`);
+    }
+  };
+
+  await alone(unexpected, firstTries, 'each by itself');
+  await allTogether(unexpected, false);
+  // Those that are noticed hide others no more.
+  await allTogether(unexpected, true);
+  await alone(living(unexpected), lastTries, 'what lives by itself');
+  await allTogether(
+    mutants.filter(({ expected }) => expected).map(({ id }) => id),
+    false,
   );
   return [...killed];
 }
