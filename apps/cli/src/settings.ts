@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, rename } from 'node:fs/promises';
 import path from 'node:path';
-import { CloisterError, type Hex, isHexOf, parseNetworkFile } from '@cloister/core';
+import { CloisterError, type Hex, isHexOf, networkFileId, parseNetworkFile } from '@cloister/core';
 import { type CloisterClient, createClient } from '@cloister/sdk';
 import { type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts';
 
@@ -63,14 +63,24 @@ export async function pinNetwork(networkFile: string, key: string | undefined): 
   const folder = path.resolve('.cloister');
   await mkdir(folder, { recursive: true });
   const target = path.join(folder, 'network.json');
+  const isOther = existsSync(target) && idOf(await readFile(target)) !== networkFileId(network);
   await copyFile(networkFile, target);
   // A key that was pinned for another network pays for nothing here; it is kept beside.
   const pinned = path.join(folder, 'key');
-  if (key === undefined && existsSync(pinned)) await rename(pinned, path.join(folder, 'key.before'));
+  if (key === undefined && isOther && existsSync(pinned)) await rename(pinned, path.join(folder, 'key.before'));
   const accounts = path.join(path.dirname(networkFile), 'accounts.json');
   if (key !== undefined) await copyFile(key, path.join(folder, 'key'));
   else if (network.simulated && existsSync(accounts)) await copyFile(accounts, path.join(folder, 'accounts.json'));
   return target;
+}
+
+/** The id of what is pinned now; undefined where that is no network file of this release. */
+function idOf(bytes: Uint8Array): string | undefined {
+  try {
+    return networkFileId(parseNetworkFile(bytes));
+  } catch {
+    return undefined;
+  }
 }
 
 async function readKey(file: string): Promise<Hex> {

@@ -37,6 +37,9 @@ const commands = [
   'verify-evidence',
   'attest',
   'committee',
+  'secrets',
+  'hosts',
+  'evict',
   'beacon',
 ];
 

@@ -174,6 +174,15 @@ describe('pinning', () => {
     expect([await pinned('key'), await pinned('accounts.json')]).toEqual([undefined, undefined]);
   });
 
+  test('keeps a pinned key for the same network, and sets it aside for another', async () => {
+    const file = await put('net/network.json', network);
+    await pinNetwork(file, await put('my.key', 'the key'));
+    await pinNetwork(file, undefined);
+    expect(await pinned('key')).toBe('the key');
+    await pinNetwork(await put('net/network.json', { ...network, name: 'other' }), undefined);
+    expect([await pinned('key'), await pinned('key.before')]).toEqual([undefined, 'the key']);
+  });
+
   test('pins nothing that is no network', async () => {
     const file = await put('net/network.json', { ...network, more: 1 });
     await expect(pinNetwork(file, undefined)).rejects.toMatchObject({ code: 'SCHEMA_MISMATCH' });
