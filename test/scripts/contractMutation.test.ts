@@ -63,6 +63,20 @@ describe('tryMutants', () => {
     ]);
   });
 
+  test('tries them with none of the others, which they might hide', async () => {
+    const few = range(4).map((n) => fake(`misses ${n}`, [1, 2], []));
+    const { maps, passes, nameOf } = triesOf([...few, fake('notices', [1, 2, 3], [1])], { 1: 2 });
+    const mutants = [1, 2].map((id) => ({ id, expected: id === 2 }));
+    expect(await tryMutants({ mutants, maps, passes, nameOf })).toEqual([1]);
+  });
+
+  test('finds one that hides behind another which is noticed', async () => {
+    const few = range(30).map((n) => fake(`misses ${n}`, [1, 2], []));
+    const both = [fake('notices 1', [1, 2, 3], [1]), fake('notices 2', [1, 2, 3, 4], [2])];
+    const { maps, passes, nameOf } = triesOf([...few, ...both], { 1: 2 });
+    expect((await tryMutants({ mutants: unexpected([1, 2]), maps, passes, nameOf })).toSorted()).toEqual([1, 2]);
+  });
+
   test('does not believe a test that fails without mutants, too', async () => {
     const { maps, nameOf } = triesOf([fake('a', [1], [])]);
     const lines: string[] = [];
