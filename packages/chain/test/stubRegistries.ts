@@ -120,6 +120,21 @@ export class StubRegistries {
     };
   }
 
+  /** The log of a worker's eviction, as a node lists it. */
+  evictionLog(id: Bytes32, blockNumber: bigint): StubLog {
+    const receiptSigner = this.workers.get(id)?.receiptSigner ?? zeroAddress;
+    return {
+      address: this.#contracts.workerRegistry,
+      topics: encodeEventTopics({
+        abi: workerRegistryAbi,
+        eventName: 'WorkerEvicted',
+        args: { workerId: id, receiptSigner },
+      }) as Hex[],
+      data: encodeAbiParameters([{ type: 'uint8' }, { type: 'address' }], [0, zeroAddress]),
+      blockNumber,
+    };
+  }
+
   /** What reads at this block and before go on seeing, whatever changes from now on. */
   freeze(upTo: bigint): void {
     const workers = new Map([...this.workers].map(([id, worker]) => [id, { ...worker }]));

@@ -73,6 +73,7 @@ export type ListedApp = {
 /** How long a verification may be relied on before it is made again, by this machine's clock. */
 const maxVerificationAgeMs = 120_000;
 const maxAppAgeMs = 30_000;
+const maxHostsAgeMs = 15_000;
 /** A round and the time to sign it. */
 const maxPlacementWaitMs = 60_000;
 const passingPlacement = new Set(['PLACEMENT_PENDING', 'BEACON_UNAVAILABLE']);
@@ -96,6 +97,7 @@ export class CloisterClient {
   readonly #rpcs: readonly string[];
   readonly #verified = new Map<string, { readonly route: Route; readonly atMs: number }>();
   #placements: Promise<PlacementReader> | undefined;
+  readonly #hosts = new Map<Bytes32, { readonly hosts: readonly Bytes32[]; readonly atMs: number }>();
   readonly #apps = new Map<Bytes32, { readonly app: ServingApp; readonly atMs: number }>();
 
   constructor(options: ClientOptions) {
@@ -123,7 +125,10 @@ export class CloisterClient {
   async #call(app: Bytes32, request: CallRequest, options: CallOptions): Promise<CallResult> {
     const result = await (await this.#newCall(app, request, options)).buffered();
     // A term has ended since this client asked who hosts the app.
-    if (isRefusedAs('APP_NOT_PLACED', result)) return (await this.#newCall(app, request, options)).buffered();
+    if (isRefusedAs('APP_NOT_PLACED', result)) {
+      this.#hosts.delete(app);
+      return (await this.#newCall(app, request, options)).buffered();
+    }
     if (!isRefusedAs('APP_OTHER_MANIFEST', result) || options.manifest !== undefined) return result;
     // Somebody published a version since this client last looked. Nothing has run: the worker's signed refusal says so.
     this.#apps.delete(app);
@@ -149,6 +154,7 @@ export class CloisterClient {
       options,
     );
     this.#apps.delete(deployed.app);
+    this.#hosts.delete(deployed.app);
     return deployed;
   }
 
@@ -372,7 +378,15 @@ export class CloisterClient {
     return (await this.#placements).placementOf(app, manifest, await this.registry.view.head(signal), signal);
   }
 
-  /** A new app is drawn by the next round's randomness: waits for that. */
+  /** The app's hosts, read again after a while. A new app is drawn by the next round's randomness: waits for that. */
+  async #hostsOf(app: Bytes32, manifest: Manifest, refresh: boolean, signal: AbortSignal): Promise<readonly Bytes32[]> {
+    const known = this.#hosts.get(app);
+    if (!refresh && known !== undefined && Date.now() - known.atMs < maxHostsAgeMs) return known.hosts;
+    const { hosts } = await this.#awaitPlacement(app, manifest, signal);
+    this.#hosts.set(app, { hosts, atMs: Date.now() });
+    return hosts;
+  }
+
   async #awaitPlacement(app: Bytes32, manifest: Manifest, signal: AbortSignal): Promise<Placement> {
     const deadline = Date.now() + maxPlacementWaitMs;
     for (;;) {
@@ -388,7 +402,7 @@ export class CloisterClient {
 
   /** Verified ways to workers that suit the manifest, in random order so that load spreads; or why there is none. */
   async #routes({ app, manifest }: ServingApp, refresh: boolean, signal: AbortSignal): Promise<Routes> {
-    const hosts = needsKeys(manifest) ? (await this.#awaitPlacement(app, manifest, signal)).hosts : undefined;
+    const hosts = needsKeys(manifest) ? await this.#hostsOf(app, manifest, refresh, signal) : undefined;
     const unsuited = (route: Route) => whyUnsuited(route, manifest, hosts);
     if (refresh) this.#verified.clear();
     const fresh = [...this.#verified.values()]

@@ -323,3 +323,54 @@ describe('apps', () => {
     ]);
   });
 });
+
+describe('an app with secrets', () => {
+  let second: StubWorker;
+  let sealed: `0x${string}`;
+  beforeEach(async () => {
+    second = await network.addWorker(address(0x0d));
+    const placement = { replicas: 1, teeTypes: ['tdx'], minTcbEvaluationDataNumber: 0, distinct: [] } as const;
+    sealed = network.addApp({ secrets: ['KEY'], imagePolicy: 'both', placement }).app;
+    const [version] = network.registries.apps.get(sealed)?.versions ?? [];
+    Object.assign(version ?? {}, { effectiveAt: network.rpc.blocks[0]?.timestamp });
+  });
+  const byId = (id: string | undefined) => [worker, second].find(({ workerId }) => workerId === id) ?? expect.fail();
+
+  test('is called at its hosts alone, and at the next in line once one is evicted', async () => {
+    const asked = client();
+    const { hosts, seed } = await asked.placement(sealed);
+    expect(seed).toBe(network.rpc.blocks[1]?.hash);
+    expect(hosts).toHaveLength(1);
+    const host = byId(hosts[0]);
+    for (let call = 0; call < 5; call++) await asked.call(sealed);
+    expect([host.runs, worker.runs + second.runs]).toEqual([5, 5]);
+    Object.assign(network.registries.workers.get(host.workerId) ?? {}, { state: 'evicted' });
+    network.rpc.mine();
+    network.rpc.logs.push(network.registries.evictionLog(host.workerId, network.rpc.head.number));
+    const other = host === worker ? second : worker;
+    expect((await client().call(sealed)).worker.workerId).toBe(other.workerId);
+  });
+
+  test('is asked for elsewhere where its host says, signed, that it is none any more', async () => {
+    const asked = client();
+    const host = byId((await asked.placement(sealed)).hosts[0]);
+    host.run = () => ({ outcome: 'refused', status: 422, manifest: zeroBytes32, code: 'APP_NOT_PLACED' });
+    const before = network.rpc.asks('eth_getLogs');
+    const refused = await asked.call(sealed);
+    expect([refused.outcome, host.runs]).toEqual(['refused', 2]);
+    expect(network.rpc.asks('eth_getLogs')).toBeGreaterThanOrEqual(before);
+  });
+
+  test('has no hosts in the block of its deployment: the client waits for its draw', async () => {
+    const [version] = network.registries.apps.get(sealed)?.versions ?? [];
+    Object.assign(version ?? {}, { effectiveAt: network.rpc.head.timestamp + 1n });
+    network.rpc.mine(network.rpc.head.timestamp + 1n);
+    for (const log of network.rpc.logs) Object.assign(log, { blockNumber: 0n });
+    const asked = client();
+    await expect(asked.placement(sealed)).rejects.toMatchObject({ code: 'PLACEMENT_PENDING' });
+    const called = asked.call(sealed);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    network.rpc.mine(network.rpc.head.timestamp);
+    expect((await called).outcome).toBe('ok');
+  });
+});

@@ -217,20 +217,24 @@ export class StubWorker {
     const { registries, rpc, file } = this.network;
     this.workerId = registries.activate(this.operator, 0n, this.receiptSigner, leaseUntil);
     rpc.logs.push(
-      registries.keepRecord(this.workerId, {
-        operator: getAddress(this.operator),
-        receiptSigner: getAddress(this.receiptSigner),
-        teeType: 2,
-        kinds: 1,
-        attestedBy: 1,
-        simulated: true,
-        imageId: tdxImageId(image),
-        configId: networkFileId(file),
-        platformId: this.platformId,
-        platformKey: bytes32(0x1d),
-        tcb: bytes32(0x1e),
-        networkKeysHash: zeroBytes32,
-      }),
+      registries.keepRecord(
+        this.workerId,
+        {
+          operator: getAddress(this.operator),
+          receiptSigner: getAddress(this.receiptSigner),
+          teeType: 2,
+          kinds: 1,
+          attestedBy: 1,
+          simulated: true,
+          imageId: tdxImageId(image),
+          configId: networkFileId(file),
+          platformId: this.platformId,
+          platformKey: bytes32(0x1d),
+          tcb: bytes32(0x1e),
+          networkKeysHash: zeroBytes32,
+        },
+        0n,
+      ),
     );
     this.announcement = {
       format: 'cloister-worker-1',
