@@ -368,8 +368,9 @@ describe('an app with secrets', () => {
     for (const log of network.rpc.logs) Object.assign(log, { blockNumber: 0n });
     const asked = client();
     await expect(asked.placement(sealed)).rejects.toMatchObject({ code: 'PLACEMENT_PENDING' });
+    const blocks = network.rpc.asks('eth_getBlockByNumber');
     const called = asked.call(sealed);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await vi.waitFor(() => expect(network.rpc.asks('eth_getBlockByNumber')).toBeGreaterThan(blocks));
     network.rpc.mine(network.rpc.head.timestamp);
     expect((await called).outcome).toBe('ok');
   });
