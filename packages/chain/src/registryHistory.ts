@@ -1,4 +1,4 @@
-import { type Address, type Bytes32, CloisterError, type NetworkFile, zeroBytes32 } from '@cloister/core';
+import { type Address, type Bytes32, type NetworkFile, zeroBytes32 } from '@cloister/core';
 import { ChainError, type ChainLog, type ChainView, type Head } from './chainView.ts';
 import { workerRegistryAbi } from './generated/index.ts';
 import type { WorkerRecord } from './workerRecord.ts';
@@ -28,7 +28,10 @@ const eventNames = [
   'WorkerRetired',
   'NetworkKeysHashSet',
 ] as const;
-/** States kept of one worker; older ones are forgotten, and a question about them is refused. */
+/**
+ * States kept of one worker, one a block. Of a worker that changes more often than anybody needs to, the older ones are forgotten: at those
+ * blocks it was as good as not there, which harms nobody but its operator.
+ */
 const maxChanges = 1_024;
 /** A range that an RPC does not give at once is asked for in halves, down to this many blocks. */
 const minPageBlocks = 64n;
@@ -52,7 +55,7 @@ export class RegistryHistory {
     this.#address = contracts.workerRegistry;
   }
 
-  /** Every worker that had ever registered by a block, as it stood after it. Throws ChainError, HISTORY_FORGOTTEN. */
+  /** Every worker that had ever registered by a block, as it stood after it. Throws ChainError. */
   async workersAt(block: bigint, signal?: AbortSignal): Promise<readonly PastWorker[]> {
     await this.#follow(block, signal);
     return [...this.#workers.values()].flatMap((changes) => lastAt(changes, block) ?? []);
@@ -155,6 +158,7 @@ export class RegistryHistory {
 
   #push(workerId: Bytes32, block: bigint, value: PastWorker): void {
     const changes = this.#workers.get(workerId) ?? [];
+    if (changes.at(-1)?.block === block) changes.pop();
     changes.push({ block, value });
     if (changes.length > maxChanges) changes.splice(0, changes.length - maxChanges);
     this.#workers.set(workerId, changes);
@@ -162,18 +166,5 @@ export class RegistryHistory {
 }
 
 function lastAt<T>(changes: readonly Change<T>[], block: bigint): T | undefined {
-  if (changes.length === maxChanges && (changes[0] as Change<T>).block > block) throw new RegistryHistoryError(block);
   return changes.findLast((change) => change.block <= block)?.value;
-}
-
-/** A question about a block so long ago that its states are no longer kept. */
-export class RegistryHistoryError extends CloisterError<'HISTORY_FORGOTTEN'> {
-  override readonly name = 'RegistryHistoryError';
-  constructor(block: bigint) {
-    super({
-      code: 'HISTORY_FORGOTTEN',
-      message: `What the registry held at block "${block}" is not kept any more`,
-      meta: { block },
-    });
-  }
 }

@@ -115,6 +115,15 @@ describe('the registry at a past block', () => {
     expect(await at(2n)).toEqual({ 1: ['0x52', true, 1_000n] });
   });
 
+  test('a worker that changes without end is forgotten at old blocks, and nobody else is', async () => {
+    chain.mine('a', registered(1, 0x51), registered(2, 0x52));
+    for (let block = 0; block < 1_100; block++) chain.mine('a', renewed(2, 2_000n), renewed(2, 3_000n + BigInt(block)));
+    const last = BigInt(chain.blocks.length - 1);
+    expect(await at(last)).toMatchObject({ 1: ['0x51', true, 1_000n], 2: ['0x52', true, 4_099n] });
+    expect(await at(last - 1_000n)).toMatchObject({ 2: ['0x52', true, 3_099n] });
+    expect(await at(5n)).toEqual({ 1: ['0x51', true, 1_000n] });
+  });
+
   test('knows when the committee’s keys came', async () => {
     chain.mine('a');
     chain.mine('a', { eventName: 'NetworkKeysHashSet', args: { networkKeysHash: b32(7) } });
