@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const built = path.join(here, '..', 'dist', 'main.js');
@@ -26,7 +26,10 @@ else {
     process.stderr.write('cloister: Node.js 24 is not installed here yet; run npm start once\n');
     process.exit(1);
   }
-  const child = spawn(node, [source, ...process.argv.slice(2)], { stdio: 'inherit' });
+  const cache = path.join(here, 'compileCache.js');
+  const child = spawn(node, ['--import', pathToFileURL(cache).href, source, ...process.argv.slice(2)], {
+    stdio: 'inherit',
+  });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('close', (code, signal) => process.exit(signal ? 143 : (code ?? 1)));
 }

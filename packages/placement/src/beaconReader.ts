@@ -1,4 +1,4 @@
-import type { CommitteeReader } from '@cloister/chain';
+import type { CommitteeMember, CommitteeReader } from '@cloister/chain';
 import {
   type Bytes32,
   beaconMessage,
@@ -10,6 +10,7 @@ import {
   type NetworkFile,
   parseBoundedJson,
   readBounded,
+  sleep,
   withDeadline,
 } from '@cloister/core';
 import { fromHex } from '@cloister/crypto';
@@ -33,6 +34,11 @@ export type BeaconReaderComponents = {
 const memberTimeoutMs = 5_000;
 const maxAnswerBytes = 16 * 1024;
 const keptRounds = 256;
+const attempts = 5;
+const retryMs = 700;
+
+/** What each member said, and whether one of them only lags behind the chain. */
+type Failure = { readonly reasons: readonly string[]; readonly isAhead: boolean };
 
 /** A round's randomness from whichever gatekeeper gives it: they can withhold it, and not change it. */
 export class BeaconReader {
@@ -59,24 +65,46 @@ export class BeaconReader {
     const key = fromHex(network.networkKeys.beacon);
     const { number } = await committee.view.head(signal);
     const { generation } = await committee.status(number, signal);
-    const reasons: string[] = [];
-    for (const { operator, endpoint } of generation.members) {
-      try {
-        const signature = await this.#ask(endpoint, round, signal);
-        if (!verifySignature(key, message, fromHex(signature))) throw new Error('it gave one that does not verify');
-        const made = { round, signature, randomness: beaconRandomness(signature) };
+    let failure: Failure = { reasons: [], isAhead: false };
+    // A member looks at the chain now and then: of a round that has just begun it may not know yet.
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      if (attempt > 0) await sleep(retryMs, signal);
+      const made = await this.#fromAny(generation.members, round, { message, key }, signal);
+      if ('signature' in made) {
         this.#known.set(round, made);
         if (this.#known.size > keptRounds) this.#known.delete(this.#known.keys().next().value as bigint);
         return made;
-      } catch (error) {
-        signal?.throwIfAborted();
-        reasons.push(`${operator}: ${describeError(error)}`);
       }
+      failure = made;
+      if (!made.isAhead) break;
     }
+    const { reasons } = failure;
     throw new BeaconReaderError(
       'BEACON_UNAVAILABLE',
       `No gatekeeper gives the randomness of round "${round}"${reasons.length === 0 ? '' : ` (${reasons.join('; ')})`}`,
     );
+  }
+
+  async #fromAny(
+    members: readonly CommitteeMember[],
+    round: bigint,
+    { message, key }: { readonly message: Uint8Array; readonly key: Uint8Array },
+    signal: AbortSignal | undefined,
+  ): Promise<BeaconRound | Failure> {
+    const reasons: string[] = [];
+    let isAhead = false;
+    for (const { operator, endpoint } of members) {
+      try {
+        const signature = await this.#ask(endpoint, round, signal);
+        if (!verifySignature(key, message, fromHex(signature))) throw new Error('it gave one that does not verify');
+        return { round, signature, randomness: beaconRandomness(signature) };
+      } catch (error) {
+        signal?.throwIfAborted();
+        reasons.push(`${operator}: ${describeError(error)}`);
+        isAhead ||= error instanceof RoundAhead;
+      }
+    }
+    return { reasons, isAhead };
   }
 
   #ask(endpoint: string, round: bigint, signal: AbortSignal | undefined): Promise<Hex> {
@@ -85,12 +113,16 @@ export class BeaconReader {
       const response = await fetch(`${endpoint}/v1/beacon/${round}`, { signal: inner, redirect: 'error' });
       const bytes = await readBounded(response, maxAnswerBytes);
       const json = parseBoundedJson(bytes, maxAnswerBytes, 'answer of a gatekeeper') as Record<string, unknown> | null;
-      if (!response.ok) throw new Error(String(json?.message ?? `it answered ${response.status}`));
+      const message = String(json?.message ?? `it answered ${response.status}`);
+      if (json?.code === 'BEACON_ROUND_AHEAD') throw new RoundAhead(message);
+      if (!response.ok) throw new Error(message);
       if (!isHexOf(json?.signature, 96)) throw new Error('it gave no signature of 96 bytes');
       return json.signature;
     });
   }
 }
+
+class RoundAhead extends Error {}
 
 export type BeaconReaderErrorCode = 'BEACON_ABSENT' | 'BEACON_UNAVAILABLE';
 

@@ -97,6 +97,17 @@ describe('a round’s randomness', () => {
     for (const operator of operators) expect(String(refused)).toContain(operator);
   });
 
+  test('is waited for while members do not know yet that the round has begun', async () => {
+    let early = 2;
+    answers['member-41'] = () => Response.json({ code: 'INTERNAL', message: 'broken' }, { status: 500 });
+    answers['member-40'] = () =>
+      early-- > 0
+        ? Response.json({ code: 'BEACON_ROUND_AHEAD', message: 'Round "5" has not begun' }, { status: 503 })
+        : Response.json({ signature: signatureOf(5n) });
+    expect((await committee().beacon(5n)).signature).toBe(signatureOf(5n));
+    expect(asked).toHaveLength(5);
+  });
+
   test('is the network file’s, whatever keys the chain names', async () => {
     const other = makeKey(1, 1);
     answers['member-40'] = () =>
