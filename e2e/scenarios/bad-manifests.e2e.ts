@@ -105,7 +105,6 @@ const published: readonly Published[] = [
   },
   ...(
     [
-      ['secrets', { secrets: ['TOKEN'] }],
       ['determinism', { determinism: 'deterministic' }],
       ['redundancy', { redundancy: { k: 2, n: 3, compare: 'exact' } }],
       ['schedules', { schedules: [{ cron: '* * * * *', path: '/' }] }],
@@ -188,7 +187,7 @@ async function refusesToDeploy(network: RunningDevnet, note: (line: string) => v
     [{ env: { 'not a name': '' } }, 'SCHEMA_MISMATCH'],
     [{ env: { TOKEN: '' }, secrets: ['TOKEN'] }, 'MANIFEST_NAME_REPEATED'],
     [{ redundancy: { k: 3, n: 2, compare: 'exact' } }, 'MANIFEST_REDUNDANCY_IMPOSSIBLE'],
-    [{ secrets: ['TOKEN'] }, 'DEPLOY_FEATURE_UNAVAILABLE'],
+    [{ secrets: ['TOKEN'] }, 'SECRETS_MISSING'],
     [{ price: { perCall: '1', perCpuMs: '0' } }, 'DEPLOY_FEATURE_UNAVAILABLE'],
   ] as const)
     await refusedWith(expected, deploy(change));

@@ -26,7 +26,7 @@ else {
     process.stderr.write('cloister: Node.js 24 is not installed here yet; run npm start once\n');
     process.exit(1);
   }
-  const cache = path.join(here, 'compileCache.js');
+  const cache = path.join(repository, 'scripts', 'toolchain', 'compileCache.mjs');
   const child = spawn(node, ['--import', pathToFileURL(cache).href, source, ...process.argv.slice(2)], {
     stdio: 'inherit',
   });
