@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { chmod, mkdir, mkdtemp, open, readdir, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, open, readdir, rm, stat } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -65,6 +65,8 @@ async function shortName(directory: string): Promise<{ path: string; release: ()
 }
 
 const lockName = 'lock.sock';
+/** A directory that is younger than this is nobody's to remove. */
+const settledMs = 60_000;
 
 /** Holds a socket open: the kernel lets go of it when its owner dies, however it dies. */
 async function lockDirectory(directory: string, socketBase: string): Promise<Server> {
@@ -100,7 +102,12 @@ async function removeAbandoned(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     if (!name.startsWith(temporaryPrefix)) continue;
     const directory = join(tmpdir(), name);
-    if (await isListening(join(directory, lockName))) continue;
+    // Its owner may be about to take it: between making a directory and holding its lock there is a moment.
+    const changedMs = await stat(directory).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => Number.POSITIVE_INFINITY,
+    );
+    if (Date.now() - changedMs < settledMs || (await isListening(join(directory, lockName)))) continue;
     // Another user's directory can't be removed, nor read.
     await rm(directory, { recursive: true, force: true }).catch(() => {});
   }
