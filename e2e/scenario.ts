@@ -9,6 +9,8 @@ export type Scenario = {
   readonly title: string;
   /** Set where it breaks its network, or needs one of its own; the others share one that stays up. */
   readonly needs?: 'own-network';
+  /** Only in `npm run test:long`, or by its name: it takes minutes, and each of its steps has a shorter test. */
+  readonly onlyLong?: true;
   /** Milliseconds until `context.signal` aborts and the scenario has failed. Default 120,000, the start included. */
   readonly timeoutMs?: number;
   readonly run: (context: ScenarioContext) => Promise<void>;

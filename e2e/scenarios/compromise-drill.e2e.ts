@@ -17,6 +17,7 @@ export const scenario: Scenario = {
   title:
     'A broken machine is refused, evicted and left out of the committee, keys and secrets are changed, and clients go on',
   needs: 'own-network',
+  onlyLong: true,
   timeoutMs: 240_000,
   async run({ startNetwork, folder, note, signal }) {
     const network = await startNetwork({ args: ['--workers', '3', '--epoch', '30'] });

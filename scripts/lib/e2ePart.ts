@@ -39,7 +39,9 @@ const scenarioEnding = '.e2e.ts';
 /** Runs the scenarios, those on the shared network first and one after the other, and answers their joint outcome. */
 export async function runScenarios(options: RunScenariosOptions = {}): Promise<Outcome> {
   const { names = [], onResult = printResult, env = {}, start = startDevnet } = options;
-  const chosen = chooseScenarios(await readScenarios(options.folder), names);
+  const chosen = chooseScenarios(await readScenarios(options.folder), names).filter(
+    ({ scenario }) => names.length > 0 || scenario.onlyLong !== true || env.CLOISTER_LONG === '1',
+  );
   if (chosen.length === 0) return { passed: 0, failed: ['e2e > there are no scenarios'], skipped: [] };
   const interrupt = new AbortController();
   const stopEarly = () => interrupt.abort();

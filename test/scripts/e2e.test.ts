@@ -62,6 +62,20 @@ describe('runScenarios', () => {
     expect(events).toEqual(['start 1', 'stop 1', 'start 2', 'stop 2']);
   });
 
+  test('leaves those that take minutes to the long run, unless one is named', async () => {
+    write('long', `{ title: 'takes minutes', onlyLong: true, run: async () => {} }`);
+    write('short', `{ title: 'does not', run: async () => {} }`);
+    const { start } = networks();
+    const names = async (options: object) => {
+      const results: string[] = [];
+      await runScenarios({ folder, start, onResult: ({ name }) => results.push(name), ...options });
+      return results;
+    };
+    expect(await names({})).toEqual(['short']);
+    expect(await names({ names: ['long'] })).toEqual(['long']);
+    expect(await names({ env: { CLOISTER_LONG: '1' } })).toEqual(['long', 'short']);
+  });
+
   test('starts no network that nobody asks for', async () => {
     write('quiet', `{ title: 'needs nothing', run: async () => {} }`);
     const { events, start } = networks();
