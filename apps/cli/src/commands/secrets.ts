@@ -18,11 +18,7 @@ export function secretsCommands(program: Command): void {
     .option('--secret <NAME=value...>', 'a value; other users of this machine may see it in the list of processes')
     .option('--secrets-file <file>', 'JSON object with the values')
     .action(async (app: string, _: unknown, command: Command) => {
-      const options = command.optsWithGlobals<Options>();
-      const values = await readSecretValues(options);
-      if (values === undefined) throw new OptionValueError('--secrets-file', '', 'given, or --secret');
-      const [client, account] = await Promise.all([openClient(options), openAccount(options)]);
-      const id = await resolveApp(app, options);
+      const { options, values, client, account, id } = await openApp(app, command);
       const secretsId = await client.setSecrets(id, { account, values });
       const names = Object.keys(values).sort();
       print(options, { app: id, secretsId, names }, () =>
@@ -40,11 +36,7 @@ export function secretsCommands(program: Command): void {
     .option('--secret <NAME=value...>', 'a value; other users of this machine may see it in the list of processes')
     .option('--secrets-file <file>', 'JSON object with the values, changed at their source first')
     .action(async (app: string, _: unknown, command: Command) => {
-      const options = command.optsWithGlobals<Options>();
-      const values = await readSecretValues(options);
-      if (values === undefined) throw new OptionValueError('--secrets-file', '', 'given, or --secret');
-      const [client, account] = await Promise.all([openClient(options), openAccount(options)]);
-      const id = await resolveApp(app, options);
+      const { options, values, client, account, id } = await openApp(app, command);
       const { keyVersion, secretsId } = await client.rotateKeys(id, { account, values });
       const names = Object.keys(values).sort();
       print(options, { app: id, keyVersion, secretsId, names }, () =>
@@ -106,4 +98,13 @@ export function secretsCommands(program: Command): void {
         ].join('\n'),
       );
     });
+}
+
+/** What a command that gives an app all its values works with. Throws OPTION_VALUE_INVALID where it gives none. */
+async function openApp(app: string, command: Command) {
+  const options = command.optsWithGlobals<Options>();
+  const values = await readSecretValues(options);
+  if (values === undefined) throw new OptionValueError('--secrets-file', '', 'given, or --secret');
+  const [client, account] = await Promise.all([openClient(options), openAccount(options)]);
+  return { options, values, client, account, id: await resolveApp(app, options) };
 }
