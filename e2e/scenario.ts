@@ -11,7 +11,10 @@ export type Scenario = {
   readonly needs?: 'own-network';
   /** Only in `npm run test:long`, or by its name: it takes minutes, and each of its steps has a shorter test. */
   readonly onlyLong?: true;
-  /** Milliseconds until `context.signal` aborts and the scenario has failed. Default 120,000, the start included. */
+  /**
+   * Milliseconds until `context.signal` aborts and the scenario has failed. Default 120,000, the start included; twice as long for one with
+   * a network of its own, since two of these run at a time.
+   */
   readonly timeoutMs?: number;
   readonly run: (context: ScenarioContext) => Promise<void>;
 };

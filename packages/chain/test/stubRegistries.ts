@@ -285,6 +285,10 @@ export class StubRegistries {
         if (commits) this.pinned.add(`${app} ${imageId}`);
       },
       isImagePinned: (app: Bytes32, imageId: Bytes32) => this.pinned.has(`${app} ${imageId}`),
+      raiseKeyVersions: (app: Bytes32, keyVersion: number, minKeyVersion: number) => {
+        const serving = owned(app).versions.at(-1);
+        if (commits) Object.assign(serving?.fields ?? {}, { keyVersion, minKeyVersion });
+      },
       setSecrets: (app: Bytes32, bundleId: Bytes32) => {
         owned(app);
         if (commits) this.secrets.set(app, { bundleId, setBy: from, setAt: block.timestamp });

@@ -74,6 +74,7 @@ export type ListedApp = {
 const maxVerificationAgeMs = 120_000;
 const maxAppAgeMs = 30_000;
 const maxHostsAgeMs = 15_000;
+const maxKnownHosts = 1_024;
 /** A round and the time to sign it. */
 const maxPlacementWaitMs = 60_000;
 const passingPlacement = new Set(['PLACEMENT_PENDING', 'BEACON_UNAVAILABLE']);
@@ -170,11 +171,19 @@ export class CloisterClient {
       readonly signal?: AbortSignal;
     },
   ): Promise<Bytes32> {
-    const { registry, gateways, network } = this;
+    const { values, signal } = options;
+    assertValuesFor((await this.app(app, signal)).manifest.secrets, values);
+    const { fields } = await this.registry.currentApp(app, undefined, signal);
+    return this.#anchor(app, fields.keyVersion, options);
+  }
+
+  async #anchor(
+    app: Bytes32,
+    keyVersion: number,
+    options: { readonly account: LocalAccount | Hex; readonly values: SecretValues; readonly signal?: AbortSignal },
+  ): Promise<Bytes32> {
+    const { gateways, network } = this;
     const { account, values, signal } = options;
-    const { manifest } = await this.app(app, signal);
-    assertValuesFor(manifest.secrets, values);
-    const { keyVersion } = (await registry.currentApp(app, undefined, signal)).fields;
     const owner = this.#account(account);
     const sign = (digest: Bytes32) => owner.signDigest(digest);
     const bundle = await sealSecrets({ network, app, keyVersion, values, sign });
@@ -194,7 +203,8 @@ export class CloisterClient {
     const { fields } = await this.registry.currentApp(app, undefined, signal);
     const keyVersion = fields.keyVersion + 1;
     await this.#raiseKeys(app, keyVersion, fields.minKeyVersion, options);
-    const secretsId = await this.setSecrets(app, options);
+    // By the version just raised: an RPC that lags may not show it yet.
+    const secretsId = await this.#anchor(app, keyVersion, options);
     await this.#raiseKeys(app, keyVersion, keyVersion, options);
     return { keyVersion, secretsId };
   }
@@ -384,6 +394,7 @@ export class CloisterClient {
     if (!refresh && known !== undefined && Date.now() - known.atMs < maxHostsAgeMs) return known.hosts;
     const { hosts } = await this.#awaitPlacement(app, manifest, signal);
     this.#hosts.set(app, { hosts, atMs: Date.now() });
+    if (this.#hosts.size > maxKnownHosts) this.#hosts.delete(this.#hosts.keys().next().value as Bytes32);
     return hosts;
   }
 

@@ -116,6 +116,35 @@ describe('deploying with secrets', () => {
   });
 });
 
+describe('new keys', () => {
+  test('have all values sealed to them before the older ones are closed', async () => {
+    await deploy();
+    const { keyVersion, secretsId } = await client().rotateKeys(app, { account, values: { ...secrets, TOKEN: 'new' } });
+    expect(keyVersion).toBe(2);
+    expect(network.registries.apps.get(app)?.versions[0]?.fields).toMatchObject({ keyVersion: 2, minKeyVersion: 2 });
+    expect(parseSecretsBundle(network.gateway.blobs.get(secretsId) ?? expect.fail()).keyVersion).toBe(2);
+    expect(await opened()).toEqual({ ...secrets, TOKEN: 'new' });
+  });
+
+  test('are sealed to by the version just raised, whatever an RPC that lags shows', async () => {
+    await deploy();
+    const before = network.registries.apps.get(app)?.versions[0]?.fields;
+    const late = { ...before };
+    const asked = client();
+    const shown = await asked.registry.currentApp(app);
+    asked.registry.currentApp = async () => ({ ...shown, fields: late as typeof shown.fields });
+    const { secretsId } = await asked.rotateKeys(app, { account, values: secrets });
+    expect(parseSecretsBundle(network.gateway.blobs.get(secretsId) ?? expect.fail()).keyVersion).toBe(2);
+  });
+
+  test('are not made where a value is missing', async () => {
+    await deploy();
+    const rotated = client().rotateKeys(app, { account, values: { TOKEN: 'new' } });
+    await expect(rotated).rejects.toMatchObject({ code: 'SECRETS_MISSING' });
+    expect(network.registries.apps.get(app)?.versions[0]?.fields.keyVersion).toBe(1);
+  });
+});
+
 describe('setting secrets anew', () => {
   test('replaces all values', async () => {
     await deploy();
