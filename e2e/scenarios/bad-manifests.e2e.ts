@@ -120,7 +120,7 @@ const published: readonly Published[] = [
   ),
   {
     name: 'state, which this release lacks',
-    manifest: { ...manifest, state: { partitions: 1 } },
+    manifest: { ...manifest, state: { partitions: 1 }, placement: { ...manifest.placement, replicas: 64 } },
     fields: { stateful: true },
     worker: 'APP_FEATURE_UNAVAILABLE',
   },
