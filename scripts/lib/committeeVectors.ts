@@ -1,6 +1,8 @@
 import {
+  absenceProof,
   beaconMessage,
   beaconRandomness,
+  evictionTreeOf,
   gatekeeperBindingHash,
   handoverDigest,
   keyAnswerDigest,
@@ -79,6 +81,14 @@ const rules = {
 };
 const term = (now: bigint, termEpochs: bigint) => placementTermAt(b32(0x51), 1_790_000_100n, now, clock, termEpochs);
 
+/** Lists of evicted signers of several lengths, and what is proven of signers that are not in them. */
+const evictions = [0, 1, 2, 5].map((count) => {
+  const signers = Array.from({ length: count }, (_, index) => addr(0xe1 - 0x11 * index));
+  const tree = evictionTreeOf(signers);
+  const absent = [addr(0x01), addr(0xd1), addr(0xfe)].map((signer) => ({ signer, proof: absenceProof(tree, signer) }));
+  return { signers, root: tree.root, absent };
+});
+
 /** The committee's records, what is sealed to an identity, and where an app is placed, over fixed inputs. */
 export async function committeeVectors(): Promise<object> {
   const identityHash = keyIdentityHash(domain, identity);
@@ -109,6 +119,7 @@ export async function committeeVectors(): Promise<object> {
     },
     gatekeeperBinding: { input: binding, hash: gatekeeperBindingHash(binding) },
     beacon: { round, message: beaconMessage(domain, round), signature, randomness: beaconRandomness(signature) },
+    evictions,
     placement: {
       app: b32(0x51),
       createdAt: 1_790_000_100n,

@@ -25,6 +25,18 @@ export {
   signedChainHeadToJson,
 } from './committee/chainHead.ts';
 export {
+  type AbsenceProof,
+  absenceProof,
+  type EvictionTree,
+  EvictionTreeError,
+  evictionTreeOf,
+  gapLeaf,
+  maxEvictedSigners,
+  parseAbsenceProof,
+  provesAbsence,
+  type SignerGap,
+} from './committee/evictionTree.ts';
+export {
   committeeProof,
   type Handover,
   handoverDigest,
@@ -135,6 +147,16 @@ export {
   type WorkloadKind,
   workloadKinds,
 } from './manifest.ts';
+export {
+  holdsLeaf,
+  MerkleHashError,
+  MerkleIndexError,
+  type MerkleTree,
+  maxMerkleProof,
+  merkleProof,
+  merkleRoot,
+  merkleTree,
+} from './merkle.ts';
 export {
   maxNetworkFileBytes,
   type NetworkFile,

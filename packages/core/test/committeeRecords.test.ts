@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import {
   beaconMessage,
   beaconRandomness,
+  evictionTreeOf,
   gatekeeperBindingHash,
   handoverDigest,
   keyAnswerDigest,
@@ -9,10 +10,11 @@ import {
   keyRequestDigest,
   membersHash,
   networkKeysHash,
+  provesAbsence,
   sealedSecretDigest,
 } from '@cloister/core';
 import { keccak256, toHex } from '@cloister/crypto';
-import { encodeAbiParameters, hashTypedData, keccak256 as otherKeccak } from 'viem';
+import { concatHex, encodeAbiParameters, type Hex, hashTypedData, keccak256 as otherKeccak } from 'viem';
 import { describe, expect, test } from 'vitest';
 
 const vectors = JSON.parse(
@@ -116,4 +118,25 @@ describe('vectors/committee.json', () => {
     expect(beaconRandomness(signature)).toBe(randomness);
     expect(toHex(keccak256(Uint8Array.from(Buffer.from(signature.slice(2), 'hex'))))).toBe(randomness);
   });
+
+  test('gaps between evicted signers', () => {
+    for (const { signers, root, absent } of vectors.evictions) {
+      expect(evictionTreeOf(signers).root).toBe(root);
+      const sorted = [`0x${'00'.repeat(20)}`, ...[...signers].sort(), `0x${'ff'.repeat(20)}`] as Hex[];
+      const pair = [{ type: 'address' }, { type: 'address' }];
+      const leaves = sorted.slice(1).map((hi, index) => otherKeccak(encodeAbiParameters(pair, [sorted[index], hi])));
+      expect(otherRoot(leaves)).toBe(root);
+      for (const { signer, proof } of absent) expect(provesAbsence(root, signer, proof)).toBe(true);
+    }
+  });
 });
+
+function otherRoot(level: readonly Hex[]): Hex {
+  if (level.length === 1) return level[0] as Hex;
+  const pairs = level.filter((_, index) => index % 2 === 0).map((left, index) => [left, level[2 * index + 1]] as const);
+  return otherRoot(
+    pairs.map(([left, right]) =>
+      right === undefined ? left : otherKeccak(concatHex(['0x01', ...[left, right].sort((a, b) => (a < b ? -1 : 1))])),
+    ),
+  );
+}
