@@ -194,7 +194,13 @@ async function runGateway(): Promise<string> {
   const dataDir = mkdtempSync(join(tmpdir(), 'cloister-bench-'));
   process.on('exit', () => rmSync(dataDir, { recursive: true, force: true }));
   const gateway = new Gateway(
-    { resolveSigner: async () => signer, domain, log: silentLogger, metrics: createMetrics() },
+    {
+      gatekeepers: async () => [],
+      resolveSigner: async () => signer,
+      domain,
+      log: silentLogger,
+      metrics: createMetrics(),
+    },
     {
       host: '127.0.0.1',
       port: 0,

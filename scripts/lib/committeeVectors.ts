@@ -10,6 +10,7 @@ import {
   keyRequestDigest,
   membersHash,
   networkKeysHash,
+  roundStatementMessage,
   sealedSecretDigest,
   secretsIdentity,
 } from '@cloister/core';
@@ -58,6 +59,7 @@ const binding = {
 };
 const round = 987n;
 const signature = toHex(signWithShare(share(0x12), fromHex(beaconMessage(domain, round))));
+const statement = { round, time: 1_790_029_600n, block: 346n, blockHash: b32(0x65), evictionRoot: b32(0x66) };
 
 const clock = { genesis: 1_790_000_000n, epochLength: 3_600n, roundLength: 30n };
 const workers = Array.from({ length: 6 }, (_, index) => ({
@@ -119,6 +121,7 @@ export async function committeeVectors(): Promise<object> {
     },
     gatekeeperBinding: { input: binding, hash: gatekeeperBindingHash(binding) },
     beacon: { round, message: beaconMessage(domain, round), signature, randomness: beaconRandomness(signature) },
+    roundStatement: { statement, message: roundStatementMessage(domain, statement) },
     evictions,
     placement: {
       app: b32(0x51),

@@ -8,6 +8,7 @@ import type { CommitteeChain } from './committeeState.ts';
 import type { HandoverKeeper } from './handover/handoverKeeper.ts';
 import type { HeadWatch } from './heads/headWatch.ts';
 import type { ReleaseLog } from './keys/releaseLog.ts';
+import type { RoundKeeper } from './rounds/roundKeeper.ts';
 import type { ShareStore } from './shares/shareStore.ts';
 
 export type GatekeeperComponents = {
@@ -15,6 +16,7 @@ export type GatekeeperComponents = {
   readonly lease: LeaseKeeper;
   readonly handovers: HandoverKeeper;
   readonly beacon: BeaconKeeper;
+  readonly rounds: RoundKeeper;
   readonly heads: HeadWatch;
   readonly store: ShareStore;
   readonly releases: ReleaseLog;
@@ -122,7 +124,7 @@ export class Gatekeeper {
   }
 
   async #tick(signal: AbortSignal): Promise<void> {
-    const { chain, lease, handovers, beacon, heads, clock } = this.#components;
+    const { chain, lease, handovers, beacon, rounds, heads, clock } = this.#components;
     await Promise.all([handovers.tick(signal), heads.tick(signal)]);
     const now = await chain.now(signal);
     const round = tickAt(now, clock.genesis, clock.roundLength);
@@ -130,6 +132,9 @@ export class Gatekeeper {
     this.#now = now;
     if (await lease.isDue(now, signal)) await lease.registerPatiently(signal);
     // Made ahead of anybody's question; a member that can't now is asked again when somebody wants it.
-    if (isNewRound && handovers.final?.keys !== undefined) void beacon.signature(round, signal).catch(() => {});
+    if (isNewRound && handovers.final?.keys !== undefined) {
+      void beacon.signature(round, signal).catch(() => {});
+      void rounds.statement(round, signal).catch(() => {});
+    }
   }
 }

@@ -26,8 +26,11 @@ import { manifestStore } from './keys/manifestStore.ts';
 import { openReleases } from './keys/sealedReleases.ts';
 import { Peers } from './peers/peers.ts';
 import { gatekeeperRegistration } from './registration.ts';
+import { readRoundFacts } from './rounds/roundFacts.ts';
+import { RoundKeeper } from './rounds/roundKeeper.ts';
 import { GatekeeperServer } from './server.ts';
 import { ShareStore } from './shares/shareStore.ts';
+import { BeaconSigner } from './signing/beaconSigner.ts';
 import { founderVerifier } from './verifyFounder.ts';
 
 /** Blocks that a key request may be behind or ahead of what a member knows. */
@@ -102,17 +105,29 @@ runProcess({
         patienceMs: config.tickMs / 2,
       },
     );
+    const history = new RegistryHistory(view, contracts);
+    const roundAt = (timestamp: bigint) => tickAt(timestamp, clock.genesis, clock.roundLength);
+    const beaconSigner = new BeaconSigner({ me: keys.signer, store, peers, state: () => handovers.final });
     const beacon = new BeaconKeeper(
       {
-        me: keys.signer,
-        store,
+        signer: beaconSigner,
         peers,
-        state: () => handovers.final,
         now: () => gatekeeper?.now,
         assertWitnessed: () => heads.assertWitnessed(heads.own ?? { number: 0n }),
         onWrongPartial: (index, round) => log.warn('beacon: wrong partial', { index, round }),
       },
-      { domain, roundAt: (timestamp) => tickAt(timestamp, clock.genesis, clock.roundLength) },
+      { domain, roundAt },
+    );
+    const rounds = new RoundKeeper(
+      {
+        signer: beaconSigner,
+        peers,
+        round: () => (gatekeeper?.now === undefined ? undefined : roundAt(gatekeeper.now)),
+        facts: (round, inner) => readRoundFacts({ view, history, clock }, round, inner),
+        assertWitnessed: () => heads.assertWitnessed(heads.own ?? { number: 0n }),
+        onWrongPartial: (index, round) => log.warn('rounds: a member says something else', { index, round }),
+      },
+      { domain },
     );
     const heads = new HeadWatch(
       {
@@ -129,7 +144,7 @@ runProcess({
     const { releases, keep: keepReleases } = await openReleases(config.dataDir, device.atRest, keys.signer);
     const placement = new PlacementReader({
       registry,
-      history: new RegistryHistory(view, contracts),
+      history,
       randomness: async (round, inner) => beaconRandomness(await beacon.signature(round, inner)),
       clock,
       termEpochs: placementTermEpochs(network),
@@ -153,6 +168,7 @@ runProcess({
       {
         handovers,
         beacon,
+        rounds,
         keys: keyService,
         publicSharesOf: (generation) => store.held.find(({ number }) => number === generation)?.publicShares,
         head: () => heads.own,
@@ -190,6 +206,7 @@ runProcess({
         ),
         handovers,
         beacon,
+        rounds,
         heads,
         store,
         releases,

@@ -7,6 +7,7 @@ import {
   JsonError,
   maxKeyRequestBytes,
   parseBoundedJson,
+  roundStatementToJson,
   SchemaError,
   type SignedChainHead,
   signedChainHeadToJson,
@@ -16,11 +17,13 @@ import type { BeaconKeeper } from './beacon/beaconKeeper.ts';
 import { maxExchangeBytes, parseExchange } from './handover/exchange.ts';
 import type { HandoverKeeper } from './handover/handoverKeeper.ts';
 import type { KeyService } from './keys/keyService.ts';
+import type { RoundKeeper } from './rounds/roundKeeper.ts';
 import type { PublicShares } from './shares/publicShares.ts';
 
 export type ServerComponents = {
   readonly handovers: HandoverKeeper;
   readonly beacon: BeaconKeeper;
+  readonly rounds: RoundKeeper;
   readonly keys: KeyService;
   /** The newest block that this member sees, for the others; undefined before it has seen one. */
   readonly head: () => SignedChainHead | undefined;
@@ -104,7 +107,7 @@ export class GatekeeperServer {
   }
 
   async #route(request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> {
-    const { handovers, beacon, keys, publicSharesOf, head, status, evidence, metrics } = this.#components;
+    const { handovers, beacon, rounds, keys, publicSharesOf, head, status, evidence, metrics } = this.#components;
     const { method, url = '' } = request;
     if (method === 'OPTIONS') {
       response.writeHead(204, { ...openHeaders, 'access-control-allow-headers': 'content-type' }).end();
@@ -128,6 +131,16 @@ export class GatekeeperServer {
     }
     if (round !== undefined)
       return send(response, 200, { round, signature: await beacon.signature(BigInt(round), signal) });
+    const [, stated, what] = /^\/v1\/rounds\/(0|[1-9][0-9]{0,17})(\/partial|\/evicted)?$/.exec(url) ?? [];
+    if (stated !== undefined && what === '/partial') {
+      const { generation, index, signature } = await rounds.partial(BigInt(stated), signal);
+      return send(response, 200, { generation: generation.toString(), index, signature });
+    }
+    if (stated !== undefined) {
+      const { statement, evicted } = await rounds.statement(BigInt(stated), signal);
+      return send(response, 200, what === undefined ? roundStatementToJson(statement) : evicted);
+    }
+    if (url === '/v1/rounds/latest') return send(response, 200, roundStatementToJson(rounds.newest().statement));
     const [, generation] = /^\/v1\/generations\/([1-9][0-9]{0,17})\/public-shares$/.exec(url) ?? [];
     if (generation !== undefined) {
       const shares = publicSharesOf(BigInt(generation));

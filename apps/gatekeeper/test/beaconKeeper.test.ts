@@ -11,6 +11,7 @@ import { Peers } from '../src/peers/peers.ts';
 import { publicSharesHash, publicSharesOf } from '../src/shares/publicShares.ts';
 import type { SharePair } from '../src/shares/sharePair.ts';
 import { ShareStore } from '../src/shares/shareStore.ts';
+import { BeaconSigner } from '../src/signing/beaconSigner.ts';
 import { domain, type Generation, makeGeneration, makePeople, type Person } from './ceremonyRoom.ts';
 
 const roundSeconds = 10n;
@@ -62,12 +63,11 @@ class Hall {
       if (shares !== undefined)
         store.keep({ number: 7n, digest, publicShares: publicSharesOf(made.made, people.length), shares });
       store.follow(state.generation);
+      const peers = new Peers({ fetch: this.#fetch, timeoutMs: 15_000 });
       return new BeaconKeeper(
         {
-          me: person.signer,
-          store,
-          peers: new Peers({ fetch: this.#fetch, timeoutMs: 15_000 }),
-          state: () => this.committee,
+          signer: new BeaconSigner({ me: person.signer, store, peers, state: () => this.committee }),
+          peers,
           now: () => this.now,
           assertWitnessed: () => {
             if (!this.isWitnessed) throw new HeadWatchError('nobody else sees it');

@@ -1,5 +1,12 @@
 import { connect } from 'node:net';
-import { CloisterError, DeadlineError, maxKeyRequestBytes, SchemaError, zeroBytes32 } from '@cloister/core';
+import {
+  CloisterError,
+  DeadlineError,
+  maxKeyRequestBytes,
+  SchemaError,
+  zeroAddress,
+  zeroBytes32,
+} from '@cloister/core';
 import { createLogger, createMetrics } from '@cloister/service';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { BeaconKeeper } from '../src/beacon/beaconKeeper.ts';
@@ -7,6 +14,7 @@ import { maxExchangeBytes } from '../src/handover/exchange.ts';
 import type { HandoverKeeper } from '../src/handover/handoverKeeper.ts';
 import { KeyRefusedError } from '../src/keys/keyRules.ts';
 import type { KeyService } from '../src/keys/keyService.ts';
+import { RoundError, type RoundKeeper } from '../src/rounds/roundKeeper.ts';
 import { GatekeeperServer, type ServerComponents, type ServerInit } from '../src/server.ts';
 
 const session = `0x${'5e'.repeat(32)}`;
@@ -19,10 +27,20 @@ type Behind = {
   readonly answer: KeyService['answer'];
   readonly partial: BeaconKeeper['partial'];
   readonly signature: BeaconKeeper['signature'];
+  readonly rounds: Partial<RoundKeeper>;
   readonly head: ServerComponents['head'];
   readonly status: ServerComponents['status'];
   readonly evidence: ServerComponents['evidence'];
 };
+
+const statement = {
+  round: 9n,
+  time: 50n,
+  block: 5n,
+  blockHash: zeroBytes32,
+  evictionRoot: zeroBytes32,
+  signature: '0xaa',
+} as const;
 
 let server: GatekeeperServer | undefined;
 let url: string;
@@ -40,6 +58,12 @@ async function open(behind: Partial<Behind> = {}, init: Partial<ServerInit> = {}
         partial: behind.partial ?? ((round) => ({ generation: 7n, index: 2, signature: `0x${round.toString(16)}` })),
         signature: behind.signature ?? (async (round) => `0xff${round.toString(16)}`),
       } as BeaconKeeper,
+      rounds: {
+        partial: async (round: bigint) => ({ generation: 7n, index: 2, signature: `0x${round.toString(16)}` }),
+        statement: async (round: bigint) => ({ statement: { ...statement, round }, evicted: [zeroAddress] }),
+        newest: () => ({ statement, evicted: [] }),
+        ...behind.rounds,
+      } as RoundKeeper,
       publicSharesOf: (generation) => (generation === 7n ? shares : undefined),
       head: behind.head ?? (() => ({ number: 5n, hash: zeroBytes32, timestamp: 50n, signature: '0xaa' })),
       status: behind.status ?? (() => ({ generation: 7n, holdsShares: true })),
@@ -77,6 +101,10 @@ describe('whoever asks is answered', () => {
     ['/v1/beacon/0', { round: '0', signature: '0xff0' }],
     ['/v1/beacon/26', { round: '26', signature: '0xff1a' }],
     ['/v1/beacon/26/partial', { generation: '7', index: 2, signature: '0x1a' }],
+    ['/v1/rounds/26', { ...statement, round: '26', time: '50', block: '5' }],
+    ['/v1/rounds/latest', { ...statement, round: '9', time: '50', block: '5' }],
+    ['/v1/rounds/26/partial', { generation: '7', index: 2, signature: '0x1a' }],
+    ['/v1/rounds/26/evicted', [zeroAddress]],
     ['/v1/generations/7/public-shares', shares],
   ])('GET %s', async (path, body) => {
     expect(await get(path)).toMatchObject({ status: 200, body });
@@ -100,6 +128,9 @@ describe('whoever asks is answered', () => {
     '/v1/beacon/-1',
     '/v1/beacon/1234567890123456789',
     '/v1/beacon/1/partial/',
+    '/v1/rounds/01',
+    '/v1/rounds/1/others',
+    '/v1/rounds/newest',
     '/v1/generations/0/public-shares',
     '/v1/generations/8/public-shares',
     '/v1/gatekeeper?x=1',
@@ -184,6 +215,15 @@ describe('what can’t be answered is told apart', () => {
       status: 200,
       body: { number: '5', hash: zeroBytes32, timestamp: '50', signature: '0xaa' },
     });
+  });
+
+  test('GET /v1/rounds of what there is not yet, or no longer', async () => {
+    const refuse = (code: 'ROUND_UNAVAILABLE' | 'ROUND_OVER') => () => {
+      throw new RoundError(code, 'none', undefined);
+    };
+    await open({ rounds: { newest: refuse('ROUND_UNAVAILABLE'), statement: refuse('ROUND_OVER') } });
+    expect(await get('/v1/rounds/latest')).toMatchObject({ status: 503, body: { code: 'ROUND_UNAVAILABLE' } });
+    expect(await get('/v1/rounds/1')).toMatchObject({ status: 403, body: { code: 'ROUND_OVER' } });
   });
 
   test.each(['/v1/gatekeeper', '/v1/evidence', '/v1/head'])('GET %s before it has registered: 503', async (path) => {

@@ -34,7 +34,7 @@ export {
   registerPck,
   type Submission,
 } from './intelCollateral.ts';
-export { type PastWorker, RegistryHistory } from './registryHistory.ts';
+export { type EvictedSigner, type PastWorker, RegistryHistory } from './registryHistory.ts';
 export {
   type AnchoredSecrets,
   type AppVersion,

@@ -18,6 +18,13 @@ export type PastWorker = {
   readonly leaseUntil: bigint;
 };
 
+/** A signer that was evicted for cause. */
+export type EvictedSigner = {
+  readonly receiptSigner: Address;
+  /** Until when its lease would have run, unix seconds; undefined where that was forgotten. */
+  readonly leaseUntil: bigint | undefined;
+};
+
 /** What a past question rests on: the registry's own events, all of them, as all RPCs list them. */
 type Change<T> = { readonly block: bigint; readonly value: T };
 
@@ -25,6 +32,7 @@ const eventNames = [
   'WorkerRegistered',
   'WorkerRenewed',
   'WorkerEvicted',
+  'ReplacedSignerEvicted',
   'WorkerRetired',
   'NetworkKeysHashSet',
 ] as const;
@@ -45,6 +53,7 @@ export class RegistryHistory {
   readonly #address: Address;
   readonly #workers = new Map<Bytes32, Change<PastWorker>[]>();
   #keysHashes: Change<Bytes32>[] = [];
+  #evictions: Change<EvictedSigner>[] = [];
   /** Up to which block events were taken in; and up to which nothing is taken back any more. */
   #read: Head | undefined;
   #settled: Head | undefined;
@@ -65,6 +74,21 @@ export class RegistryHistory {
   async networkKeysHashAt(block: bigint, signal?: AbortSignal): Promise<Bytes32> {
     await this.#follow(block, signal);
     return lastAt(this.#keysHashes, block) ?? zeroBytes32;
+  }
+
+  /**
+   * The signers that were evicted by a block and whose leases would still run at its timestamp (unix seconds), ascending: nothing that they
+   * signed counts any more, and no lease says so. Throws ChainError.
+   */
+  async evictedAt(
+    { number, timestamp }: Pick<Head, 'number' | 'timestamp'>,
+    signal?: AbortSignal,
+  ): Promise<readonly Address[]> {
+    await this.#follow(number, signal);
+    const signers = this.#evictions
+      .filter(({ block, value: { leaseUntil } }) => block <= number && (leaseUntil ?? timestamp + 1n) > timestamp)
+      .map(({ value: { receiptSigner } }) => receiptSigner);
+    return [...new Set(signers)].sort();
   }
 
   /** One at a time, in the order of the questions. */
@@ -101,6 +125,7 @@ export class RegistryHistory {
       else this.#workers.set(id, rest);
     }
     this.#keysHashes = this.#keysHashes.filter(isKept);
+    this.#evictions = this.#evictions.filter(isKept);
     this.#read = kept;
     this.#settled = kept;
   }
@@ -134,6 +159,11 @@ export class RegistryHistory {
     }
     const workerId = args.workerId as Bytes32;
     const before = this.#workers.get(workerId)?.at(-1)?.value;
+    if (eventName === 'WorkerEvicted' || eventName === 'ReplacedSignerEvicted') {
+      const receiptSigner = (args.receiptSigner as string).toLowerCase() as Address;
+      const registration = this.#workers.get(workerId)?.findLast(({ value }) => value.receiptSigner === receiptSigner);
+      this.#evictions.push({ block, value: { receiptSigner, leaseUntil: registration?.value.leaseUntil } });
+    }
     if (eventName === 'WorkerRegistered') {
       const { operator, receiptSigner, platformId, imageId, teeType, kinds } = args.record as WorkerRecord;
       this.#push(workerId, block, {
@@ -150,7 +180,7 @@ export class RegistryHistory {
     } else if (before !== undefined) {
       if (eventName === 'WorkerRenewed')
         this.#push(workerId, block, { ...before, active: true, leaseUntil: args.leaseUntil as bigint });
-      // An eviction may name a signer that another has replaced: the worker itself goes on.
+      // Of a signer that another has replaced: the worker itself goes on.
       else if ((args.receiptSigner as string).toLowerCase() === before.receiptSigner)
         this.#push(workerId, block, { ...before, active: false });
     }

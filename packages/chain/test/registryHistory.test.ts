@@ -59,7 +59,11 @@ const renewed = (worker: number, leaseUntil: bigint): Event => ({
   eventName: 'WorkerRenewed',
   args: { workerId: b32(worker), leaseUntil },
 });
-const ended = (eventName: 'WorkerEvicted' | 'WorkerRetired', worker: number, signer: number): Event => ({
+const ended = (
+  eventName: 'WorkerEvicted' | 'ReplacedSignerEvicted' | 'WorkerRetired',
+  worker: number,
+  signer: number,
+): Event => ({
   eventName,
   args: { workerId: b32(worker), receiptSigner: signerOf(signer) },
 });
@@ -197,5 +201,46 @@ describe('a reorganisation', () => {
     };
     await expect(at(1n)).rejects.toMatchObject({ code: 'CHAIN_SPLIT', retry: true });
     expect(Object.keys(await at(1n))).toEqual(['2']);
+  });
+});
+
+describe('signers evicted for cause', () => {
+  const evictedAt = async (block: bigint, timestamp = 0n) => history.evictedAt({ number: block, timestamp });
+
+  test('are named from their eviction until their lease would have ended, in ascending order; who left by itself is not', async () => {
+    chain.mine('a', registered(1, 0xb2, 1_000n), registered(2, 0xb1, 2_000n), registered(3, 0xb3));
+    chain.mine('a', renewed(1, 1_500n));
+    chain.mine('a', ended('WorkerEvicted', 1, 0xb2), ended('WorkerEvicted', 2, 0xb1), ended('WorkerRetired', 3, 0xb3));
+    expect(await evictedAt(1n)).toEqual([]);
+    expect(await evictedAt(2n)).toEqual([signerOf(0xb1), signerOf(0xb2)]);
+    expect(await evictedAt(2n, 1_499n)).toEqual([signerOf(0xb1), signerOf(0xb2)]);
+    expect(await evictedAt(2n, 1_500n)).toEqual([signerOf(0xb1)]);
+    expect(await evictedAt(2n, 2_000n)).toEqual([]);
+    expect(await evictedAt(1n)).toEqual([]);
+  });
+
+  test('are named by the lease that they had, though another signer has replaced them since', async () => {
+    chain.mine('a', registered(1, 0xb1, 500n));
+    chain.mine('a', registered(1, 0xb2, 900n));
+    chain.mine('a', ended('ReplacedSignerEvicted', 1, 0xb1));
+    expect(await evictedAt(2n, 499n)).toEqual([signerOf(0xb1)]);
+    expect(await evictedAt(2n, 500n)).toEqual([]);
+    expect((await history.workersAt(2n)).map(({ active, receiptSigner }) => [active, receiptSigner])).toEqual([
+      [true, signerOf(0xb2)],
+    ]);
+  });
+
+  test('stay named where their registration was forgotten', async () => {
+    chain.mine('a', ended('WorkerEvicted', 1, 0xb1));
+    expect(await evictedAt(0n, 1n << 60n)).toEqual([signerOf(0xb1)]);
+  });
+
+  test('are forgotten with the blocks that a reorganisation takes away', async () => {
+    chain.mine('a', registered(1, 0xb1));
+    chain.mine('a', ended('WorkerEvicted', 1, 0xb1));
+    expect(await evictedAt(1n)).toEqual([signerOf(0xb1)]);
+    chain.blocks.pop();
+    chain.mine('b');
+    expect(await evictedAt(1n)).toEqual([]);
   });
 });

@@ -66,6 +66,13 @@ export {
   signedKeyRequestToJson,
 } from './committee/keyRequest.ts';
 export {
+  parseSignedRoundStatement,
+  type RoundStatement,
+  roundStatementMessage,
+  roundStatementToJson,
+  type SignedRoundStatement,
+} from './committee/roundStatement.ts';
+export {
   assertSecretsBundle,
   maxSecretBytes,
   maxSecretsBundleBytes,

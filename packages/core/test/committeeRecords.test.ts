@@ -10,7 +10,11 @@ import {
   keyRequestDigest,
   membersHash,
   networkKeysHash,
+  parseSignedRoundStatement,
   provesAbsence,
+  roundStatementMessage,
+  roundStatementToJson,
+  SchemaError,
   sealedSecretDigest,
 } from '@cloister/core';
 import { keccak256, toHex } from '@cloister/crypto';
@@ -107,6 +111,36 @@ describe('vectors/committee.json', () => {
       input.networkKeysHash,
     ];
     expect(otherKeccak(encodeAbiParameters(types, values))).toBe(hash);
+  });
+
+  test('round statement', () => {
+    const { statement, message } = vectors.roundStatement;
+    const { round, time, block, blockHash, evictionRoot } = statement;
+    const read = { round, time: BigInt(time), block, blockHash, evictionRoot };
+    expect(roundStatementMessage(domain, read)).toBe(message);
+    const types = ['string', 'uint256', 'address', 'uint64', 'uint64', 'uint64', 'bytes32', 'bytes32'];
+    const tag = 'cloister/round statement: v1';
+    const values = [tag, BigInt(domain.chainId), domain.registry, round, BigInt(time), block, blockHash, evictionRoot];
+    const encoded = encodeAbiParameters(
+      types.map((type) => ({ type })),
+      values,
+    );
+    expect(otherKeccak(encoded)).toBe(message);
+
+    const signed = { ...read, signature: `0x${'5a'.repeat(96)}` as const };
+    const json = roundStatementToJson(signed);
+    expect(parseSignedRoundStatement(JSON.parse(JSON.stringify(json)))).toEqual(signed);
+    for (const [name, value] of [
+      ['round', 987],
+      ['round', '-1'],
+      ['time', '18446744073709551616'],
+      ['block', '1.5'],
+      ['blockHash', '0x65'],
+      ['signature', `0x${'5a'.repeat(95)}`],
+      ['more', '1'],
+    ] as const)
+      expect(() => parseSignedRoundStatement({ ...json, [name]: value }), name).toThrow(SchemaError);
+    for (const other of [null, 'text', [], {}]) expect(() => parseSignedRoundStatement(other)).toThrow(SchemaError);
   });
 
   test('beacon', () => {

@@ -1,18 +1,11 @@
-import { type Address, beaconMessage, CloisterError, type Hex, type RecordDomain } from '@cloister/core';
-import { fromHex, toHex } from '@cloister/crypto';
-import { combineVerified, type Partial } from '@cloister/threshold/combine';
-import { signWithShare, uncompressG2Native, verifySignatureNative } from '@cloister/threshold/native';
-import type { CommitteeState } from '../committeeState.ts';
-import type { BeaconPartial, Peers } from '../peers/peers.ts';
-import type { ShareStore } from '../shares/shareStore.ts';
+import { beaconMessage, CloisterError, type Hex, type RecordDomain } from '@cloister/core';
+import { fromHex } from '@cloister/crypto';
+import type { Peers } from '../peers/peers.ts';
+import type { BeaconSigner, MemberPartial } from '../signing/beaconSigner.ts';
 
 export type BeaconComponents = {
-  /** This member's signer. */
-  readonly me: Address;
-  readonly store: ShareStore;
+  readonly signer: BeaconSigner;
   readonly peers: Peers;
-  /** The committee whose shares count: as of the newest final block. */
-  readonly state: () => CommitteeState | undefined;
   /** Timestamp of the newest block, unix seconds; undefined before one was read. */
   readonly now: () => bigint | undefined;
   /** Throws CHAIN_UNWITNESSED where enough others do not see the chain that this member sees: its rounds may not have begun. */
@@ -43,17 +36,13 @@ export class BeaconKeeper {
   }
 
   /** This member's part. Throws BEACON_ROUND_AHEAD, BEACON_NO_SHARES, CHAIN_UNWITNESSED. */
-  partial(round: bigint): BeaconPartial {
+  partial(round: bigint): MemberPartial {
     this.#assertBegun(round);
     this.#components.assertWitnessed();
-    const { store, state } = this.#components;
-    const active = store.active;
-    const position =
-      state()?.generation.digest === active?.digest ? this.#position(active?.publicShares.length ?? 0) : -1;
-    if (active?.shares === undefined || position === -1)
+    const part = this.#components.signer.partial(this.#message(round));
+    if (part === undefined)
       throw new BeaconError('BEACON_NO_SHARES', 'This member holds no shares of the committee that is', round);
-    const signature = signWithShare(active.shares.beacon, fromHex(beaconMessage(this.#init.domain, round)));
-    return { generation: active.number, index: position + 1, signature: toHex(signature) };
+    return part;
   }
 
   /**
@@ -72,91 +61,37 @@ export class BeaconKeeper {
   }
 
   async #make(round: bigint, signal: AbortSignal): Promise<Hex> {
-    const { me, store, peers, state, onWrongPartial } = this.#components;
-    const committee = state();
-    const active = store.active;
-    if (committee?.keys === undefined)
-      throw new BeaconError('BEACON_UNAVAILABLE', 'The committee has no keys yet', round);
-    const { generation, keys } = committee;
-    const message = fromHex(beaconMessage(this.#init.domain, round));
-    const own = active?.shares === undefined || active.digest !== generation.digest ? undefined : this.partial(round);
-    let publicShares = active?.digest === generation.digest ? active.publicShares : undefined;
-    const partials: Partial[] = [];
-    const combine = (): Hex | undefined => {
-      if (partials.length < generation.threshold) return undefined;
-      try {
-        const { signature, wrong } = combineVerified(partials, {
-          message,
-          publicKey: fromHex(keys.beacon),
-          threshold: generation.threshold,
-          verify: verifySignatureNative,
-          uncompress: uncompressG2Native,
-          ...(publicShares && {
-            publicShareOf: (index: number) => {
-              const share = publicShares?.[index - 1];
-              return share && fromHex(share.beacon);
-            },
-          }),
-        });
-        for (const index of wrong) onWrongPartial(index, round);
-        return toHex(signature);
-      } catch (error) {
-        if (error instanceof CloisterError) return undefined;
-        throw error;
-      }
+    const { signer, peers, assertWitnessed, onWrongPartial } = this.#components;
+    const message = this.#message(round);
+    const own = signer.partial(message);
+    if (own !== undefined) assertWitnessed();
+    const gathering = {
+      message,
+      own,
+      ask: (member: Parameters<Peers['beaconPartial']>[0], inner: AbortSignal) =>
+        peers.beaconPartial(member, round, inner),
+      onWrong: (index: number) => onWrongPartial(index, round),
     };
-    const take = (part: BeaconPartial | undefined): Hex | undefined => {
-      const isKnown = part === undefined || partials.some(({ index }) => index === part.index);
-      if (isKnown || part.generation !== generation.number) return undefined;
-      partials.push({ index: part.index, signature: fromHex(part.signature) });
-      return combine();
-    };
-    const ended = new AbortController();
-    const inner = AbortSignal.any([signal, ended.signal]);
-    try {
-      const alone = take(own);
-      if (alone !== undefined) return alone;
-      // The first that suffice are enough: nobody waits for a member that hangs.
-      return await Promise.any(
-        generation.members
-          .map((member, position) => ({ member, index: position + 1 }))
-          .filter(({ member }) => member.signer !== me)
-          .map(async ({ member, index }) => {
-            const part = await peers.beaconPartial(member, round, inner);
-            // Each speaks for itself: another's place is not to be taken by whoever answers first.
-            const made = part?.index === index ? take(part) : undefined;
-            if (made === undefined) throw new Error('not enough yet');
-            return made;
-          }),
-      );
-    } catch {
-      // Who holds no shares knows nobody's public share: asked for only where there would be enough parts but for wrong ones.
-      if (publicShares === undefined && partials.length > generation.threshold) {
-        publicShares = await peers.publicShares(generation, signal).catch(() => undefined);
-        const mended = publicShares && combine();
-        if (mended !== undefined) return mended;
-      }
-      throw new BeaconError(
-        'BEACON_UNAVAILABLE',
-        `Of "${generation.threshold}" members needed, "${partials.length}" gave their part of round "${round}"`,
-        round,
-      );
-    } finally {
-      ended.abort();
-    }
+    const gathered = await signer.gather(gathering, signal);
+    if ('signature' in gathered) return gathered.signature;
+    const { have, need } = gathered;
+    throw new BeaconError(
+      'BEACON_UNAVAILABLE',
+      need === 0
+        ? 'The committee has no keys yet'
+        : `Of "${need}" members needed, "${have}" gave their part of round "${round}"`,
+      round,
+    );
+  }
+
+  #message(round: bigint): Uint8Array {
+    return fromHex(beaconMessage(this.#init.domain, round));
   }
 
   #assertBegun(round: bigint): void {
     const now = this.#components.now();
     if (now === undefined || round < 0n || round > this.#init.roundAt(now))
       throw new BeaconError('BEACON_ROUND_AHEAD', `Round "${round}" has not begun`, round);
-  }
-
-  /** This member's place in the generation that counts. */
-  #position(count: number): number {
-    const index =
-      this.#components.state()?.generation.members.findIndex(({ signer }) => signer === this.#components.me) ?? -1;
-    return index < count ? index : -1;
   }
 }
 

@@ -2,7 +2,6 @@ import {
   type Bytes32,
   CloisterError,
   describeError,
-  type Hex,
   parseBoundedJson,
   parseSignedChainHead,
   readBounded,
@@ -13,15 +12,13 @@ import {
 import type { Generation, Member } from '../committeeState.ts';
 import { type CeremonyExchange, maxExchangeBytes, parseExchange } from '../handover/exchange.ts';
 import { type PublicShares, parsePublicShares, publicSharesHash } from '../shares/publicShares.ts';
+import type { MemberPartial } from '../signing/beaconSigner.ts';
 
 export type PeersInit = {
   readonly timeoutMs?: number;
   readonly fetch?: typeof globalThis.fetch;
   readonly onTrouble?: (member: Member, reason: string) => void;
 };
-
-/** A member's partial signature for a round, not yet verified. */
-export type BeaconPartial = { readonly generation: bigint; readonly index: number; readonly signature: Hex };
 
 const maxSmallBytes = 16 * 1024;
 const partialJson = z.strictObject({
@@ -85,16 +82,13 @@ export class Peers {
     });
   }
 
-  async beaconPartial(member: Member, round: bigint, signal: AbortSignal): Promise<BeaconPartial | undefined> {
-    return this.#ask(
-      member,
-      async () =>
-        z.parseWith(
-          partialJson,
-          await this.#json(member, `/v1/beacon/${round}/partial`, maxSmallBytes, signal),
-          'beacon partial',
-        ) as BeaconPartial,
-    );
+  async beaconPartial(member: Member, round: bigint, signal: AbortSignal): Promise<MemberPartial | undefined> {
+    return this.#partial(member, `/v1/beacon/${round}/partial`, signal);
+  }
+
+  /** A member's part of what is to be said of a round, by its own view of the chain. */
+  async roundPartial(member: Member, round: bigint, signal: AbortSignal): Promise<MemberPartial | undefined> {
+    return this.#partial(member, `/v1/rounds/${round}/partial`, signal);
   }
 
   /** The newest block that a member says it sees, its signature not yet checked. */
@@ -107,6 +101,18 @@ export class Peers {
   /** The evidence that a member registered with. Throws PEER_FAILED. */
   async evidence(member: Member, signal: AbortSignal): Promise<unknown> {
     return this.#json(member, '/v1/evidence', 256 * 1024, signal);
+  }
+
+  #partial(member: Member, path: string, signal: AbortSignal): Promise<MemberPartial | undefined> {
+    return this.#ask(
+      member,
+      async () =>
+        z.parseWith(
+          partialJson,
+          await this.#json(member, path, maxSmallBytes, signal),
+          'partial signature',
+        ) as MemberPartial,
+    );
   }
 
   async #ask<T>(member: Member, work: () => Promise<T>): Promise<T | undefined> {
