@@ -13,7 +13,8 @@ import {
   newBorrower,
   newNonce,
 } from '../support/creditScore.ts';
-import { HostileGateway, jsonAnswer, type Relayed } from '../support/hostileGateway.ts';
+import { HostileGateway, jsonAnswer, problemAnswer, type Relayed } from '../support/hostileGateway.ts';
+import { LyingRpc } from '../support/lyingRpc.ts';
 import { verifiedWorker } from '../support/rawCalls.ts';
 import { refusedByContract, refusedWith, refusedWorker } from '../support/refusals.ts';
 import { until } from '../support/until.ts';
@@ -33,10 +34,14 @@ export const scenario: Scenario = {
     const request = creditRequest(await issuer.sign(conspicuousFile(borrower.address)), '/decision');
     const nonce = newNonce();
     const context = line.contextFor(borrower.address, nonce);
-    const gateway = await HostileGateway.start(network.network.gateways[0] ?? '');
+    const [url = ''] = network.network.gateways;
+    const gateway = await HostileGateway.start(url);
+    const rpc = await LyingRpc.start(network.network.rpcs[0] ?? '');
     try {
       const client = clientOf(network);
       const before = await verifiedWorker(client);
+      const cutOff = clientOf(network, { gateways: [gateway.url], rpcs: [rpc.url] });
+      assert.equal((await cutOff.call(app, request)).outcome, 'ok');
       const answer = await client.call(app, request, { context });
       const proof = client.proof(answer, { answer: true });
       assert.equal((await client.verify(proof)).ok, true);
@@ -62,6 +67,28 @@ export const scenario: Scenario = {
       const disproved = await clientOf(network).verify(proof);
       assert.deepEqual([disproved.ok, disproved.steps.at(-1)?.id], [false, 'registered']);
 
+      const entry = { workerId: before.workerId, announcement: announcementToJson(before.announcement) };
+      const offerOld = (asked: Relayed) => (asked.path === '/v1/workers' ? jsonAnswer([entry]) : asked);
+
+      note('the committee says so, and a client whose RPC is away seals nothing to it');
+      const absence = async () =>
+        ((await (await fetch(`${url}/v1/statements/${before.receiptSigner}`)).json()) as { absence: unknown }).absence;
+      await until('the statement of a round names the signer', async () => (await absence()) === null, {
+        signal,
+        withinMs: 60_000,
+        everyMs: 500,
+      });
+      await rpc.stop();
+      const loseCalls = (asked: Relayed) => (asked.method === 'POST' ? problemAnswer(502) : offerOld(asked));
+      await gateway.during({ request: loseCalls }, async () => {
+        await refusedWith('CHAIN_UNREACHABLE', cutOff.call(app, request));
+        assert.equal(
+          gateway.sealed.length,
+          1,
+          'it looked again after the first call was lost, and sealed nothing more',
+        );
+      });
+
       note('it can not register with that image');
       await until('the launcher starts it again', () => /"step":"restarting"/.test(network.log()), { signal });
 
@@ -78,8 +105,6 @@ export const scenario: Scenario = {
       assert.equal(again.receipt.workerId, before.workerId);
 
       note('the announcement of before does not help the gateway');
-      const entry = { workerId: before.workerId, announcement: announcementToJson(before.announcement) };
-      const offerOld = (asked: Relayed) => (asked.path === '/v1/workers' ? jsonAnswer([entry]) : asked);
       await gateway.during({ request: offerOld }, async () => {
         const fresh = clientOf(network, { gateways: [gateway.url] });
         const [listed] = await fresh.workers();
@@ -94,6 +119,7 @@ export const scenario: Scenario = {
       await refusedByContract('CloisterConsumerSignerNotActive', line.open(borrower, answer, nonce));
       await line.open(borrower, again, nonce);
     } finally {
+      await rpc.stop().catch(() => {});
       await gateway.stop();
     }
   },

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Hex } from '@cloister/core';
 import type { Scenario } from '../scenario.ts';
 import { clientOf, counterSource, deployFunction } from '../support/apps.ts';
-import { HostileGateway } from '../support/hostileGateway.ts';
+import { type Answered, HostileGateway, problemAnswer, type Relayed } from '../support/hostileGateway.ts';
 import { LyingRpc, type RpcCall } from '../support/lyingRpc.ts';
 import { refusedWith, refusedWorker } from '../support/refusals.ts';
 
@@ -26,6 +26,8 @@ export const scenario: Scenario = {
     try {
       note('an RPC that tells the truth');
       assert.equal((await misled([honest, rpc.url]).call(app)).outcome, 'ok');
+      const held = misled([rpc.url]);
+      assert.equal((await held.call(app)).outcome, 'ok');
 
       note('an RPC whose newest block is older than five minutes');
       rpc.lie = aged(301);
@@ -56,12 +58,48 @@ export const scenario: Scenario = {
       await rpc.stop();
       await nothingSealed(() => refusedWith('CHAIN_UNREACHABLE', misled([honest, rpc.url]).call(app)));
       assert.equal((await misled([honest]).call(app)).outcome, 'ok');
+
+      note('a client that has verified before goes on by what the committee signed, and shows so');
+      const lost = { request: lostOnce() };
+      const witnessed = await gateway.during(lost, () => held.call(app));
+      assert.equal(witnessed.outcome, 'ok');
+      assert.equal(witnessed.worker.steps.at(-1)?.id, 'witnessed');
+
+      note('and refuses where the gateway withholds it, or passes on one that was changed');
+      for (const change of [() => problemAnswer(503), aStatementOf(30n)])
+        await gateway.during(
+          { request: lostOnce(), answer: (answer, asked) => forStatements(asked, answer, change) },
+          () => refusedWith('CHAIN_UNREACHABLE', held.call(app)),
+        );
     } finally {
       await rpc.stop().catch(() => {});
       await gateway.stop();
     }
   },
 };
+
+/** The first call is lost: the client looks at the worker again before it tries once more. */
+function lostOnce(): (asked: Relayed) => Relayed | Answered {
+  let isLost = false;
+  return (asked) => {
+    if (isLost || asked.method !== 'POST') return asked;
+    isLost = true;
+    return problemAnswer(502);
+  };
+}
+
+function forStatements(asked: Relayed, answer: Answered, change: (answer: Answered) => Answered): Answered {
+  return asked.path.startsWith('/v1/statements/') ? change(answer) : answer;
+}
+
+/** A statement that says so many seconds later than it was. */
+function aStatementOf(later: bigint): (answer: Answered) => Answered {
+  return (answer) => {
+    const told = JSON.parse(new TextDecoder().decode(answer.body)) as { statement: { time: string } };
+    told.statement.time = `${BigInt(told.statement.time) + later}`;
+    return { ...answer, body: new TextEncoder().encode(JSON.stringify(told)) };
+  };
+}
 
 /** Blocks that say they are older than they are. */
 function aged(seconds: number): Lie {

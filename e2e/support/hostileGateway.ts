@@ -185,6 +185,11 @@ export function jsonAnswer(value: unknown): Answered {
   return { status: 200, headers: { 'content-type': 'application/json' }, body };
 }
 
+/** A gateway's own refusal, as those that come before anything was delivered. */
+export function problemAnswer(status: number): Answered {
+  return { status, headers: { 'content-type': 'application/problem+json' }, body: Buffer.from('{}') };
+}
+
 function deliver(response: ServerResponse, answer: Answered): void {
   // With the length that the uncut answer would have: a cut shows as a cut.
   response.writeHead(answer.status, { ...endToEnd(answer.headers), 'content-length': answer.body.length });

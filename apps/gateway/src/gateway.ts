@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { type Address, type Bytes32, CloisterError, type RecordDomain } from '@cloister/core';
+import { type Address, type Bytes32, CloisterError, type RecordDomain, roundStatementToJson } from '@cloister/core';
 import { type Counter, type Logger, type Metrics, metricsContentType } from '@cloister/service';
 import { BlobRoutes } from './blobRoutes.ts';
 import { BlobStore } from './blobStore.ts';
@@ -13,6 +13,7 @@ import { sendAnnouncement, sendDirectory } from './directoryRoutes.ts';
 import { begin, type Exchange, rateLimited, sendJson } from './exchange.ts';
 import type { GatewayLimits } from './limits.ts';
 import { corsHeaders, ProblemError, sendProblem } from './problem.ts';
+import { RoundStatements } from './roundStatements.ts';
 import { type Route, routeOf } from './routes.ts';
 import { TokenBuckets } from './tokenBuckets.ts';
 import { WorkerDoor } from './workerDoor.ts';
@@ -20,6 +21,8 @@ import { WorkerDoor } from './workerDoor.ts';
 export type GatewayComponents = {
   /** The receipt signer that the registry names for an active worker; undefined where it names none. */
   readonly resolveSigner: (workerId: Bytes32, signal: AbortSignal) => Promise<Address | undefined>;
+  /** URLs of the network's gatekeepers; empty where it has none. */
+  readonly gatekeepers: (signal: AbortSignal) => Promise<readonly string[]>;
   /** Chain and registry of the network: what workers' hellos are signed for. */
   readonly domain: RecordDomain;
   readonly log: Logger;
@@ -54,6 +57,7 @@ export class Gateway {
   readonly #door: WorkerDoor;
   readonly #calls: CallRoute;
   readonly #blobRoutes: BlobRoutes;
+  readonly #statements: RoundStatements;
   readonly #reads: TokenBuckets;
   readonly #requests: Counter;
   readonly #counters = new Map<string, { add(): void }>();
@@ -69,6 +73,7 @@ export class Gateway {
     this.#requests = metrics.counter({ name: 'cloister_gateway_requests_total', help: 'Requests by route and status' });
     this.#blobs = new BlobStore({ folder: join(init.dataDir, 'blobs'), maxTotalBytes: limits.blobStoreBytes });
     this.#blobRoutes = new BlobRoutes(this.#blobs, limits, log);
+    this.#statements = new RoundStatements({ members: components.gatekeepers, log });
     this.#reads = new TokenBuckets({ burst: limits.readBurstPerClient, perSecond: limits.readsPerSecondPerClient });
     this.#door = new WorkerDoor({
       ...components,
@@ -185,6 +190,10 @@ export class Gateway {
         return exchange.request.method === 'PUT'
           ? this.#blobRoutes.put(exchange, route.id)
           : this.#blobRoutes.get(exchange, route.id);
+      case 'statement': {
+        const { statement, absence } = await this.#statements.for(route.signer);
+        return sendJson(exchange, 200, JSON.stringify({ statement: roundStatementToJson(statement), absence }));
+      }
       case 'health':
         return sendJson(
           exchange,

@@ -29,6 +29,7 @@ const problems = {
   'blob-unknown': [404, 'Blob not stored here', 'Ask another gateway, or store it again'],
   'blob-hash-mismatch': [422, 'Content does not match its id', 'Name the blob by the SHA-256 of exactly these bytes'],
   'blob-store-full': [507, 'Blob store full', 'Use another gateway'],
+  'statement-unavailable': [503, 'No round statement to be had', 'Try again soon, or another gateway'],
   stopping: [503, 'Gateway stopping', 'Use another gateway, or try again soon'],
   internal: [500, 'Gateway failed', 'Try again, or use another gateway'],
 } as const satisfies Record<string, readonly [status: number, title: string, hint: string]>;

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { asBytes32, type Bytes32, CloisterError } from '@cloister/core';
+import { type Address, asAddress, asBytes32, type Bytes32, CloisterError, isHexOf } from '@cloister/core';
 import { ProblemError } from './problem.ts';
 
 /** What a request asks for. */
@@ -8,6 +8,7 @@ export type Route =
   | { readonly name: 'directory'; readonly query: URLSearchParams }
   | { readonly name: 'announcement'; readonly workerId: Bytes32 }
   | { readonly name: 'blob'; readonly id: string }
+  | { readonly name: 'statement'; readonly signer: Address }
   | { readonly name: 'health' | 'metrics' | 'preflight' };
 
 const callPath = /^\/v1\/workers\/(0x[0-9a-f]{64})\/call$/;
@@ -34,6 +35,8 @@ export function routeOf(request: IncomingMessage): Route {
       return allowed(method, ['GET', 'HEAD'], { name: 'announcement', workerId: workerIdOf(id) });
     if (kind === 'blobs' && id !== undefined && action === undefined)
       return allowed(method, ['GET', 'HEAD', 'PUT'], { name: 'blob', id: blobIdOf(id) });
+    if (kind === 'statements' && id !== undefined && action === undefined)
+      return allowed(method, ['GET', 'HEAD'], { name: 'statement', signer: signerOf(id) });
   }
   throw new ProblemError('not-found', `Nothing is served at "${url.pathname.slice(0, 200)}"`);
 }
@@ -50,6 +53,11 @@ function workerIdOf(segment: string): Bytes32 {
   } catch (error) {
     throw new ProblemError('bad-request', error instanceof CloisterError ? error.message : 'Expected a worker id');
   }
+}
+
+function signerOf(segment: string): Address {
+  if (isHexOf(segment, 20) && !/^0x(0{40}|f{40})$/i.test(segment)) return asAddress(segment);
+  throw new ProblemError('bad-request', `Expected the address of a receipt signer, got "${segment.slice(0, 80)}"`);
 }
 
 /** 64 hexadecimal digits, with 0x before them or without. */

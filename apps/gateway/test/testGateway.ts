@@ -53,12 +53,15 @@ export class TestGateway {
   readonly gateway: Gateway;
   resolveSigner: (workerId: Bytes32, signal: AbortSignal) => Promise<Address | undefined> = async (workerId) =>
     this.registry.get(workerId);
+  /** URLs of gatekeepers. */
+  gatekeepers: readonly string[] = [];
   readonly #sockets: WebSocket[] = [];
 
   constructor(limits: Partial<GatewayLimits> = {}, folder = mkdtempSync(join(tmpdir(), 'cloister-gateway-'))) {
     this.folder = folder;
     this.gateway = new Gateway(
       {
+        gatekeepers: async () => this.gatekeepers,
         resolveSigner: (workerId, signal) => this.resolveSigner(workerId, signal),
         domain,
         log: createLogger({ name: 'gateway', level: 'info', write: (line) => this.logLines.push(line) }),

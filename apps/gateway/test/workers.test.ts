@@ -228,7 +228,13 @@ describe('stopping', () => {
     const { defaultGatewayLimits } = await import('../src/limits.ts');
     const { createMetrics, silentLogger } = await import('@cloister/service');
     const second = new Gateway(
-      { resolveSigner: async () => undefined, domain, log: silentLogger, metrics: createMetrics() },
+      {
+        gatekeepers: async () => [],
+        resolveSigner: async () => undefined,
+        domain,
+        log: silentLogger,
+        metrics: createMetrics(),
+      },
       { host: '127.0.0.1', port, dataDir: net.folder, limits: defaultGatewayLimits },
     );
     await expect(second.start()).rejects.toMatchObject({

@@ -1,6 +1,7 @@
 import {
   appRegistryAbi,
   ChainAccount,
+  ChainError,
   ChainView,
   RegistryHistory,
   RegistryReader,
@@ -11,6 +12,7 @@ import {
   type Address,
   type Bytes32,
   CloisterError,
+  DeadlineError,
   type Hex,
   logsPath,
   type Manifest,
@@ -19,6 +21,7 @@ import {
   networkFileId,
   parseNetworkFile,
   placementTermEpochs,
+  type RoundStatement,
   sleep,
   type WorkerAnnouncement,
   withDeadline,
@@ -42,8 +45,10 @@ import { type DeployedApp, type DeployOptions, deployApp } from './deploy.ts';
 import { Gateways } from './gateways.ts';
 import { gatherLogs, readLogs, signLogRequest, type WorkerLogs } from './logs.ts';
 import { type ProofFile, proofOf, type VerifyProofOptions, type VerifyProofResult, verifyProof } from './proof.ts';
+import { RoundStatements } from './roundStatements.ts';
 import { createSealedFetch } from './sealedFetch.ts';
 import { anchorSecrets, assertValuesFor, type SecretValues, sealSecrets } from './secrets.ts';
+import type { ProofStep } from './steps.ts';
 import { offersKind, type VerifiedWorker, WorkerRefusedError, WorkerVerifier } from './verifyWorker.ts';
 
 export type ClientOptions = {
@@ -62,6 +67,9 @@ export type ListedWorker = { readonly gateway: string; readonly announcement: Wo
   | { readonly refusal: WorkerRefusedError; readonly verified?: never }
 );
 
+/** By which way a worker was verified, and when, in unix milliseconds of this machine's clock. */
+type Verified = { readonly route: Route; readonly atMs: number };
+
 /** `name` is null where no gateway has the manifest. */
 export type ListedApp = {
   readonly app: Bytes32;
@@ -72,6 +80,8 @@ export type ListedApp = {
 
 /** How long a verification may be relied on before it is made again, by this machine's clock. */
 const maxVerificationAgeMs = 120_000;
+/** The same where only the committee's statements can be had: they say who was evicted, and nothing of images and collateral. */
+const maxWitnessedAgeMs = 3_600_000;
 const maxAppAgeMs = 30_000;
 const maxHostsAgeMs = 15_000;
 const maxKnownHosts = 1_024;
@@ -93,10 +103,11 @@ export class CloisterClient {
   /** The gatekeepers that hold the network's keys, and the randomness that they make. */
   readonly committee: Committee;
   readonly #verifier: WorkerVerifier;
+  readonly #statements: RoundStatements;
   readonly #fetch: typeof globalThis.fetch;
   readonly #sealer = new RequestSealer();
   readonly #rpcs: readonly string[];
-  readonly #verified = new Map<string, { readonly route: Route; readonly atMs: number }>();
+  readonly #verified = new Map<string, Verified>();
   #placements: Promise<PlacementReader> | undefined;
   readonly #hosts = new Map<Bytes32, { readonly hosts: readonly Bytes32[]; readonly atMs: number }>();
   readonly #apps = new Map<Bytes32, { readonly app: ServingApp; readonly atMs: number }>();
@@ -111,6 +122,7 @@ export class CloisterClient {
     this.gateways = new Gateways({ urls: options.gateways ?? this.network.gateways, fetch: this.#fetch });
     this.committee = new Committee({ network: this.network, registry: this.registry, fetch: this.#fetch });
     this.#verifier = new WorkerVerifier({ network: this.network, registry: this.registry });
+    this.#statements = new RoundStatements({ network: this.network, gateways: this.gateways });
   }
 
   /** Calls an app and answers once the whole answer is there and its receipt verified. Throws rather than answer unverified. */
@@ -357,9 +369,15 @@ export class CloisterClient {
   async #servingApp(app: Bytes32, signal: AbortSignal | undefined): Promise<ServingApp> {
     const known = this.#apps.get(app);
     if (known !== undefined && Date.now() - known.atMs < maxAppAgeMs) return known.app;
-    const serving = await this.app(app, signal);
-    this.#apps.set(app, { app: serving, atMs: Date.now() });
-    return serving;
+    try {
+      const serving = await this.app(app, signal);
+      this.#apps.set(app, { app: serving, atMs: Date.now() });
+      return serving;
+    } catch (error) {
+      // A worker that knows of a later version refuses this one, signed.
+      if (known !== undefined && isChainAway(error)) return known.app;
+      throw error;
+    }
   }
 
   /**
@@ -392,10 +410,16 @@ export class CloisterClient {
   async #hostsOf(app: Bytes32, manifest: Manifest, refresh: boolean, signal: AbortSignal): Promise<readonly Bytes32[]> {
     const known = this.#hosts.get(app);
     if (!refresh && known !== undefined && Date.now() - known.atMs < maxHostsAgeMs) return known.hosts;
-    const { hosts } = await this.#awaitPlacement(app, manifest, signal);
-    this.#hosts.set(app, { hosts, atMs: Date.now() });
-    if (this.#hosts.size > maxKnownHosts) this.#hosts.delete(this.#hosts.keys().next().value as Bytes32);
-    return hosts;
+    try {
+      const { hosts } = await this.#awaitPlacement(app, manifest, signal);
+      this.#hosts.set(app, { hosts, atMs: Date.now() });
+      if (this.#hosts.size > maxKnownHosts) this.#hosts.delete(this.#hosts.keys().next().value as Bytes32);
+      return hosts;
+    } catch (error) {
+      // Whoever is no longer one of them gets no key, and refuses, signed.
+      if (known !== undefined && isChainAway(error)) return known.hosts;
+      throw error;
+    }
   }
 
   async #awaitPlacement(app: Bytes32, manifest: Manifest, signal: AbortSignal): Promise<Placement> {
@@ -411,20 +435,43 @@ export class CloisterClient {
     }
   }
 
+  /**
+   * Workers that were verified within the hour and by the committee's word are not evicted, while their key is valid: what there is
+   * to go by while no RPC can be asked.
+   */
+  async #witnessed(verified: readonly Verified[], signal: AbortSignal): Promise<Route[]> {
+    const found = await Promise.all(
+      verified.map(async ({ route: { gateway, worker }, atMs }): Promise<Route[]> => {
+        if (Date.now() - atMs >= maxWitnessedAgeMs) return [];
+        const statement = await this.#statements.proofFor(worker.receiptSigner, signal).catch(() => undefined);
+        // The lease lasts as long as the key at least.
+        if (statement === undefined || worker.keyNotAfter <= statement.time) return [];
+        return [{ gateway, worker: { ...worker, steps: [...worker.steps, witnessedStep(statement)] } }];
+      }),
+    );
+    return found.flat();
+  }
+
   /** Verified ways to workers that suit the manifest, in random order so that load spreads; or why there is none. */
   async #routes({ app, manifest }: ServingApp, refresh: boolean, signal: AbortSignal): Promise<Routes> {
     const hosts = needsKeys(manifest) ? await this.#hostsOf(app, manifest, refresh, signal) : undefined;
     const unsuited = (route: Route) => whyUnsuited(route, manifest, hosts);
-    if (refresh) this.#verified.clear();
-    const fresh = [...this.#verified.values()]
-      .filter(({ route, atMs }) => isFresh(route, atMs))
-      .map(({ route }) => route);
-    const usable = fresh.filter((route) => unsuited(route) === undefined);
+    const suited = [...this.#verified.values()].filter(({ route }) => unsuited(route) === undefined);
+    const usable = suited.filter(({ route, atMs }) => !refresh && isFresh(route, atMs)).map(({ route }) => route);
     if (usable.length > 0) return { usable: shuffled(usable), unusable: [] };
+    const listed = await this.workers(signal).catch((error: unknown) => {
+      if (isChainAway(error)) return error as CloisterError;
+      throw error;
+    });
+    if (listed instanceof CloisterError || isOldChain(listed)) {
+      const witnessed = await this.#witnessed(suited, signal);
+      if (witnessed.length > 0) return { usable: shuffled(witnessed), unusable: [] };
+    }
+    if (listed instanceof CloisterError) throw listed;
     this.#verified.clear();
     const routes: Route[] = [];
     const unusable: string[] = [];
-    for (const { announcement, gateway, verified, refusal } of await this.workers(signal)) {
+    for (const { announcement, gateway, verified, refusal } of listed) {
       if (verified === undefined) {
         unusable.push(`${announcement.workerId}: ${refusal.message}`);
         continue;
@@ -437,6 +484,16 @@ export class CloisterClient {
     }
     return { usable: shuffled(routes), unusable };
   }
+}
+
+/** Whether the chain could not be read, whatever it would have said. */
+function isChainAway(error: unknown): boolean {
+  return (error instanceof ChainError && error.retry) || error instanceof DeadlineError;
+}
+
+/** Whether all that there is to say of these workers is that the RPCs show an old chain. */
+function isOldChain(listed: readonly ListedWorker[]): boolean {
+  return listed.length > 0 && listed.every(({ refusal }) => refusal?.code === 'WORKER_CHAIN_STALE');
 }
 
 /** Whether a worker refused the call, signed and unrun, with this code. */
@@ -461,6 +518,15 @@ function whyUnsuited(
   const minimum = placement.minTcbEvaluationDataNumber;
   if (claims.tcbEvaluationDataNumber >= minimum) return undefined;
   return `its TCB was judged by data ${claims.tcbEvaluationDataNumber}, the app wants ${minimum} or later`;
+}
+
+function witnessedStep({ round, block, time }: RoundStatement): ProofStep {
+  return {
+    id: 'witnessed',
+    title: 'No RPC could be asked; the committee signed that the worker, verified before, was not evicted since',
+    ok: true,
+    detail: `round ${round}, block ${block}, ${new Date(Number(time) * 1000).toISOString()}`,
+  };
 }
 
 function shuffled<T>(items: readonly T[]): T[] {

@@ -1,4 +1,5 @@
 import {
+  type Address,
   announcementFromJson,
   type Bytes32,
   CloisterError,
@@ -24,6 +25,7 @@ const maxDirectoryBytes = 64 * 1024 * 1024;
 /** As gateways page their directory. */
 const directoryPageSize = 256;
 const maxDirectoryPages = 64;
+const maxStatementBytes = 16 * 1024;
 
 /** The untrusted relays: what they say is a hint, what they store is checked by its hash, and any one of them will do. */
 export class Gateways {
@@ -67,6 +69,11 @@ export class Gateways {
   /** One worker's newest announcement, unverified. */
   async announcement(url: string, workerId: Bytes32, signal?: AbortSignal): Promise<WorkerAnnouncement> {
     return announcementFromJson(await this.#json(`${url}/v1/workers/${workerId}`, maxAnnouncementBytes, signal));
+  }
+
+  /** What a gateway passes on of the committee's newest round statement and of a signer's eviction, unverified. */
+  statement(url: string, signer: Address, signal?: AbortSignal): Promise<unknown> {
+    return this.#json(`${url}/v1/statements/${signer}`, maxStatementBytes, signal);
   }
 
   /** Stores bytes under their sha256 with every gateway; throws GATEWAY_STORE_FAILED if none took them. */

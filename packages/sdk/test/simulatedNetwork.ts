@@ -365,6 +365,8 @@ export class StubGateway {
   /** What it lists, in place of what its workers announced. */
   directory: () => readonly unknown[] = () =>
     [...this.workers.values()].map(({ announcement }) => ({ announcement: announcementToJson(announcement) }));
+  /** What it passes on of the committee's statements; undefined where it has none. */
+  statement: (signer: Address) => unknown = () => undefined;
   /** Blobs that it does not take. */
   refuses: (bytes: Uint8Array) => boolean = () => false;
   /** Calls whose client has left before the answer was there. */
@@ -390,6 +392,10 @@ export class StubGateway {
     const [, , kind, id = '', action] = pathname.split('/');
     if (kind === 'workers' && action === 'call') return this.#call(id as Bytes32, request, signal);
     if (kind === 'workers') return Response.json(this.directory());
+    if (kind === 'statements') {
+      const statement = this.statement(id as Address);
+      return statement === undefined ? new Response(null, { status: 503 }) : Response.json(statement);
+    }
     if (kind !== 'blobs') return new Response(null, { status: 404 });
     if (request.method === 'PUT') {
       const bytes = new Uint8Array(await request.arrayBuffer());
