@@ -2,20 +2,28 @@ import {
   absenceProof,
   beaconMessage,
   beaconRandomness,
+  commitmentTo,
+  epochRecordDigest,
   evictionTreeOf,
   gatekeeperBindingHash,
   handoverDigest,
   keyAnswerDigest,
   keyIdentityHash,
   keyRequestDigest,
+  type MeasurementVector,
+  measurementCommitmentDigest,
+  measurementPublicationDigest,
+  measurementVectorBytes,
+  measurementVectorId,
   membersHash,
   networkKeysHash,
+  publicationId,
   roundStatementMessage,
   sealedSecretDigest,
   secretsIdentity,
 } from '@cloister/core';
-import { fromHex, SecretBytes, toHex, utf8 } from '@cloister/crypto';
-import { placementOf, placementTermAt, rendezvousScore } from '@cloister/economics';
+import { fromHex, fromUtf8, SecretBytes, toHex, utf8 } from '@cloister/crypto';
+import { epochDataOf, placementOf, placementTermAt, rendezvousScore } from '@cloister/economics';
 import { publicOf, signWithShare } from '@cloister/threshold/native';
 import { addr, b32, domain } from '../../packages/core/test/helpers.ts';
 // Sealing draws its seed at random; only a vector may choose one.
@@ -83,6 +91,58 @@ const rules = {
 };
 const term = (now: bigint, termEpochs: bigint) => placementTermAt(b32(0x51), 1_790_000_100n, now, clock, termEpochs);
 
+/** Three members measured two workers; the third one's commitment came to two others in time. */
+const operators = [addr(1), addr(2), addr(3)];
+const measured = operators.map((member, index): MeasurementVector => {
+  const worker = (byte: number, answered: number) => ({
+    workerId: b32(byte),
+    asked: 60,
+    answered,
+    latencyMs: 20 + index,
+    work: BigInt(1_000 * (index + 1)),
+  });
+  const releaseLogHead = b32(0x31 + index);
+  return {
+    format: 'cloister-measurements-1',
+    epoch: 12n,
+    member,
+    releaseLogHead,
+    workers: [worker(0x81, 60 - index), worker(0x82, 30)],
+  };
+});
+const published = measured.map((vector, index) => {
+  const seen = measured.map((other, at) => ({
+    member: other.member,
+    commitment: commitmentTo(measurementVectorId(other), b32(0x41 + at)),
+  }));
+  const publication = {
+    epoch: 12n,
+    member: vector.member,
+    vectorId: measurementVectorId(vector),
+    salt: b32(0x41 + index),
+    seen: index === 2 ? seen : seen.slice(0, 2 + (index % 2)),
+  };
+  return { publication, vector };
+});
+const epochInputs = {
+  epoch: 12n,
+  attempt: 1,
+  block: 345n,
+  blockHash: b32(0x71),
+  beacon: b32(0x72),
+  members: operators,
+  threshold: 2,
+  workers: [0x82, 0x81].map((byte) => ({
+    workerId: b32(byte),
+    signer: addr(byte),
+    platformId: b32(byte + 0x10),
+    operator: addr(byte + 0x20),
+    teeType: 2,
+    stake: BigInt(byte),
+  })),
+  evicted: [addr(0xe1)],
+};
+
 /** Lists of evicted signers of several lengths, and what is proven of signers that are not in them. */
 const evictions = [0, 1, 2, 5].map((count) => {
   const signers = Array.from({ length: count }, (_, index) => addr(0xe1 - 0x11 * index));
@@ -94,6 +154,7 @@ const evictions = [0, 1, 2, 5].map((count) => {
 /** The committee's records, what is sealed to an identity, and where an app is placed, over fixed inputs. */
 export async function committeeVectors(): Promise<object> {
   const identityHash = keyIdentityHash(domain, identity);
+  const epochData = epochDataOf({ ...epochInputs, published });
   const [seed, plaintext] = [new Uint8Array(32).fill(0x77), utf8('a value')];
   const sealed = await sealWithSeed(fromHex(keys.apps), fromHex(identityHash), utf8('API_KEY'), plaintext, seed);
   return {
@@ -123,6 +184,24 @@ export async function committeeVectors(): Promise<object> {
     beacon: { round, message: beaconMessage(domain, round), signature, randomness: beaconRandomness(signature) },
     roundStatement: { statement, message: roundStatementMessage(domain, statement) },
     evictions,
+    measurements: published.map(({ publication, vector }) => {
+      const { epoch, member, vectorId, salt } = publication;
+      const commitment = commitmentTo(vectorId, salt);
+      return {
+        vector: fromUtf8(measurementVectorBytes(vector)),
+        vectorId,
+        commitment,
+        commitmentDigest: measurementCommitmentDigest(domain, { epoch, member, commitment }),
+        publication,
+        publicationDigest: measurementPublicationDigest(domain, publication),
+        publicationId: publicationId(publication),
+      };
+    }),
+    epochRecord: {
+      inputs: epochInputs,
+      ...epochData,
+      digest: epochRecordDigest(domain, epochData.record),
+    },
     placement: {
       app: b32(0x51),
       createdAt: 1_790_000_100n,

@@ -25,6 +25,19 @@ export {
   signedChainHeadToJson,
 } from './committee/chainHead.ts';
 export {
+  differingRecordField,
+  type EpochCandidate,
+  type EpochRecord,
+  epochAttemptAt,
+  epochAttemptSeconds,
+  epochCandidateToJson,
+  epochProposerAt,
+  epochRecordDigest,
+  epochRecordToJson,
+  parseEpochCandidate,
+  parseEpochRecord,
+} from './committee/epochRecord.ts';
+export {
   type AbsenceProof,
   absenceProof,
   type EvictionTree,
@@ -65,6 +78,29 @@ export {
   type SignedKeyRequest,
   signedKeyRequestToJson,
 } from './committee/keyRequest.ts';
+export {
+  commitmentTo,
+  type MeasurementCommitment,
+  MeasurementError,
+  type MeasurementPublication,
+  type MeasurementVector,
+  maxCommitteeMembers,
+  maxMeasuredWorkers,
+  maxMeasurementVectorBytes,
+  measurementCommitmentDigest,
+  measurementMessageToJson,
+  measurementPublicationDigest,
+  measurementVectorBytes,
+  measurementVectorId,
+  parseMeasurementCommitment,
+  parseMeasurementPublication,
+  parseMeasurementVector,
+  publicationId,
+  type SignedMeasurementCommitment,
+  type SignedMeasurementPublication,
+  seenHash,
+  type WorkerMeasurement,
+} from './committee/measurement.ts';
 export {
   parseSignedRoundStatement,
   type RoundStatement,

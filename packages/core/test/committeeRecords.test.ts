@@ -2,22 +2,32 @@ import { readFileSync } from 'node:fs';
 import {
   beaconMessage,
   beaconRandomness,
+  commitmentTo,
+  epochRecordDigest,
+  epochRecordToJson,
   evictionTreeOf,
   gatekeeperBindingHash,
   handoverDigest,
   keyAnswerDigest,
   keyIdentityHash,
   keyRequestDigest,
+  measurementCommitmentDigest,
+  measurementPublicationDigest,
+  measurementVectorBytes,
+  measurementVectorId,
   membersHash,
   networkKeysHash,
+  parseEpochRecord,
+  parseMeasurementVector,
   parseSignedRoundStatement,
   provesAbsence,
+  publicationId,
   roundStatementMessage,
   roundStatementToJson,
   SchemaError,
   sealedSecretDigest,
 } from '@cloister/core';
-import { keccak256, toHex } from '@cloister/crypto';
+import { keccak256, sha256, toHex, utf8 } from '@cloister/crypto';
 import { concatHex, encodeAbiParameters, type Hex, hashTypedData, keccak256 as otherKeccak } from 'viem';
 import { describe, expect, test } from 'vitest';
 
@@ -151,6 +161,57 @@ describe('vectors/committee.json', () => {
     expect(otherKeccak(encodeAbiParameters(types, values))).toBe(message);
     expect(beaconRandomness(signature)).toBe(randomness);
     expect(toHex(keccak256(Uint8Array.from(Buffer.from(signature.slice(2), 'hex'))))).toBe(randomness);
+  });
+
+  test('measurements: what is committed to, published, and counted', () => {
+    for (const entry of vectors.measurements) {
+      const { vector: text, vectorId, commitment, commitmentDigest, publication, publicationDigest } = entry;
+      const { epoch, member, salt, seen } = publication;
+      const vector = parseMeasurementVector(utf8(text));
+      expect(measurementVectorBytes(vector)).toEqual(utf8(text));
+      expect([measurementVectorId(vector), toHex(sha256(utf8(text)))]).toEqual([vectorId, vectorId]);
+      expect(commitmentTo(vectorId, salt)).toBe(commitment);
+      const tagged = [{ type: 'string' }, { type: 'bytes32' }, { type: 'bytes32' }];
+      expect(otherKeccak(encodeAbiParameters(tagged, ['cloister/measurements: v1', vectorId, salt]))).toBe(commitment);
+      expect(measurementCommitmentDigest(domain, { epoch, member, commitment })).toBe(commitmentDigest);
+      const commitmentFields = 'uint64 epoch,address member,bytes32 commitment';
+      expect(typed('MeasurementCommitment', commitmentFields, { epoch, member, commitment })).toBe(commitmentDigest);
+      const seenHash = otherKeccak(
+        encodeAbiParameters(
+          seen.flatMap(() => [{ type: 'address' }, { type: 'bytes32' }]),
+          seen.flatMap((one: { member: Hex; commitment: Hex }) => [one.member, one.commitment]),
+        ),
+      );
+      expect(measurementPublicationDigest(domain, publication)).toBe(publicationDigest);
+      const fields = 'uint64 epoch,address member,bytes32 vectorId,bytes32 salt,bytes32 seenHash';
+      expect(typed('MeasurementPublication', fields, { epoch, member, vectorId, salt, seenHash })).toBe(
+        publicationDigest,
+      );
+      expect(publicationId(publication)).toBe(entry.publicationId);
+      const words = [
+        { type: 'uint64' },
+        { type: 'address' },
+        { type: 'bytes32' },
+        { type: 'bytes32' },
+        { type: 'bytes32' },
+      ];
+      expect(otherKeccak(encodeAbiParameters(words, [epoch, member, vectorId, salt, seenHash]))).toBe(
+        entry.publicationId,
+      );
+    }
+  });
+
+  test('epoch record: its digest, and its roots from its leaves', () => {
+    const { record: json, leaves, digest } = vectors.epochRecord;
+    const record = parseEpochRecord({ ...json, epoch: String(json.epoch), block: String(json.block) });
+    expect(epochRecordDigest(domain, record)).toBe(digest);
+    expect(parseEpochRecord(epochRecordToJson(record))).toEqual(record);
+    const { totals, ...rest } = record;
+    const fields =
+      'uint64 epoch,uint32 attempt,uint64 block,bytes32 blockHash,bytes32 beacon,bytes32 measurementsRoot,bytes32 directoryRoot,bytes32 rewardsRoot,bytes32 evictionRoot,bytes32 releaseLogRoot,uint32 members,uint32 workers,uint128 stake,uint128 work,uint128 rewards';
+    expect(typed('EpochRecord', fields, { ...rest, ...totals })).toBe(digest);
+    const roots = Object.entries(leaves) as [keyof typeof rest, { leaf: Hex }[]][];
+    for (const [field, list] of roots) expect(otherRoot(list.map(({ leaf }) => leaf))).toBe(rest[field]);
   });
 
   test('gaps between evicted signers', () => {

@@ -1,3 +1,14 @@
+export { type CountedVectors, countedVectorsOf, type PublishedVector } from './countedVectors.ts';
+export { type DirectoryEntry, type DirectoryWorker, directoryLeaf, directoryOf } from './directory.ts';
+export {
+  differingLeaf,
+  type EpochData,
+  type EpochInputs,
+  type EpochLeaf,
+  type EpochLeaves,
+  epochDataOf,
+} from './epochData.ts';
+export { lowerMedian, type MeasuredWorker, measuredLeaf, measuredWorkersOf, upperMedian } from './measured.ts';
 export {
   type PlaceableWorker,
   type PlacementClock,

@@ -1,0 +1,105 @@
+import {
+  type Address,
+  type Bytes32,
+  type EpochRecord,
+  evictionTreeOf,
+  gapLeaf,
+  merkleRoot,
+  publicationId,
+  tagHash,
+  zeroBytes32,
+} from '@cloister/core';
+import { countedVectorsOf, type PublishedVector } from './countedVectors.ts';
+import { type DirectoryWorker, directoryLeaf, directoryOf } from './directory.ts';
+import { measuredLeaf, measuredWorkersOf } from './measured.ts';
+
+/** All that an epoch's record follows from. */
+export type EpochInputs = Pick<EpochRecord, 'epoch' | 'attempt' | 'block' | 'blockHash' | 'beacon'> & {
+  /** Operators of the members at that block, in their order. */
+  readonly members: readonly Address[];
+  readonly threshold: number;
+  readonly published: readonly PublishedVector[];
+  /** Workers that were active and leased at that block. */
+  readonly workers: readonly DirectoryWorker[];
+  /** Signers that were evicted for cause by that block and whose leases would still run. */
+  readonly evicted: readonly Address[];
+};
+
+/** A leaf, and in words what it says. */
+export type EpochLeaf = { readonly leaf: Bytes32; readonly says: Readonly<Record<string, unknown>> };
+
+/** The record's trees, by the field that holds their root. */
+export type EpochLeaves = Readonly<
+  Record<'measurementsRoot' | 'directoryRoot' | 'evictionRoot' | 'releaseLogRoot', readonly EpochLeaf[]>
+>;
+export type EpochData = { readonly record: EpochRecord; readonly leaves: EpochLeaves };
+
+/**
+ * An epoch's record with all its leaves: the same for everybody who has the same inputs, in whatever order.
+ *
+ * - measurements: of each member in order whose vector counts H("cloister/counted: v1", member, publicationId), then of each that
+ *   published two H("cloister/equivocated: v1", member, id, id), then what was measured of each worker;
+ * - release log: H("cloister/release-head: v1", member, head) of each member whose vector counts, in their order.
+ */
+export function epochDataOf(inputs: EpochInputs): EpochData {
+  const { epoch, attempt, block, blockHash, beacon, members, threshold } = inputs;
+  const ofEpoch = inputs.published.filter(({ publication }) => publication.epoch === epoch);
+  const { counted, equivocators } = countedVectorsOf(ofEpoch, members, threshold);
+  const measured = measuredWorkersOf(
+    counted.map(({ vector }) => vector.workers),
+    threshold,
+  );
+  const directory = directoryOf(inputs.workers);
+  const leaves: EpochLeaves = {
+    measurementsRoot: [
+      ...counted.map(({ publication }) => {
+        const says = { member: publication.member, publication: publicationId(publication) };
+        return { leaf: tagHash('cloister/counted: v1', says.member, says.publication), says };
+      }),
+      ...equivocators.map(({ member, ids }) => ({
+        leaf: tagHash('cloister/equivocated: v1', member, ...ids),
+        says: { member, equivocated: ids },
+      })),
+      ...measured.map((worker) => ({ leaf: measuredLeaf(worker), says: worker })),
+    ],
+    directoryRoot: directory.map((entry) => ({ leaf: directoryLeaf(entry), says: entry })),
+    evictionRoot: evictionTreeOf(inputs.evicted).gaps.map((gap) => ({ leaf: gapLeaf(gap), says: gap })),
+    releaseLogRoot: counted.map(({ vector: { member, releaseLogHead } }) => ({
+      leaf: tagHash('cloister/release-head: v1', member, releaseLogHead),
+      says: { member, releaseLogHead },
+    })),
+  };
+  const rootOf = (field: keyof EpochLeaves) => merkleRoot(leaves[field].map(({ leaf }) => leaf));
+  return {
+    record: {
+      epoch,
+      attempt,
+      block,
+      blockHash,
+      beacon,
+      measurementsRoot: rootOf('measurementsRoot'),
+      directoryRoot: rootOf('directoryRoot'),
+      rewardsRoot: zeroBytes32,
+      evictionRoot: rootOf('evictionRoot'),
+      releaseLogRoot: rootOf('releaseLogRoot'),
+      totals: {
+        members: counted.length,
+        workers: directory.length,
+        stake: directory.at(-1)?.stakeTo ?? 0n,
+        work: measured.reduce((sum, { work }) => sum + work, 0n),
+        rewards: 0n,
+      },
+    },
+    leaves,
+  };
+}
+
+/** The first leaf in which two lists differ, by its place from 0; undefined where they are the same. */
+export function differingLeaf(
+  left: readonly { readonly leaf: Bytes32 }[],
+  right: readonly { readonly leaf: Bytes32 }[],
+): number | undefined {
+  const length = Math.max(left.length, right.length);
+  for (let index = 0; index < length; index += 1) if (left[index]?.leaf !== right[index]?.leaf) return index;
+  return undefined;
+}
