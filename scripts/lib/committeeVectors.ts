@@ -154,7 +154,11 @@ const evictions = [0, 1, 2, 5].map((count) => {
 /** The committee's records, what is sealed to an identity, and where an app is placed, over fixed inputs. */
 export async function committeeVectors(): Promise<object> {
   const identityHash = keyIdentityHash(domain, identity);
-  const epochData = epochDataOf({ ...epochInputs, published });
+  const epochData = epochDataOf({
+    ...epochInputs,
+    publications: published.map(({ publication }) => publication),
+    vectors: new Map(published.map(({ publication, vector }) => [publication.vectorId, vector])),
+  });
   const [seed, plaintext] = [new Uint8Array(32).fill(0x77), utf8('a value')];
   const sealed = await sealWithSeed(fromHex(keys.apps), fromHex(identityHash), utf8('API_KEY'), plaintext, seed);
   return {

@@ -95,6 +95,7 @@ export {
   parseMeasurementCommitment,
   parseMeasurementPublication,
   parseMeasurementVector,
+  parsePublishedVector,
   publicationId,
   type SignedMeasurementCommitment,
   type SignedMeasurementPublication,

@@ -1,15 +1,18 @@
 import {
   type Address,
   type Bytes32,
+  CloisterError,
   type EpochRecord,
   evictionTreeOf,
   gapLeaf,
+  type MeasurementPublication,
+  type MeasurementVector,
   merkleRoot,
   publicationId,
   tagHash,
   zeroBytes32,
 } from '@cloister/core';
-import { countedVectorsOf, type PublishedVector } from './countedVectors.ts';
+import { countedPublicationsOf } from './countedPublications.ts';
 import { type DirectoryWorker, directoryLeaf, directoryOf } from './directory.ts';
 import { measuredLeaf, measuredWorkersOf } from './measured.ts';
 
@@ -18,7 +21,10 @@ export type EpochInputs = Pick<EpochRecord, 'epoch' | 'attempt' | 'block' | 'blo
   /** Operators of the members at that block, in their order. */
   readonly members: readonly Address[];
   readonly threshold: number;
-  readonly published: readonly PublishedVector[];
+  /** Their signatures checked. */
+  readonly publications: readonly MeasurementPublication[];
+  /** By id, each what its publication says that it is; needed of those alone that count. */
+  readonly vectors: ReadonlyMap<Bytes32, MeasurementVector>;
   /** Workers that were active and leased at that block. */
   readonly workers: readonly DirectoryWorker[];
   /** Signers that were evicted for cause by that block and whose leases would still run. */
@@ -36,6 +42,7 @@ export type EpochData = { readonly record: EpochRecord; readonly leaves: EpochLe
 
 /**
  * An epoch's record with all its leaves: the same for everybody who has the same inputs, in whatever order.
+ * Throws EPOCH_VECTOR_MISSING where that of a publication that counts is not there.
  *
  * - measurements: of each member in order whose vector counts H("cloister/counted: v1", member, publicationId), then of each that
  *   published two H("cloister/equivocated: v1", member, id, id), then what was measured of each worker;
@@ -43,16 +50,21 @@ export type EpochData = { readonly record: EpochRecord; readonly leaves: EpochLe
  */
 export function epochDataOf(inputs: EpochInputs): EpochData {
   const { epoch, attempt, block, blockHash, beacon, members, threshold } = inputs;
-  const ofEpoch = inputs.published.filter(({ publication }) => publication.epoch === epoch);
-  const { counted, equivocators } = countedVectorsOf(ofEpoch, members, threshold);
+  const ofEpoch = inputs.publications.filter((publication) => publication.epoch === epoch);
+  const { counted, equivocators } = countedPublicationsOf(ofEpoch, members, threshold);
+  const vectors = counted.map(({ member, vectorId }) => {
+    const vector = inputs.vectors.get(vectorId);
+    if (vector === undefined) throw new EpochVectorMissingError(member, vectorId);
+    return vector;
+  });
   const measured = measuredWorkersOf(
-    counted.map(({ vector }) => vector.workers),
+    vectors.map(({ workers }) => workers),
     threshold,
   );
   const directory = directoryOf(inputs.workers);
   const leaves: EpochLeaves = {
     measurementsRoot: [
-      ...counted.map(({ publication }) => {
+      ...counted.map((publication) => {
         const says = { member: publication.member, publication: publicationId(publication) };
         return { leaf: tagHash('cloister/counted: v1', says.member, says.publication), says };
       }),
@@ -64,7 +76,7 @@ export function epochDataOf(inputs: EpochInputs): EpochData {
     ],
     directoryRoot: directory.map((entry) => ({ leaf: directoryLeaf(entry), says: entry })),
     evictionRoot: evictionTreeOf(inputs.evicted).gaps.map((gap) => ({ leaf: gapLeaf(gap), says: gap })),
-    releaseLogRoot: counted.map(({ vector: { member, releaseLogHead } }) => ({
+    releaseLogRoot: vectors.map(({ member, releaseLogHead }) => ({
       leaf: tagHash('cloister/release-head: v1', member, releaseLogHead),
       says: { member, releaseLogHead },
     })),
@@ -102,4 +114,16 @@ export function differingLeaf(
   const length = Math.max(left.length, right.length);
   for (let index = 0; index < length; index += 1) if (left[index]?.leaf !== right[index]?.leaf) return index;
   return undefined;
+}
+
+export class EpochVectorMissingError extends CloisterError<'EPOCH_VECTOR_MISSING'> {
+  override readonly name = 'EpochVectorMissingError';
+  constructor(member: Address, vectorId: Bytes32) {
+    super({
+      code: 'EPOCH_VECTOR_MISSING',
+      message: `The measurements "${vectorId}" of member "${member}" are not there`,
+      meta: { member, vectorId },
+      retry: true,
+    });
+  }
 }

@@ -1,4 +1,4 @@
-export { type CountedVectors, countedVectorsOf, type PublishedVector } from './countedVectors.ts';
+export { type CountedPublications, countedPublicationsOf } from './countedPublications.ts';
 export { type DirectoryEntry, type DirectoryWorker, directoryLeaf, directoryOf } from './directory.ts';
 export {
   differingLeaf,
@@ -6,6 +6,7 @@ export {
   type EpochInputs,
   type EpochLeaf,
   type EpochLeaves,
+  EpochVectorMissingError,
   epochDataOf,
 } from './epochData.ts';
 export { lowerMedian, type MeasuredWorker, measuredLeaf, measuredWorkersOf, upperMedian } from './measured.ts';

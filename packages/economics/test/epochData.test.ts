@@ -3,13 +3,16 @@ import {
   type Address,
   type Bytes32,
   commitmentTo,
+  type MeasurementPublication,
   type MeasurementVector,
   measurementVectorId,
+  parseMeasurementVector,
   type WorkerMeasurement,
   zeroBytes32,
 } from '@cloister/core';
+import { utf8 } from '@cloister/crypto';
 import {
-  countedVectorsOf,
+  countedPublicationsOf,
   differingLeaf,
   directoryLeaf,
   directoryOf,
@@ -17,7 +20,6 @@ import {
   epochDataOf,
   lowerMedian,
   measuredWorkersOf,
-  type PublishedVector,
   upperMedian,
 } from '@cloister/economics';
 import { describe, expect, test } from 'vitest';
@@ -130,7 +132,7 @@ const epoch = 12n;
 function publish(
   saw: (by: number, of: number) => boolean = () => true,
   workersOf: (member: number) => readonly WorkerMeasurement[] = () => [measurement(1)],
-): PublishedVector[] {
+): { publications: MeasurementPublication[]; vectors: Map<Bytes32, MeasurementVector> } {
   const vectors = members.map(
     (member, index): MeasurementVector => ({
       format: 'cloister-measurements-1',
@@ -140,60 +142,56 @@ function publish(
       workers: workersOf(index),
     }),
   );
-  return vectors.map((vector, by) => ({
-    vector,
-    publication: {
-      epoch,
-      member: vector.member,
-      vectorId: measurementVectorId(vector),
-      salt: b32(by + 1),
-      seen: vectors.flatMap((other, of) =>
-        saw(by, of)
-          ? [{ member: other.member, commitment: commitmentTo(measurementVectorId(other), b32(of + 1)) }]
-          : [],
-      ),
-    },
+  const publications = vectors.map((vector, by) => ({
+    epoch,
+    member: vector.member,
+    vectorId: measurementVectorId(vector),
+    salt: b32(by + 1),
+    seen: vectors.flatMap((other, of) =>
+      saw(by, of) ? [{ member: other.member, commitment: commitmentTo(measurementVectorId(other), b32(of + 1)) }] : [],
+    ),
   }));
+  return { publications, vectors: new Map(vectors.map((vector) => [measurementVectorId(vector), vector])) };
 }
 
 describe('whose measurements count', () => {
   test('all that were committed to before a threshold published, in the members’ order', () => {
-    const { counted, equivocators, late } = countedVectorsOf(publish().reverse(), members, 3);
-    expect(counted.map(({ publication }) => publication.member)).toEqual(members);
+    const { counted, equivocators, late } = countedPublicationsOf(publish().publications.reverse(), members, 3);
+    expect(counted.map(({ member }) => member)).toEqual(members);
     expect([equivocators, late]).toEqual([[], []]);
   });
 
   test('not that of a member whose commitment too few had', () => {
-    const published = publish((by, of) => of !== 3 || by > 1);
-    const { counted, late } = countedVectorsOf(published, members, 3);
+    const { publications } = publish((by, of) => of !== 3 || by > 1);
+    const { counted, late } = countedPublicationsOf(publications, members, 3);
     expect(counted).toHaveLength(3);
     expect(late).toEqual([members[3]]);
-    expect(countedVectorsOf(published, members, 2).late).toEqual([]);
+    expect(countedPublicationsOf(publications, members, 2).late).toEqual([]);
   });
 
   test('not another vector than the one that was committed to', () => {
-    const [first, ...rest] = publish() as [PublishedVector, ...PublishedVector[]];
-    const other = { ...first, publication: { ...first.publication, vectorId: b32(0xbad) } };
-    expect(countedVectorsOf([other, ...rest], members, 3).late).toEqual([members[0]]);
+    const [first, ...rest] = publish().publications as [MeasurementPublication, ...MeasurementPublication[]];
+    const other = { ...first, vectorId: b32(0xbad) };
+    expect(countedPublicationsOf([other, ...rest], members, 3).late).toEqual([members[0]]);
   });
 
   test('none of a member that published two, and it is named', () => {
-    const all = publish();
-    const [first] = all as [PublishedVector];
-    const second = { ...first, publication: { ...first.publication, seen: [] } };
-    const { counted, equivocators } = countedVectorsOf([...all, second, second], members, 3);
-    expect(counted.map(({ publication }) => publication.member)).toEqual(members.slice(1));
+    const all = publish().publications;
+    const [first] = all as [MeasurementPublication];
+    const second = { ...first, seen: [] };
+    const { counted, equivocators } = countedPublicationsOf([...all, second, second], members, 3);
+    expect(counted.map(({ member }) => member)).toEqual(members.slice(1));
     expect(equivocators).toEqual([{ member: members[0], ids: expect.any(Array) }]);
     const [a, b] = equivocators[0]?.ids ?? [];
     expect((a ?? '') < (b ?? '')).toBe(true);
     // Its word that it saw others' commitments does not count either.
-    const saw = publish((by, of) => of !== 3 || by === 0 || by === 3);
-    const twice = { ...(saw[0] as PublishedVector), publication: { ...first.publication, seen: [] } };
-    expect(countedVectorsOf([...saw, twice], members, 2).late).toEqual([members[3]]);
+    const saw = publish((by, of) => of !== 3 || by === 0 || by === 3).publications;
+    const twice = { ...(saw[0] as MeasurementPublication), seen: [] };
+    expect(countedPublicationsOf([...saw, twice], members, 2).late).toEqual([members[3]]);
   });
 
   test('none of somebody who is no member', () => {
-    expect(countedVectorsOf(publish(), members.slice(1), 3).counted).toHaveLength(3);
+    expect(countedPublicationsOf(publish().publications, members.slice(1), 3).counted).toHaveLength(3);
   });
 });
 
@@ -205,7 +203,7 @@ const inputs: EpochInputs = {
   beacon: b32(0xbeac),
   members,
   threshold: 3,
-  published: publish(),
+  ...publish(),
   workers: [3, 1, 2].map((worker) => ({
     workerId: b32(worker),
     signer: operator(0x50 + worker),
@@ -225,7 +223,7 @@ describe('an epoch’s data', () => {
       expect(
         epochDataOf({
           ...inputs,
-          published: shuffled(inputs.published, below),
+          publications: shuffled(inputs.publications, below),
           workers: shuffled(inputs.workers, below),
           evicted: shuffled(inputs.evicted, below),
         }),
@@ -239,14 +237,14 @@ describe('an epoch’s data', () => {
       readFileSync(new URL('../../../vectors/committee.json', import.meta.url), 'utf8'),
       (key, value) => (/^(epoch|block|stake|work|rewards|stakeFrom|stakeTo)$/.test(key) ? BigInt(value) : value),
     );
-    const published = vectors.measurements.map(
-      (entry: { vector: string; publication: PublishedVector['publication'] }) => {
-        const { workers, ...rest } = JSON.parse(entry.vector);
-        const read = workers.map((one: { work: string }) => ({ ...one, work: BigInt(one.work) }));
-        return { publication: entry.publication, vector: { ...rest, epoch: BigInt(rest.epoch), workers: read } };
-      },
+    const read = new Map<Bytes32, MeasurementVector>(
+      vectors.measurements.map(({ vector, vectorId }: { vector: string; vectorId: Bytes32 }) => [
+        vectorId,
+        parseMeasurementVector(utf8(vector)),
+      ]),
     );
-    const { record, leaves } = epochDataOf({ ...vectors.epochRecord.inputs, published });
+    const publications = vectors.measurements.map((entry: { publication: unknown }) => entry.publication);
+    const { record, leaves } = epochDataOf({ ...vectors.epochRecord.inputs, publications, vectors: read });
     expect(record).toEqual(vectors.epochRecord.record);
     expect(leaves).toEqual(vectors.epochRecord.leaves);
   });
@@ -263,10 +261,12 @@ describe('an epoch’s data', () => {
       JSON.stringify(other[field as keyof typeof record], text);
     expect(changed({ evicted: [] })).toEqual(['evictionRoot']);
     expect(changed({ workers: inputs.workers.slice(1) })).toEqual(['directoryRoot', 'totals']);
-    expect(changed({ published: publish(undefined, () => [measurement(1, { latencyMs: 21 })]) })).toEqual([
+    expect(changed(publish(undefined, () => [measurement(1, { latencyMs: 21 })]))).toEqual(['measurementsRoot']);
+    expect(changed({ publications: inputs.publications.slice(1) })).toEqual([
       'measurementsRoot',
+      'releaseLogRoot',
+      'totals',
     ]);
-    expect(changed({ published: inputs.published.slice(1) })).toEqual(['measurementsRoot', 'releaseLogRoot', 'totals']);
     expect(changed({ attempt: 1, beacon: b32(1), block: 1n, blockHash: b32(1) })).toEqual([
       'attempt',
       'block',
@@ -279,6 +279,18 @@ describe('an epoch’s data', () => {
     const { record } = epochDataOf({ ...inputs, epoch: 13n });
     expect(record.totals.members).toBe(0);
     expect(record.measurementsRoot).toBe(zeroBytes32);
+  });
+
+  test('needs the vectors that count, and no others', () => {
+    const [first] = inputs.publications as [MeasurementPublication];
+    const vectors = new Map([...inputs.vectors].filter(([id]) => id !== first.vectorId));
+    const missing = expect.objectContaining({
+      code: 'EPOCH_VECTOR_MISSING',
+      meta: expect.objectContaining({ member: first.member }),
+    });
+    expect(() => epochDataOf({ ...inputs, vectors })).toThrow(missing);
+    const publications = [...inputs.publications, { ...first, seen: [] }];
+    expect(epochDataOf({ ...inputs, publications, vectors }).record.totals.members).toBe(3);
   });
 
   test('the directory sums up stakes; its leaves differ in every field', () => {

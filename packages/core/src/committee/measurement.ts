@@ -1,4 +1,4 @@
-import { keccak256, toHex, utf8 } from '@cloister/crypto';
+import { keccak256, sha256, toHex, utf8 } from '@cloister/crypto';
 import { abiEncodeWords, tagHash } from '../abi.ts';
 import { hashStruct, type RecordDomain, structType, typedDataDigest } from '../eip712.ts';
 import { CloisterError } from '../errors.ts';
@@ -70,6 +70,15 @@ export function parseMeasurementVector(bytes: Uint8Array): MeasurementVector {
   const json = parseCanonicalJson(bytes, maxMeasurementVectorBytes, 'measurement vector');
   const vector = z.parseWith(vectorJson, json, 'measurement vector') as MeasurementVector;
   assertVector(vector);
+  return vector;
+}
+
+/** Reads the bytes that a publication names. Throws as {@link parseMeasurementVector}, and MEASUREMENT_INVALID for others than those. */
+export function parsePublishedVector(bytes: Uint8Array, publication: MeasurementPublication): MeasurementVector {
+  const vector = parseMeasurementVector(bytes);
+  const { epoch, member, vectorId } = publication;
+  if (toHex(sha256(bytes)) !== vectorId || vector.epoch !== epoch || vector.member !== member)
+    throw new MeasurementError(member, `it is not what its member published as "${vectorId}"`);
   return vector;
 }
 
