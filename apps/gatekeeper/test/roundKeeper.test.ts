@@ -227,7 +227,15 @@ describe('what there is to say of a round', () => {
       blockAt: async (number: bigint) => blocks[Number(number)] as (typeof blocks)[number],
     };
   };
-  const history = { evictedAt: async ({ number }: { number: bigint }) => (number >= 2n ? evicted : []) };
+  const history = {
+    evictedAt: async (block: bigint) =>
+      block < 2n
+        ? []
+        : [
+            { signer: evicted[0] as Address, leaseUntil: 1_010n },
+            { signer: `0x${'dd'.repeat(20)}` as const, leaseUntil: 1_009n },
+          ],
+  };
   const facts = (view: ReturnType<typeof viewOf>, round: bigint) =>
     readRoundFacts({ view, history, clock }, round, never);
 

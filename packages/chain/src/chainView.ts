@@ -320,12 +320,18 @@ export type ChainErrorCode =
   | 'CHAIN_WRONG_ID'
   | 'CHAIN_SPLIT'
   | 'CHAIN_BLOCK_UNKNOWN'
+  | 'CHAIN_BLOCK_NOT_FINAL'
   | 'CHAIN_NO_CONTRACT'
   | 'CHAIN_READ_REVERTED'
   | 'CHAIN_STALE';
 
 /** What is over once the RPCs are back, or have caught up with each other. */
-const mayPass: ReadonlySet<ChainErrorCode> = new Set(['CHAIN_UNREACHABLE', 'CHAIN_SPLIT', 'CHAIN_STALE']);
+const mayPass: ReadonlySet<ChainErrorCode> = new Set([
+  'CHAIN_UNREACHABLE',
+  'CHAIN_SPLIT',
+  'CHAIN_STALE',
+  'CHAIN_BLOCK_NOT_FINAL',
+]);
 
 export class ChainError extends CloisterError<ChainErrorCode> {
   override readonly name = 'ChainError';

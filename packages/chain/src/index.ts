@@ -7,8 +7,10 @@ export {
   type ChainViewInit,
   type Head,
 } from './chainView.ts';
+export { CommitteeHistory, type PastGeneration } from './committeeHistory.ts';
 export { type CommitteeMember, CommitteeReader, type CommitteeStatus } from './committeeReader.ts';
 export { type DeployableContract, DeployError, deployContract } from './deploy.ts';
+export { type EpochFacts, type EpochFactsComponents, readEpochFacts } from './epochFacts.ts';
 export { firstBlockSince } from './firstBlockSince.ts';
 export * from './generated/index.ts';
 export {

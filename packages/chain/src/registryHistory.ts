@@ -1,6 +1,7 @@
 import { type Address, type Bytes32, type NetworkFile, zeroBytes32 } from '@cloister/core';
 import { ChainError, type ChainLog, type ChainView, type Head } from './chainView.ts';
 import { workerRegistryAbi } from './generated/index.ts';
+import { pagedLogs } from './pagedLogs.ts';
 import type { WorkerRecord } from './workerRecord.ts';
 
 /** A worker as the registry had it at one block. */
@@ -20,10 +21,12 @@ export type PastWorker = {
 
 /** A signer that was evicted for cause. */
 export type EvictedSigner = {
-  readonly receiptSigner: Address;
-  /** Until when its lease would have run, unix seconds; undefined where that was forgotten. */
-  readonly leaseUntil: bigint | undefined;
+  readonly signer: Address;
+  /** When the lease that it had last would end, unix seconds. */
+  readonly leaseUntil: bigint;
 };
+
+const unknownLeaseEnd = (1n << 64n) - 1n;
 
 /** What a past question rests on: the registry's own events, all of them, as all RPCs list them. */
 type Change<T> = { readonly block: bigint; readonly value: T };
@@ -41,8 +44,6 @@ const eventNames = [
  * blocks it was as good as not there, which harms nobody but its operator.
  */
 const maxChanges = 1_024;
-/** A range that an RPC does not give at once is asked for in halves, down to this many blocks. */
-const minPageBlocks = 64n;
 
 /**
  * The workers of a network at any past block, replayed from the registry's events, so that no RPC needs to keep old state. Follows
@@ -53,7 +54,7 @@ export class RegistryHistory {
   readonly #address: Address;
   readonly #workers = new Map<Bytes32, Change<PastWorker>[]>();
   #keysHashes: Change<Bytes32>[] = [];
-  #evictions: Change<EvictedSigner>[] = [];
+  #evicted: Change<EvictedSigner>[] = [];
   /** Up to which block events were taken in; and up to which nothing is taken back any more. */
   #read: Head | undefined;
   #settled: Head | undefined;
@@ -76,19 +77,10 @@ export class RegistryHistory {
     return lastAt(this.#keysHashes, block) ?? zeroBytes32;
   }
 
-  /**
-   * The signers that were evicted by a block and whose leases would still run at its timestamp (unix seconds), ascending: nothing that they
-   * signed counts any more, and no lease says so. Throws ChainError.
-   */
-  async evictedAt(
-    { number, timestamp }: Pick<Head, 'number' | 'timestamp'>,
-    signal?: AbortSignal,
-  ): Promise<readonly Address[]> {
-    await this.#follow(number, signal);
-    const signers = this.#evictions
-      .filter(({ block, value: { leaseUntil } }) => block <= number && (leaseUntil ?? timestamp + 1n) > timestamp)
-      .map(({ value: { receiptSigner } }) => receiptSigner);
-    return [...new Set(signers)].sort();
+  /** Every signer evicted for cause by a block, in that order, whether or not its lease would still run. Throws ChainError. */
+  async evictedAt(block: bigint, signal?: AbortSignal): Promise<readonly EvictedSigner[]> {
+    await this.#follow(block, signal);
+    return this.#evicted.filter((change) => change.block <= block).map(({ value }) => value);
   }
 
   /** One at a time, in the order of the questions. */
@@ -103,7 +95,8 @@ export class RegistryHistory {
     const from = this.#read === undefined ? 0n : this.#read.number + 1n;
     if (block < from) return;
     const target = await this.#view.blockAt(block, signal);
-    const logs = await this.#logs(from, block, signal);
+    const query = { address: this.#address, abi: workerRegistryAbi, eventNames, fromBlock: from, toBlock: block };
+    const logs = await pagedLogs(this.#view, query, signal);
     const again = await this.#view.blockAt(block, signal);
     if (again.hash !== target.hash)
       throw new ChainError('CHAIN_SPLIT', `Block "${block}" was replaced while its events were read`, { block });
@@ -125,7 +118,7 @@ export class RegistryHistory {
       else this.#workers.set(id, rest);
     }
     this.#keysHashes = this.#keysHashes.filter(isKept);
-    this.#evictions = this.#evictions.filter(isKept);
+    this.#evicted = this.#evicted.filter(isKept);
     this.#read = kept;
     this.#settled = kept;
   }
@@ -139,31 +132,21 @@ export class RegistryHistory {
     }
   }
 
-  /** Many RPCs bound how many blocks or events one question may cover. */
-  async #logs(fromBlock: bigint, toBlock: bigint, signal: AbortSignal | undefined): Promise<readonly ChainLog[]> {
-    const query = { address: this.#address, abi: workerRegistryAbi, eventNames, fromBlock, toBlock };
-    try {
-      return await this.#view.logs(query, signal);
-    } catch (error) {
-      const mayBeTooMany = error instanceof ChainError && error.code === 'CHAIN_UNREACHABLE';
-      if (signal?.aborted || !mayBeTooMany || toBlock - fromBlock < minPageBlocks) throw error;
-      const middle = (fromBlock + toBlock) / 2n;
-      return [...(await this.#logs(fromBlock, middle, signal)), ...(await this.#logs(middle + 1n, toBlock, signal))];
-    }
-  }
-
   #take({ eventName, args, blockNumber: block }: ChainLog): void {
     if (eventName === 'NetworkKeysHashSet') {
       this.#keysHashes.push({ block, value: args.networkKeysHash as Bytes32 });
       return;
     }
     const workerId = args.workerId as Bytes32;
-    const before = this.#workers.get(workerId)?.at(-1)?.value;
+    const changes = this.#workers.get(workerId);
+    const before = changes?.at(-1)?.value;
     if (eventName === 'WorkerEvicted' || eventName === 'ReplacedSignerEvicted') {
-      const receiptSigner = (args.receiptSigner as string).toLowerCase() as Address;
-      const registration = this.#workers.get(workerId)?.findLast(({ value }) => value.receiptSigner === receiptSigner);
-      this.#evictions.push({ block, value: { receiptSigner, leaseUntil: registration?.value.leaseUntil } });
+      const signer = (args.receiptSigner as string).toLowerCase() as Address;
+      const last = changes?.findLast(({ value }) => value.receiptSigner === signer)?.value;
+      // Of a worker that changed too often to be remembered nothing is known but that it is evicted.
+      this.#evicted.push({ block, value: { signer, leaseUntil: last?.leaseUntil ?? unknownLeaseEnd } });
     }
+    if (eventName === 'ReplacedSignerEvicted') return;
     if (eventName === 'WorkerRegistered') {
       const { operator, receiptSigner, platformId, imageId, teeType, kinds } = args.record as WorkerRecord;
       this.#push(workerId, block, {
@@ -180,7 +163,6 @@ export class RegistryHistory {
     } else if (before !== undefined) {
       if (eventName === 'WorkerRenewed')
         this.#push(workerId, block, { ...before, active: true, leaseUntil: args.leaseUntil as bigint });
-      // Of a signer that another has replaced: the worker itself goes on.
       else if ((args.receiptSigner as string).toLowerCase() === before.receiptSigner)
         this.#push(workerId, block, { ...before, active: false });
     }

@@ -119,6 +119,34 @@ describe('the registry at a past block', () => {
     expect(await at(2n)).toEqual({ 1: ['0x52', true, 1_000n] });
   });
 
+  test('who was evicted for cause, and until when its lease would run', async () => {
+    chain.mine('a', registered(1, 0x51), registered(2, 0x52), registered(3, 0x53));
+    chain.mine('a', renewed(1, 2_000n));
+    chain.mine('a', registered(1, 0x54, 4_000n));
+    chain.mine('a', ended('ReplacedSignerEvicted', 1, 0x51));
+    chain.mine('a', ended('WorkerRetired', 2, 0x52), ended('WorkerRetired', 3, 0x53));
+    chain.mine('a', ended('WorkerEvicted', 2, 0x52));
+    const evicted = async (block: bigint) =>
+      (await history.evictedAt(block)).map(({ signer, leaseUntil }) => [signer.slice(0, 4), leaseUntil]);
+    expect(await evicted(2n)).toEqual([]);
+    expect(await evicted(4n)).toEqual([['0x51', 2_000n]]);
+    expect(await evicted(5n)).toEqual([
+      ['0x51', 2_000n],
+      ['0x52', 1_000n],
+    ]);
+    expect(await evicted(3n)).toEqual([['0x51', 2_000n]]);
+    // The worker that replaced its signer goes on.
+    expect(await at(5n)).toMatchObject({ 1: ['0x54', true, 4_000n], 2: ['0x52', false, 1_000n] });
+  });
+
+  test('one evicted of a worker whose past is forgotten counts as leased for ever', async () => {
+    chain.mine('a', registered(1, 0x51));
+    for (let signer = 0; signer < 1_100; signer++) chain.mine('a', registered(1, 0x60 + (signer % 2)));
+    chain.mine('a', ended('ReplacedSignerEvicted', 1, 0x51));
+    const last = BigInt(chain.blocks.length - 1);
+    expect(await history.evictedAt(last)).toEqual([{ signer: signerOf(0x51), leaseUntil: (1n << 64n) - 1n }]);
+  });
+
   test('a worker that changes without end is forgotten at old blocks, and nobody else is', async () => {
     chain.mine('a', registered(1, 0x51), registered(2, 0x52));
     for (let block = 0; block < 1_100; block++) chain.mine('a', renewed(2, 2_000n), renewed(2, 3_000n + BigInt(block)));
@@ -183,6 +211,15 @@ describe('a reorganisation', () => {
     expect(chain.asked.at(-1)).toEqual([2n, 2n]);
   });
 
+  test('takes an eviction back with its block', async () => {
+    chain.mine('a', registered(1, 0x51));
+    chain.mine('a', ended('WorkerEvicted', 1, 0x51));
+    expect(await history.evictedAt(1n)).toHaveLength(1);
+    chain.blocks.length = 1;
+    chain.mine('b');
+    expect(await history.evictedAt(1n)).toEqual([]);
+  });
+
   test('to a shorter chain is followed too', async () => {
     for (let block = 0; block < 4; block++) chain.mine('a', registered(block + 1, 0x51 + block));
     await at(3n);
@@ -201,46 +238,5 @@ describe('a reorganisation', () => {
     };
     await expect(at(1n)).rejects.toMatchObject({ code: 'CHAIN_SPLIT', retry: true });
     expect(Object.keys(await at(1n))).toEqual(['2']);
-  });
-});
-
-describe('signers evicted for cause', () => {
-  const evictedAt = async (block: bigint, timestamp = 0n) => history.evictedAt({ number: block, timestamp });
-
-  test('are named from their eviction until their lease would have ended, in ascending order; who left by itself is not', async () => {
-    chain.mine('a', registered(1, 0xb2, 1_000n), registered(2, 0xb1, 2_000n), registered(3, 0xb3));
-    chain.mine('a', renewed(1, 1_500n));
-    chain.mine('a', ended('WorkerEvicted', 1, 0xb2), ended('WorkerEvicted', 2, 0xb1), ended('WorkerRetired', 3, 0xb3));
-    expect(await evictedAt(1n)).toEqual([]);
-    expect(await evictedAt(2n)).toEqual([signerOf(0xb1), signerOf(0xb2)]);
-    expect(await evictedAt(2n, 1_499n)).toEqual([signerOf(0xb1), signerOf(0xb2)]);
-    expect(await evictedAt(2n, 1_500n)).toEqual([signerOf(0xb1)]);
-    expect(await evictedAt(2n, 2_000n)).toEqual([]);
-    expect(await evictedAt(1n)).toEqual([]);
-  });
-
-  test('are named by the lease that they had, though another signer has replaced them since', async () => {
-    chain.mine('a', registered(1, 0xb1, 500n));
-    chain.mine('a', registered(1, 0xb2, 900n));
-    chain.mine('a', ended('ReplacedSignerEvicted', 1, 0xb1));
-    expect(await evictedAt(2n, 499n)).toEqual([signerOf(0xb1)]);
-    expect(await evictedAt(2n, 500n)).toEqual([]);
-    expect((await history.workersAt(2n)).map(({ active, receiptSigner }) => [active, receiptSigner])).toEqual([
-      [true, signerOf(0xb2)],
-    ]);
-  });
-
-  test('stay named where their registration was forgotten', async () => {
-    chain.mine('a', ended('WorkerEvicted', 1, 0xb1));
-    expect(await evictedAt(0n, 1n << 60n)).toEqual([signerOf(0xb1)]);
-  });
-
-  test('are forgotten with the blocks that a reorganisation takes away', async () => {
-    chain.mine('a', registered(1, 0xb1));
-    chain.mine('a', ended('WorkerEvicted', 1, 0xb1));
-    expect(await evictedAt(1n)).toEqual([signerOf(0xb1)]);
-    chain.blocks.pop();
-    chain.mine('b');
-    expect(await evictedAt(1n)).toEqual([]);
   });
 });

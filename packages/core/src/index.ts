@@ -25,6 +25,14 @@ export {
   signedChainHeadToJson,
 } from './committee/chainHead.ts';
 export {
+  type EpochIndex,
+  epochIndexToJson,
+  maxEpochCandidates,
+  maxEpochIndexBytes,
+  maxPublicationsOfMember,
+  parseEpochIndex,
+} from './committee/epochIndex.ts';
+export {
   differingRecordField,
   type EpochCandidate,
   type EpochRecord,

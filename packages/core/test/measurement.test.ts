@@ -3,12 +3,15 @@ import {
   commitmentTo,
   differingRecordField,
   type EpochCandidate,
+  type EpochIndex,
   type EpochRecord,
   epochAttemptAt,
   epochCandidateToJson,
+  epochIndexToJson,
   epochProposerAt,
   epochRecordToJson,
   type MeasurementVector,
+  maxEpochIndexBytes,
   maxMeasuredWorkers,
   maxMeasurementVectorBytes,
   measurementCommitmentDigest,
@@ -17,6 +20,7 @@ import {
   measurementVectorBytes,
   measurementVectorId,
   parseEpochCandidate,
+  parseEpochIndex,
   parseEpochRecord,
   parseMeasurementCommitment,
   parseMeasurementPublication,
@@ -215,5 +219,36 @@ describe('epoch record', () => {
       { record: { ...good, more: 1 } },
     ])
       expect(() => parseEpochCandidate({ ...written, ...change })).toThrow(mismatch);
+  });
+
+  test('a member’s index: as much as may be in it fits, more is refused', () => {
+    const signature = `0x${'ab'.repeat(65)}` as const;
+    const everybody = Array.from({ length: 32 }, (_, index) => addr(index + 1));
+    const full: EpochIndex = {
+      epoch: (1n << 64n) - 1n,
+      commitments: everybody.map((member) => ({ epoch: 7n, member, commitment: b32(1), signature })),
+      publications: [...everybody, ...everybody].map((member) => ({
+        epoch: 7n,
+        member,
+        vectorId: b32(1),
+        salt: b32(2),
+        seen: everybody.map((seen) => ({ member: seen, commitment: b32(3) })),
+        signature,
+      })),
+      candidates: Array.from({ length: 8 }, (_, attempt) => ({
+        record: { ...record, attempt },
+        basis: Array(64).fill(b32(1)),
+        signatures: Array(32).fill(signature),
+      })),
+    };
+    const text = JSON.stringify(epochIndexToJson(full));
+    expect(text.length).toBeLessThan(maxEpochIndexBytes);
+    expect(parseEpochIndex(JSON.parse(text))).toEqual(full);
+    const mismatch = expect.objectContaining({ code: 'SCHEMA_MISMATCH' });
+    const good = JSON.parse(text);
+    for (const part of ['commitments', 'publications', 'candidates'])
+      expect(() => parseEpochIndex({ ...good, [part]: [...good[part], good[part][0]] })).toThrow(mismatch);
+    for (const change of [{ more: 1 }, { epoch: 7 }, { publications: [null] }, { commitments: [{}] }])
+      expect(() => parseEpochIndex({ ...good, ...change })).toThrow(mismatch);
   });
 });

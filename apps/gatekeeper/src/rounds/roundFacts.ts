@@ -23,8 +23,10 @@ export async function readRoundFacts(
   const first = await firstBlockSince(view, head, clock.genesis + round * clock.roundLength, signal);
   if (first === undefined || first.number === 0n) throw new RoundAheadError(round);
   const block = await view.blockAt(first.number - 1n, signal);
-  const evicted = await history.evictedAt(block, signal);
   const { number, hash, timestamp } = block;
+  const evicted = (await history.evictedAt(number, signal))
+    .filter(({ leaseUntil }) => leaseUntil > timestamp)
+    .map(({ signer }) => signer);
   return {
     statement: { round, time: timestamp, block: number, blockHash: hash, evictionRoot: evictionTreeOf(evicted).root },
     evicted,

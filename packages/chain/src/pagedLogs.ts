@@ -1,0 +1,24 @@
+import { ChainError, type ChainLog, type ChainView } from './chainView.ts';
+
+/** A range that an RPC does not give at once is asked for in halves, down to this many blocks. */
+const minPageBlocks = 64n;
+
+/** {@link ChainView.logs} in as many questions as it takes: many RPCs bound how many blocks or events one may cover. */
+export async function pagedLogs(
+  view: Pick<ChainView, 'logs'>,
+  query: Parameters<ChainView['logs']>[0],
+  signal: AbortSignal | undefined,
+): Promise<readonly ChainLog[]> {
+  const { fromBlock, toBlock } = query;
+  try {
+    return await view.logs(query, signal);
+  } catch (error) {
+    const mayBeTooMany = error instanceof ChainError && error.code === 'CHAIN_UNREACHABLE';
+    if (signal?.aborted || !mayBeTooMany || toBlock - fromBlock < minPageBlocks) throw error;
+    const middle = (fromBlock + toBlock) / 2n;
+    return [
+      ...(await pagedLogs(view, { ...query, toBlock: middle }, signal)),
+      ...(await pagedLogs(view, { ...query, fromBlock: middle + 1n }, signal)),
+    ];
+  }
+}
