@@ -43,6 +43,8 @@ export type CallOptions = {
   readonly manifest?: Bytes32;
   /** The app may safely run twice: after a lost connection another worker may be asked. */
   readonly idempotent?: boolean;
+  /** The only worker that is asked. */
+  readonly worker?: Bytes32;
   /** The most that the call may cost, in the token's smallest unit. Default 0: free calls only. */
   readonly maxFee?: bigint;
   /** Default: the app's own wall limit and 20 s. */

@@ -353,16 +353,16 @@ export class CloisterClient {
         'CLIENT_OTHER_MANIFEST',
         `App "${app}" serves manifest "${serving.manifestId}", not the expected "${options.manifest}"`,
       );
-    return new Call(this.#callComponents(), serving, request, options);
+    return new Call(this.#callComponents(options.worker), serving, request, options);
   }
 
-  #callComponents(): CallComponents {
+  #callComponents(only?: Bytes32): CallComponents {
     return {
       chainId: this.network.chainId,
       registry: this.network.contracts.workerRegistry,
       fetch: this.#fetch,
       sealer: this.#sealer,
-      routes: (serving, refresh, signal) => this.#routes(serving, refresh, signal),
+      routes: (serving, refresh, signal) => this.#routes(serving, refresh, signal, only),
     };
   }
 
@@ -453,9 +453,12 @@ export class CloisterClient {
   }
 
   /** Verified ways to workers that suit the manifest, in random order so that load spreads; or why there is none. */
-  async #routes({ app, manifest }: ServingApp, refresh: boolean, signal: AbortSignal): Promise<Routes> {
+  async #routes({ app, manifest }: ServingApp, refresh: boolean, signal: AbortSignal, only?: Bytes32): Promise<Routes> {
     const hosts = needsKeys(manifest) ? await this.#hostsOf(app, manifest, refresh, signal) : undefined;
-    const unsuited = (route: Route) => whyUnsuited(route, manifest, hosts);
+    const unsuited = (route: Route) =>
+      only !== undefined && route.worker.workerId !== only
+        ? 'another one is asked for'
+        : whyUnsuited(route, manifest, hosts);
     const suited = [...this.#verified.values()].filter(({ route }) => unsuited(route) === undefined);
     const usable = suited.filter(({ route, atMs }) => !refresh && isFresh(route, atMs)).map(({ route }) => route);
     if (usable.length > 0) return { usable: shuffled(usable), unusable: [] };

@@ -375,3 +375,19 @@ describe('an app with secrets', () => {
     expect((await called).outcome).toBe('ok');
   });
 });
+
+describe('a call for one worker', () => {
+  test('goes to that one alone', async () => {
+    const other = await network.addWorker(address(0x0c));
+    const one = client();
+    for (let call = 0; call < 8; call++) {
+      const result = await one.call(app, {}, { worker: other.workerId });
+      expect(result.worker.workerId).toBe(other.workerId);
+    }
+    expect(worker.runs).toBe(0);
+    await expect(one.call(app, {}, { worker: bytes32(0x99) })).rejects.toMatchObject({
+      code: 'CALL_NO_WORKER',
+      message: expect.stringContaining('another one is asked for'),
+    });
+  });
+});
