@@ -85,6 +85,7 @@ const maxWitnessedAgeMs = 3_600_000;
 const maxAppAgeMs = 30_000;
 const maxHostsAgeMs = 15_000;
 const maxKnownHosts = 1_024;
+const maxKnownWorkers = 4_096;
 /** A round and the time to sign it. */
 const maxPlacementWaitMs = 60_000;
 const passingPlacement = new Set(['PLACEMENT_PENDING', 'BEACON_UNAVAILABLE']);
@@ -333,6 +334,19 @@ export class CloisterClient {
     return [...seen.values()];
   }
 
+  /** The same of one worker alone, as the first gateway shows it by which it is verified. */
+  async #worker(workerId: Bytes32, signal: AbortSignal): Promise<ListedWorker[]> {
+    let listed: ListedWorker[] = [];
+    for (const gateway of this.gateways.urls) {
+      const announcement = await this.gateways.announcement(gateway, workerId, signal).catch(() => undefined);
+      if (announcement?.workerId !== workerId) continue;
+      const worker = await this.#list(gateway, announcement, signal);
+      if (worker.verified !== undefined) return [worker];
+      listed = [worker];
+    }
+    return listed;
+  }
+
   async #list(
     gateway: string,
     announcement: WorkerAnnouncement,
@@ -462,16 +476,18 @@ export class CloisterClient {
     const suited = [...this.#verified.values()].filter(({ route }) => unsuited(route) === undefined);
     const usable = suited.filter(({ route, atMs }) => !refresh && isFresh(route, atMs)).map(({ route }) => route);
     if (usable.length > 0) return { usable: shuffled(usable), unusable: [] };
-    const listed = await this.workers(signal).catch((error: unknown) => {
-      if (isChainAway(error)) return error as CloisterError;
-      throw error;
-    });
+    const listed = await (only === undefined ? this.workers(signal) : this.#worker(only, signal)).catch(
+      (error: unknown) => {
+        if (isChainAway(error)) return error as CloisterError;
+        throw error;
+      },
+    );
     if (listed instanceof CloisterError || isOldChain(listed)) {
       const witnessed = await this.#witnessed(suited, signal);
       if (witnessed.length > 0) return { usable: shuffled(witnessed), unusable: [] };
     }
     if (listed instanceof CloisterError) throw listed;
-    this.#verified.clear();
+    if (only === undefined) this.#verified.clear();
     const routes: Route[] = [];
     const unusable: string[] = [];
     for (const { announcement, gateway, verified, refusal } of listed) {
@@ -480,7 +496,9 @@ export class CloisterClient {
         continue;
       }
       const route: Route = { gateway, worker: verified };
+      this.#verified.delete(verified.workerId);
       this.#verified.set(verified.workerId, { route, atMs: Date.now() });
+      if (this.#verified.size > maxKnownWorkers) this.#verified.delete(this.#verified.keys().next().value as string);
       const why = unsuited(route);
       if (why === undefined) routes.push(route);
       else unusable.push(`${verified.workerId}: ${why}`);

@@ -377,17 +377,41 @@ describe('an app with secrets', () => {
 });
 
 describe('a call for one worker', () => {
-  test('goes to that one alone', async () => {
+  test('goes to that one alone, and verifies no other', async () => {
     const other = await network.addWorker(address(0x0c));
+    worker.announcement = { ...worker.announcement, evidence: '0x' as never };
     const one = client();
-    for (let call = 0; call < 8; call++) {
+    for (let call = 0; call < 4; call++) {
       const result = await one.call(app, {}, { worker: other.workerId });
       expect(result.worker.workerId).toBe(other.workerId);
     }
     expect(worker.runs).toBe(0);
-    await expect(one.call(app, {}, { worker: bytes32(0x99) })).rejects.toMatchObject({
-      code: 'CALL_NO_WORKER',
-      message: expect.stringContaining('another one is asked for'),
+  });
+
+  test('goes nowhere where no gateway has it, or it can’t be verified', async () => {
+    const noWorker = { code: 'CALL_NO_WORKER' };
+    await expect(client().call(app, {}, { worker: bytes32(0x99) })).rejects.toMatchObject(noWorker);
+    Object.assign(network.registries.workers.get(worker.workerId) ?? {}, { state: 'evicted' });
+    await expect(client().call(app, {}, { worker: worker.workerId })).rejects.toMatchObject({
+      ...noWorker,
+      message: expect.stringContaining('has not evicted it'),
     });
+  });
+
+  test('is asked of the second gateway where the first shows another worker in its place', async () => {
+    const other = await network.addWorker(address(0x0c));
+    const second = 'http://127.0.0.1:2';
+    const fetch: typeof globalThis.fetch = (input, init) => {
+      const { origin, pathname } = new URL(new Request(input, init).url);
+      if (origin === second) return network.gateway.fetch(`${network.gateway.url}${pathname}`, init);
+      const swapped = pathname.replace(worker.workerId, other.workerId);
+      return network.gateway.fetch(pathname.endsWith('/call') ? input : `${origin}${swapped}`, init);
+    };
+    const result = await client({ gateways: [network.gateway.url, second], fetch }).call(
+      app,
+      {},
+      { worker: worker.workerId },
+    );
+    expect([result.worker.workerId, result.gateway]).toEqual([worker.workerId, second]);
   });
 });

@@ -391,7 +391,14 @@ export class StubGateway {
     if (origin !== this.url) throw new TypeError('fetch failed');
     const [, , kind, id = '', action] = pathname.split('/');
     if (kind === 'workers' && action === 'call') return this.#call(id as Bytes32, request, signal);
+    if (kind === 'workers' && id !== '') {
+      const announcement = this.workers.get(id as Bytes32)?.announcement;
+      return announcement === undefined
+        ? new Response(null, { status: 404 })
+        : Response.json(announcementToJson(announcement));
+    }
     if (kind === 'workers') return Response.json(this.directory());
+    if (pathname === '/healthz') return Response.json({ ok: true });
     if (kind === 'statements') {
       const statement = this.statement(id as Address);
       return statement === undefined ? new Response(null, { status: 503 }) : Response.json(statement);
