@@ -43,7 +43,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'service',
     'threshold',
   ],
-  'apps/gatekeeper': ['core', 'crypto', 'attestation', 'chain', 'enclave', 'placement', 'service', 'threshold'],
+  'apps/gatekeeper': ['core', 'crypto', 'attestation', 'chain', 'enclave', 'placement', 'sdk', 'service', 'threshold'],
   'apps/gateway': ['core', 'crypto', 'chain', 'channel', 'service'],
   'apps/indexer': ['core', 'crypto', 'chain', 'economics', 'service'],
   'apps/explorer': ['core', 'crypto', 'attestation', 'chain', 'economics', 'sdk'],

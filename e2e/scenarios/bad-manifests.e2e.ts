@@ -121,7 +121,7 @@ const published: readonly Published[] = [
   {
     name: 'state, which this release lacks',
     manifest: { ...manifest, state: { partitions: 1 }, placement: { ...manifest.placement, replicas: 64 } },
-    fields: { stateful: true },
+    fields: { stateful: true, replicas: 64 },
     worker: 'APP_FEATURE_UNAVAILABLE',
   },
 ];

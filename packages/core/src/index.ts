@@ -25,6 +25,14 @@ export {
   signedChainHeadToJson,
 } from './committee/chainHead.ts';
 export {
+  type ChallengeQuestion,
+  challengeAnswerOf,
+  challengeAppSource,
+  challengeBody,
+  maxChallengeSteps,
+  readChallengeAnswer,
+} from './committee/challenge.ts';
+export {
   type EpochIndex,
   epochIndexToJson,
   maxEpochCandidates,
