@@ -461,6 +461,9 @@ describe('signed documents', () => {
     const { tdxModuleIdentities } = JSON.parse(good.tcb_info) as { tdxModuleIdentities: object[] };
     const twice = minted({ tdxModuleIdentities: [...tdxModuleIdentities, ...tdxModuleIdentities] });
     expect(await verdict(twice)).toBe('MALFORMED_COLLATERAL at collateral.tcb_info.tdxModuleIdentities');
+    const [module] = tdxModuleIdentities;
+    const inBothCases = minted({ tdxModuleIdentities: ['TDX_1a', 'TDX_1A'].map((id) => ({ ...module, id })) });
+    expect(await verdict(inBothCases)).toBe('MALFORMED_COLLATERAL at collateral.tcb_info.tdxModuleIdentities');
   });
 });
 

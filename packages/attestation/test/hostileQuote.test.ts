@@ -166,6 +166,16 @@ describe('the TDX module', () => {
     expect(await outcomeOfModule(9, 0x1f)).toBe('TDX_MODULE_UNKNOWN at collateral.tcb_info.tdxModuleIdentities');
   });
 
+  test.each(['TDX_1a', 'TDX_1A'])('of version 26 is found under "%s"', async (id) => {
+    const editTcbInfo = (info: JsonObject): JsonObject => ({
+      ...info,
+      tdxModuleIdentities: (info.tdxModuleIdentities as JsonObject[]).map((module) => ({ ...module, id })),
+    });
+    const collateral = { editTcbInfo };
+    expect(await outcomeOf(makeWorld({ collateral, quote: { teeTcbSvn: svn(6, 0x1a) } }))).toBe('UpToDate');
+    expect(await outcomeOf(makeWorld({ collateral, quote: { teeTcbSvn: svn(6, 1) } }))).toContain('TDX_MODULE_UNKNOWN');
+  });
+
   test("the platform's level, at version 0", async () => {
     expect(await outcomeOfModule(5, 0)).toBe('UpToDate');
     expect(await outcomeOfModule(4, 0)).toBe('TCB_LEVEL_NOT_FOUND at collateral.tcb_info.tcbLevels');

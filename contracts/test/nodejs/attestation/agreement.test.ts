@@ -333,6 +333,14 @@ describe('both accept, and say the same', () => {
         ] as const,
     ),
     ['module version 0', () => makeWorld({ quote: { teeTcbSvn: svn(5, 0) } }), 'UpToDate'],
+    ...['TDX_1a', 'TDX_1A'].map(
+      (id) =>
+        [
+          `module version 26, written "${id}"`,
+          () => makeWorld({ quote: { teeTcbSvn: svn(6, 0x1a) }, collateral: { editTcbInfo: withModules({ id }) } }),
+          'UpToDate',
+        ] as const,
+    ),
     [
       'module attributes that the mask leaves out',
       () =>

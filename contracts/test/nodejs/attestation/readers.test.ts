@@ -558,6 +558,14 @@ describe('statements', () => {
     ['a component with an unknown member', 'tcbInfo', '{"svn":3}', '{"svn":3,"more":1}', 'refused', 'ok'],
     ['an evaluation number of 65536', 'tcbInfo', 'DataNumber":20', 'DataNumber":65536', 'refused', 'ok'],
     ['a module of version 1a', 'tcbInfo', 'TDX_01', 'TDX_1a', 'ok'],
+    ['a module of version 1A', 'tcbInfo', 'TDX_01', 'TDX_1A', 'ok'],
+    [
+      'a module twice, by either case',
+      'tcbInfo',
+      /\{"id":"TDX_01"(.*?\]\}\]\})\]/,
+      '{"id":"TDX_1a"$1,{"id":"TDX_1A"$1]',
+      'refused',
+    ],
     ['a module of another name', 'tcbInfo', 'TDX_01', 'TDX_X1', 'refused', 'ok'],
   ];
   for (const [what, of, from, to, onChain, offChain = onChain] of cases)

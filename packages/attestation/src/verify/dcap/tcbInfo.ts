@@ -5,7 +5,7 @@ import { type LevelVerdict, tcbStatuses } from './tcbStatus.ts';
 
 /** Which SEAM module may run, by version (Intel PCS API v4, `tdxModule` and `tdxModuleIdentities`). */
 export type TdxModuleIdentity = {
-  /** `TDX_01` for version 1; undefined for version 0, which has no levels of its own. */
+  /** `TDX_01` for version 1, its letters upper case; undefined for version 0, which has no levels of its own. */
   readonly id: string | undefined;
   /** 48 bytes. */
   readonly mrSigner: Uint8Array;
@@ -68,7 +68,9 @@ export function parseTcbInfo(text: string, path: string): TcbInfo {
 }
 
 function readModules(modules: JsonValue): TdxModuleIdentity[] {
-  const read = modules.items(maxModules).map((module) => readModule(module, module.member('id').text(16)));
+  // Intel has published no version with a letter in it yet: either case is the same version, here as on the chain.
+  const idOf = (module: JsonValue) => module.member('id').text(16).toUpperCase();
+  const read = modules.items(maxModules).map((module) => readModule(module, idOf(module)));
   if (new Set(read.map(({ id }) => id)).size !== read.length) throw modules.fail('Expected each module identity once');
   return read;
 }
