@@ -32,7 +32,7 @@ await runMain(async () => {
 });
 
 function prose(reference: ImageReference): string {
-  const { runtime, files, oci, dstack, eventLog } = reference;
+  const { runtime, files, oci, dstack, snp, eventLog } = reference;
   const lines = [
     `Worker image   ${reference.imageId}  (${reference.platform}, as the simulated TEE measures it)`,
     `  MRTD         ${reference.mrtd}  Node.js ${runtime.version}`,
@@ -70,6 +70,14 @@ function prose(reference: ImageReference): string {
       dstack.imageId === null
         ? "  imageId      give dstack's own registers to get it: --mrtd, --rtmr0, --rtmr1, --rtmr2"
         : `  imageId      ${dstack.imageId}  what governance allows, and the compose hash as configId`,
+    );
+  if (snp !== undefined)
+    lines.push(
+      '',
+      `SEV-SNP guest  ${snp.imageId}  the image id that governance allows`,
+      `  measurement  ${snp.measurement}`,
+      `  firmware     ${snp.firmware.sha256}  (SHA-256)`,
+      `  processors   ${snp.processors} of signature ${snp.cpuSignature}, features ${snp.features}`,
     );
   if (eventLog !== undefined)
     lines.push(

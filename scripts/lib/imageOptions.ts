@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { type GuestOptions, guestArguments, readGuestOptions } from './imageGuestOptions.ts';
 import { inRoot, root } from './paths.ts';
 import { ScriptError } from './scriptError.ts';
 
@@ -26,6 +27,7 @@ export type ImageOptions = {
   readonly dstackOs: DstackOs | undefined;
   /** Root public key of dstack's key service, hexadecimal without 0x. */
   readonly kmsId: string | undefined;
+  readonly guest: GuestOptions | undefined;
 };
 
 export const imageHelp = `npm run image [-- OPTION…]    the worker's image, the same bytes on every machine, and its reference values
@@ -42,9 +44,34 @@ export const imageHelp = `npm run image [-- OPTION…]    the worker's image, th
   --mrtd HEX --rtmr0 HEX --rtmr1 HEX --rtmr2 HEX
                         what dstack's own image measures to (dstack-mr): gives the image id of a worker there
   --kms-id HEX          the dstack key service that the CVM must use, by its root public key; without it the host chooses one
+  --snp-firmware FILE --snp-processors N --snp-cpu MODEL --kernel FILE --append TEXT [--initrd FILE] [--snp-features HEX]
+                        a SEV-SNP guest as QEMU starts it from these (with kernel-hashes=on): its launch digest and image id.
+                        MODEL: as QEMU names it, or CPUID Fn0000_0001_EAX in hexadecimal; HEX: SEV_FEATURES, 0x1 if not given
+
   --event-log FILE      a log of such a machine, firmware's (CCEL) or dstack's (JSON): replayed to its registers
 
   --json                one line for programs; reference.json in the --out folder holds the same`;
+
+/** What `parseArgs` is told of every option. */
+export const imageArguments = {
+  help: { type: 'boolean' },
+  json: { type: 'boolean' },
+  values: { type: 'boolean' },
+  'no-base': { type: 'boolean' },
+  root: { type: 'string' },
+  out: { type: 'string' },
+  packages: { type: 'string' },
+  mirror: { type: 'string', multiple: true },
+  network: { type: 'string' },
+  'image-name': { type: 'string' },
+  'event-log': { type: 'string' },
+  mrtd: { type: 'string' },
+  rtmr0: { type: 'string' },
+  rtmr1: { type: 'string' },
+  rtmr2: { type: 'string' },
+  'kms-id': { type: 'string' },
+  ...guestArguments,
+} as const;
 
 /** Throws SCRIPT_BAD_ARGUMENT. */
 export function readImageOptions(argv: readonly string[]): ImageOptions {
@@ -66,6 +93,7 @@ export function readImageOptions(argv: readonly string[]): ImageOptions {
     eventLog: values['event-log'],
     dstackOs: dstackOs(values),
     kmsId: kmsId(values['kms-id']),
+    guest: readGuestOptions(values),
   };
 }
 
@@ -73,24 +101,7 @@ function parse(argv: readonly string[]) {
   try {
     return parseArgs({
       args: [...argv],
-      options: {
-        help: { type: 'boolean' },
-        json: { type: 'boolean' },
-        values: { type: 'boolean' },
-        'no-base': { type: 'boolean' },
-        root: { type: 'string' },
-        out: { type: 'string' },
-        packages: { type: 'string' },
-        mirror: { type: 'string', multiple: true },
-        network: { type: 'string' },
-        'image-name': { type: 'string' },
-        'event-log': { type: 'string' },
-        mrtd: { type: 'string' },
-        rtmr0: { type: 'string' },
-        rtmr1: { type: 'string' },
-        rtmr2: { type: 'string' },
-        'kms-id': { type: 'string' },
-      },
+      options: imageArguments,
     }).values;
   } catch (cause) {
     throw wrong(cause instanceof Error ? cause.message : String(cause));

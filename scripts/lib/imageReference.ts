@@ -7,21 +7,24 @@ import { fromHex, toHex } from '@cloister/crypto';
 import { type ProcessFiles, processFiles } from '@cloister/service';
 import { baseEntries, readBase } from './imageBase.ts';
 import { dstackApp, dstackImageIdOf } from './imageDstack.ts';
+import { readInput } from './imageInput.ts';
 import { networkLayer, workerLayers } from './imageLayers.ts';
 import { writeOciImage } from './imageOci.ts';
 import type { ImageOptions } from './imageOptions.ts';
+import { snpReference } from './imageSnpReference.ts';
 import { inRoot } from './paths.ts';
 import { ScriptError } from './scriptError.ts';
 import { readPackageJson } from './workspaces.ts';
 
 export type ImageReference = Awaited<ReturnType<typeof makeImage>>;
 
-const maxInputBytes = 16 * 1024 * 1024;
 const architectures: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
 
 /** Makes the image that the options ask for, and everything that one compares a running worker with. Throws ScriptError. */
 export async function makeImage(options: ImageOptions, signal: AbortSignal) {
   const eventLog = options.eventLog === undefined ? undefined : replayed(options.eventLog);
+  const { guest } = options;
+  const snp = guest === undefined ? undefined : snpReference(guest, guest.snp);
   const files = await processFiles(options.root, 'apps/worker');
   const image = await measureImage(files, signal);
   const oci = options.valuesOnly ? undefined : await writeImage(options, files, signal);
@@ -42,6 +45,7 @@ export async function makeImage(options: ImageOptions, signal: AbortSignal) {
     files: { dependencies: files.dependencies.files.length, code: files.code.files.length },
     ...(oci === undefined ? {} : { oci }),
     ...(dstack === undefined ? {} : { dstack }),
+    ...(snp === undefined ? {} : { snp }),
     ...(eventLog === undefined ? {} : { eventLog }),
   };
 }
@@ -106,22 +110,4 @@ function replayed(file: string) {
   return isJson
     ? { kind: 'dstack', ...replayDstackLog(log) }
     : { kind: 'ccel', registers: replayCcel(log), claims: undefined };
-}
-
-function readInput(file: string): Uint8Array {
-  let bytes: Uint8Array;
-  try {
-    bytes = fs.readFileSync(file);
-  } catch (cause) {
-    throw new ScriptError({
-      code: 'SCRIPT_BAD_ARGUMENT',
-      message: `The file "${file}" can't be read (${(cause as NodeJS.ErrnoException).code})`,
-      cause,
-    });
-  }
-  if (bytes.length <= maxInputBytes) return bytes;
-  throw new ScriptError({
-    code: 'SCRIPT_BAD_ARGUMENT',
-    message: `The file "${file}" has more than ${maxInputBytes} bytes`,
-  });
 }
