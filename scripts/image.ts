@@ -32,7 +32,7 @@ await runMain(async () => {
 });
 
 function prose(reference: ImageReference): string {
-  const { runtime, files, oci, dstack, snp, eventLog } = reference;
+  const { runtime, files, oci, dstack, snp, tdx, eventLog } = reference;
   const lines = [
     `Worker image   ${reference.imageId}  (${reference.platform}, as the simulated TEE measures it)`,
     `  MRTD         ${reference.mrtd}  Node.js ${runtime.version}`,
@@ -78,6 +78,17 @@ function prose(reference: ImageReference): string {
       `  measurement  ${snp.measurement}`,
       `  firmware     ${snp.firmware.sha256}  (SHA-256)`,
       `  processors   ${snp.processors} of signature ${snp.cpuSignature}, features ${snp.features}`,
+    );
+  if (tdx !== undefined)
+    lines.push(
+      '',
+      tdx.imageId === null
+        ? "TD             give its firmware's log (--event-log) to get RTMR0 and the image id"
+        : `TD             ${tdx.imageId}  the image id that governance allows`,
+      `  MRTD         ${tdx.mrtd}  firmware ${tdx.firmware.sha256} (SHA-256)`,
+      ...(tdx.rtmr0 === null ? [] : [`  RTMR0        ${tdx.rtmr0}  the machine, as in the log`]),
+      `  RTMR1        ${tdx.rtmr1}  kernel`,
+      `  RTMR2        ${tdx.rtmr2}  command line and initrd`,
     );
   if (eventLog !== undefined)
     lines.push(

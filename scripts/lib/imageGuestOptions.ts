@@ -6,7 +6,13 @@ export type GuestOptions = {
   readonly kernel: string;
   readonly initrd: string | undefined;
   readonly append: string;
-  readonly snp: SnpOptions;
+  readonly snp: SnpOptions | undefined;
+  readonly tdx: TdxOptions | undefined;
+};
+
+export type TdxOptions = {
+  readonly firmware: string;
+  readonly initrd: string;
 };
 
 export type SnpOptions = {
@@ -24,6 +30,7 @@ export const guestArguments = {
   'snp-processors': { type: 'string' },
   'snp-cpu': { type: 'string' },
   'snp-features': { type: 'string' },
+  'tdx-firmware': { type: 'string' },
   kernel: { type: 'string' },
   initrd: { type: 'string' },
   append: { type: 'string' },
@@ -38,16 +45,24 @@ const maxAppendCharacters = 65_536;
 export function readGuestOptions(values: GuestValues): GuestOptions | undefined {
   const { kernel, initrd, append } = values;
   const snp = snpOptions(values);
-  if (snp === undefined) {
+  const tdx = tdxOptions(values);
+  if (snp === undefined && tdx === undefined) {
     const alone = (['kernel', 'initrd', 'append'] as const).find((name) => values[name] !== undefined);
     if (alone === undefined) return undefined;
-    throw wrong(`Expected --snp-firmware beside --${alone}`);
+    throw wrong(`Expected --snp-firmware or --tdx-firmware beside --${alone}`);
   }
   if (kernel === undefined || append === undefined)
     throw wrong('Expected --kernel and --append beside a firmware: without them nothing says what the guest runs');
   if (append.length > maxAppendCharacters || !/^[\x20-\x7e]*$/.test(append))
     throw wrong(`Expected at most ${maxAppendCharacters} printable ASCII characters after --append`);
-  return { kernel, initrd, append, snp };
+  return { kernel, initrd, append, snp, tdx };
+}
+
+function tdxOptions({ 'tdx-firmware': firmware, initrd }: GuestValues): TdxOptions | undefined {
+  if (firmware === undefined) return undefined;
+  if (initrd === undefined)
+    throw wrong('Expected --initrd beside --tdx-firmware: what is measured without one is not known');
+  return { firmware, initrd };
 }
 
 function snpOptions(values: GuestValues): SnpOptions | undefined {

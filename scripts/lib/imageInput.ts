@@ -4,7 +4,9 @@ import { ScriptError } from './scriptError.ts';
 
 /** Firmware, logs, network files. */
 export const maxInputBytes = 16 * 1024 * 1024;
-/** A kernel has 20 MB, an initrd up to some hundred. */
+/** A kernel has 20 MB. */
+export const maxKernelBytes = 256 * 1024 * 1024;
+/** An initrd has up to some hundred. */
 export const maxBootFileBytes = 1024 * 1024 * 1024;
 
 const chunkBytes = 1024 * 1024;

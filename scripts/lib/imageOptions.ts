@@ -44,9 +44,14 @@ export const imageHelp = `npm run image [-- OPTION…]    the worker's image, th
   --mrtd HEX --rtmr0 HEX --rtmr1 HEX --rtmr2 HEX
                         what dstack's own image measures to (dstack-mr): gives the image id of a worker there
   --kms-id HEX          the dstack key service that the CVM must use, by its root public key; without it the host chooses one
+
   --snp-firmware FILE --snp-processors N --snp-cpu MODEL --kernel FILE --append TEXT [--initrd FILE] [--snp-features HEX]
                         a SEV-SNP guest as QEMU starts it from these (with kernel-hashes=on): its launch digest and image id.
                         MODEL: as QEMU names it, or CPUID Fn0000_0001_EAX in hexadecimal; HEX: SEV_FEATURES, 0x1 if not given
+
+  --tdx-firmware FILE --kernel FILE --append TEXT --initrd FILE
+                        a TD as QEMU starts it from these: MRTD, RTMR1 and RTMR2; with its firmware's --event-log, which gives
+                        RTMR0 and has to agree in the others, its image id
 
   --event-log FILE      a log of such a machine, firmware's (CCEL) or dstack's (JSON): replayed to its registers
 

@@ -12,6 +12,7 @@ import { networkLayer, workerLayers } from './imageLayers.ts';
 import { writeOciImage } from './imageOci.ts';
 import type { ImageOptions } from './imageOptions.ts';
 import { snpReference } from './imageSnpReference.ts';
+import { tdxReference } from './imageTdxReference.ts';
 import { inRoot } from './paths.ts';
 import { ScriptError } from './scriptError.ts';
 import { readPackageJson } from './workspaces.ts';
@@ -24,7 +25,8 @@ const architectures: Readonly<Record<string, string>> = { x64: 'amd64', arm64: '
 export async function makeImage(options: ImageOptions, signal: AbortSignal) {
   const eventLog = options.eventLog === undefined ? undefined : replayed(options.eventLog);
   const { guest } = options;
-  const snp = guest === undefined ? undefined : snpReference(guest, guest.snp);
+  const snp = guest?.snp === undefined ? undefined : snpReference(guest, guest.snp);
+  const tdx = guest?.tdx === undefined ? undefined : tdxReference(guest, guest.tdx, firmwareRegisters(eventLog));
   const files = await processFiles(options.root, 'apps/worker');
   const image = await measureImage(files, signal);
   const oci = options.valuesOnly ? undefined : await writeImage(options, files, signal);
@@ -46,6 +48,7 @@ export async function makeImage(options: ImageOptions, signal: AbortSignal) {
     ...(oci === undefined ? {} : { oci }),
     ...(dstack === undefined ? {} : { dstack }),
     ...(snp === undefined ? {} : { snp }),
+    ...(tdx === undefined ? {} : { tdx }),
     ...(eventLog === undefined ? {} : { eventLog }),
   };
 }
@@ -102,6 +105,16 @@ function writeDstackApp(options: ImageOptions, image: string, networkId: Bytes32
   const os = options.dstackOs ?? null;
   const imageId = os === null ? null : dstackImageIdOf(os, app.composeHash);
   return { image, appCompose: file, ...app, kmsId: options.kmsId ?? null, os, imageId };
+}
+
+/** Of the log, where there is one. dstack's begins with the same events, and goes on with its own system's. */
+function firmwareRegisters(eventLog: ReturnType<typeof replayed> | undefined) {
+  if (eventLog === undefined || eventLog.kind === 'ccel') return eventLog?.registers;
+  throw new ScriptError({
+    code: 'SCRIPT_BAD_ARGUMENT',
+    message: 'Expected a log of firmware after --event-log beside --tdx-firmware, got one of dstack',
+    hint: 'The image id of a worker in a dstack CVM comes with --image-name',
+  });
 }
 
 function replayed(file: string) {

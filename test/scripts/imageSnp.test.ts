@@ -320,7 +320,7 @@ describe('npm run image', () => {
   const processors = ['--snp-processors', '2', '--snp-cpu', 'EPYC-Milan'];
   const reference = (...argv: string[]) => {
     const { guest: options } = readImageOptions(argv);
-    if (options === undefined) throw new Error('Expected a SEV-SNP guest');
+    if (options?.snp === undefined) throw new Error('Expected a SEV-SNP guest');
     return snpReference(options, options.snp);
   };
 
@@ -360,7 +360,7 @@ describe('npm run image', () => {
   });
 
   test.each([
-    ['a kernel without a firmware', ['--kernel', 'k'], '--snp-firmware beside --kernel'],
+    ['a kernel without a firmware', ['--kernel', 'k'], '--snp-firmware or --tdx-firmware beside --kernel'],
     ['a firmware without a kernel', ['--snp-firmware', 'f', ...processors, '--append', ''], '--kernel and --append'],
     [
       'a firmware without a command line',
