@@ -217,11 +217,18 @@ describe('a firmware', () => {
   test.each<[string, Uint8Array, string, string]>([
     ['nothing', new Uint8Array(0), malformed, '0 bytes'],
     ['less than a page', firmware().subarray(1), malformed, '4095 bytes'],
+    ['one page and a half', firmware({ bytes: 6144 }), malformed, '6144 bytes'],
     ['too large', new Uint8Array(firmwareBounds.bytes + 4096), malformed, 'bytes'],
     ['without a table', new Uint8Array(4096), malformed, 'no table'],
     ['a table longer than it', changed(50, u16(0xffff)), malformed, '65535 bytes'],
     ['a table shorter than its footer', changed(50, u16(17)), malformed, '17 bytes'],
     ['a table that begins within an entry', changed(50, u16(18 + 30)), malformed, 'entry 1'],
+    [
+      'a table that begins with less than an entry',
+      Buffer.from(changed(50, u16(4064)).map((byte, at) => u16(4064 - 18 - 5)[at - (4096 - 68)] ?? byte)),
+      malformed,
+      'entry 1',
+    ],
     ['an entry that ends within its header', changed(68, u16(17)), malformed, 'entry 0'],
     ['an entry longer than the table', changed(68, u16(500)), malformed, 'entry 0'],
     ['an entry of no length', changed(68, u16(0)), malformed, 'entry 0'],

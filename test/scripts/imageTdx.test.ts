@@ -178,7 +178,7 @@ describe('MRTD', () => {
     ['sections of too many bytes', first([0, 0, 0x809000, 0x4000000, 2, 0]), malformed, 'ask for more'],
     ['code of no bytes', first([0, 0, 0xfffff000, 0x1000, 0, 0]), malformed, '0 bytes'],
     ['scratch memory with contents', first([0, 0x1000, 0x809000, 0x1000, 3, 0]), malformed, '4096 bytes'],
-    ['more contents than memory', first([0, 0x2000, 0xfffff000, 0x1000, 0, 1]), malformed, '8192 bytes'],
+    ['more contents than memory', first([0, 0x2000, 0xfffff000, 0x1000, 0, 0]), malformed, '8192 bytes'],
     ['contents beyond its end', first([0x2001, 0x1000, 0xfffff000, 0x1000, 0, 1]), malformed, '4096 bytes at 8193'],
     ['contents for half of what is measured', first([0, 0x800, 0xfffff000, 0x1000, 0, 1]), malformed, 'is measured'],
     ['measured scratch memory', first([0, 0, 0x809000, 0x1000, 3, 1]), malformed, 'is measured'],
