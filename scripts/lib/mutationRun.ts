@@ -43,6 +43,8 @@ export type MutationOptions = {
 
 /** A try that takes longer is counted as one that does not end, and its process is ended. */
 const tryDeadlineMs = 10 * 60_000;
+/** Of a mutant whose tests fail without it too: a machine at its limit may be the reason once. */
+const maxAttempts = 3;
 /** Tests that take more processor time come last. */
 const quickMs = 100;
 /** More turns of loops than this, for a test that takes so many without mutants, are an endless loop. */
@@ -136,10 +138,19 @@ class Run {
     this.#progress(`${killed} of ${left.length} killed outside of tests`);
   }
 
-  async #passWhole(mutants: readonly number[], files: readonly string[]): Promise<boolean> {
+  /** What fails with these mutants awake; undefined where all passes. */
+  async #failure(mutants: readonly number[], files: readonly string[]): Promise<string | undefined> {
     const limit = endless(Math.max(...this.#maps.map(({ ticks }) => ticks)));
     const { result } = await this.#run({ mode: 'whole', mutants, limit }, files);
-    return result.unhandledErrors.length === 0 && result.testModules.every((module) => module.ok());
+    const [error] = result.unhandledErrors;
+    if (error !== undefined) return String(error);
+    const broken = result.testModules.find((module) => !module.ok());
+    if (broken === undefined) return undefined;
+    const [first] = [
+      ...broken.errors(),
+      ...[...broken.children.allTests('failed')].flatMap((test) => test.result().errors ?? []),
+    ];
+    return `${relativeToRoot(broken.moduleId)}: ${first?.message ?? 'it did not run to its end'}`;
   }
 
   /** Awake together, changes may hide each other: what is about to be reported gets quick tests to itself. */
@@ -150,17 +161,19 @@ class Run {
   }
 
   /** Where nothing fails with all of them awake, nothing would with one; otherwise each half by itself. */
-  async #tryTogether(ids: readonly number[]): Promise<void> {
+  async #tryTogether(ids: readonly number[], attempt = 1): Promise<void> {
     if (ids.length === 0 || isInterrupted()) return;
     // Its tests have been tried by themselves, unless that came to nothing.
     const isMet = ({ outside, tests }: FileMap, id: number) =>
       outside.includes(id) || (isMarked(this.#folder, 'unclear', id) && tests.some(({ hits }) => hits.includes(id)));
     const files = this.#maps.filter((map) => ids.some((id) => isMet(map, id))).map(({ file }) => file);
-    if (await this.#passWhole(ids, files)) return;
+    if ((await this.#failure(ids, files)) === undefined) return;
     const [only] = ids;
     if (ids.length === 1 && only !== undefined) {
       // A failure counts only if there is none without the mutant: processes may fail for reasons of their own.
-      if (!(await this.#passWhole([], files))) throw testsFail(files);
+      const other = await this.#failure([], files);
+      if (other !== undefined && attempt === maxAttempts) throw testsFail([other]);
+      if (other !== undefined) return this.#tryTogether(ids, attempt + 1);
       return mark(this.#folder, 'killed', only, 'files as a whole');
     }
     const half = Math.ceil(ids.length / 2);
