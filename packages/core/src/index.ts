@@ -37,7 +37,7 @@ export {
   epochIndexToJson,
   maxEpochCandidates,
   maxEpochIndexBytes,
-  maxPublicationsOfMember,
+  maxEpochPublications,
   parseEpochIndex,
 } from './committee/epochIndex.ts';
 export {

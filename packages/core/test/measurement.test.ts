@@ -227,7 +227,7 @@ describe('epoch record', () => {
     const full: EpochIndex = {
       epoch: (1n << 64n) - 1n,
       commitments: everybody.map((member) => ({ epoch: 7n, member, commitment: b32(1), signature })),
-      publications: [...everybody, ...everybody].map((member) => ({
+      publications: [...everybody, ...everybody, ...everybody].map((member) => ({
         epoch: 7n,
         member,
         vectorId: b32(1),

@@ -2,7 +2,11 @@ import {
   type Bytes32,
   CloisterError,
   describeError,
+  type EpochIndex,
+  maxEpochIndexBytes,
+  maxMeasurementVectorBytes,
   parseBoundedJson,
+  parseEpochIndex,
   parseSignedChainHead,
   readBounded,
   type SignedChainHead,
@@ -98,6 +102,20 @@ export class Peers {
     );
   }
 
+  /** What a member has of an epoch, no signature in it checked. */
+  async epochIndex(member: Member, epoch: bigint, signal: AbortSignal): Promise<EpochIndex | undefined> {
+    return this.#ask(member, async () => {
+      const index = parseEpochIndex(await this.#json(member, `/v1/epochs/${epoch}`, maxEpochIndexBytes, signal));
+      if (index.epoch !== epoch) throw new PeerError('it answered about another epoch');
+      return index;
+    });
+  }
+
+  /** The bytes that a member has for a vector's id, not yet checked. */
+  async measurementVector(member: Member, id: Bytes32, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    return this.#ask(member, () => this.#bytes(member, `/v1/epochs/vectors/${id}`, maxMeasurementVectorBytes, signal));
+  }
+
   /** The evidence that a member registered with. Throws PEER_FAILED. */
   async evidence(member: Member, signal: AbortSignal): Promise<unknown> {
     return this.#json(member, '/v1/evidence', 256 * 1024, signal);
@@ -124,7 +142,11 @@ export class Peers {
     }
   }
 
-  #json(member: Member, path: string, maxBytes: number, signal: AbortSignal, body?: unknown): Promise<unknown> {
+  async #json(member: Member, path: string, maxBytes: number, signal: AbortSignal, body?: unknown): Promise<unknown> {
+    return parseBoundedJson(await this.#bytes(member, path, maxBytes, signal, body), maxBytes, 'answer');
+  }
+
+  #bytes(member: Member, path: string, maxBytes: number, signal: AbortSignal, body?: unknown): Promise<Uint8Array> {
     const what = `Member ${member.operator} at ${member.endpoint}`;
     return withDeadline({ timeoutMs: this.#timeoutMs, signal, what }, async (inner) => {
       const response = await this.#fetch(`${member.endpoint}${path}`, {
@@ -138,7 +160,7 @@ export class Peers {
       });
       const bytes = await readBounded(response, maxBytes);
       if (!response.ok) throw new PeerError(`it answered ${response.status}`);
-      return parseBoundedJson(bytes, maxBytes, 'answer');
+      return bytes;
     });
   }
 }

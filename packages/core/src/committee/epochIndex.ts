@@ -19,15 +19,15 @@ export type EpochIndex = {
 };
 
 export const maxEpochIndexBytes = 1024 * 1024;
-/** Publications of one member that are told: two prove all that there is to prove. */
-export const maxPublicationsOfMember = 2;
+/** Publications that are told: one of each member, and more of those that made more. */
+export const maxEpochPublications = 96;
 /** Candidates that are told, the newest attempts. */
 export const maxEpochCandidates = 8;
 
 const indexJson = z.strictObject({
   epoch: z.uintString(64),
   commitments: z.array(z.jsonObject).check(z.refineArray(0, maxCommitteeMembers)),
-  publications: z.array(z.jsonObject).check(z.refineArray(0, maxPublicationsOfMember * maxCommitteeMembers)),
+  publications: z.array(z.jsonObject).check(z.refineArray(0, maxEpochPublications)),
   candidates: z.array(z.jsonObject).check(z.refineArray(0, maxEpochCandidates)),
 });
 

@@ -1,0 +1,424 @@
+import {
+  type Address,
+  type Bytes32,
+  CloisterError,
+  commitmentTo,
+  describeError,
+  type EpochCandidate,
+  type EpochIndex,
+  type EpochRecord,
+  epochAttemptAt,
+  epochRecordDigest,
+  type Hex,
+  maxEpochCandidates,
+  maxEpochPublications,
+  measurementCommitmentDigest,
+  measurementPublicationDigest,
+  measurementVectorBytes,
+  measurementVectorId,
+  publicationId,
+  type RecordDomain,
+  type WorkerMeasurement,
+} from '@cloister/core';
+import { fromHex, randomBytes, toHex } from '@cloister/crypto';
+import { recoverAddress } from '@cloister/crypto/native-secp256k1';
+import type { EpochLeaves } from '@cloister/economics';
+import type { Logger } from '@cloister/service';
+import type { CommitteeState, Member } from '../committeeState.ts';
+import type { Peers } from '../peers/peers.ts';
+import { checkCandidate, proposerOf, type RecordableEpoch, recordDataOf } from './candidateCheck.ts';
+import { EpochArchive } from './epochArchive.ts';
+import { EpochBook } from './epochBook.ts';
+import type { EpochChain } from './epochChain.ts';
+import type { EpochKeep, KeptEpoch } from './sealedEpoch.ts';
+
+export type EpochComponents = {
+  readonly chain: EpochChain;
+  readonly peers: Pick<Peers, 'epochIndex' | 'measurementVector'>;
+  readonly me: { readonly operator: Address; readonly signer: Address; readonly sign: (digest: Bytes32) => Hex };
+  /** The committee as of the newest final block: whose signatures make a record. */
+  readonly state: () => CommitteeState | undefined;
+  /** Randomness of a round that has begun. */
+  readonly beaconOf: (round: bigint, signal: AbortSignal) => Promise<Bytes32>;
+  /** What this member saw of the workers in an epoch that is over, ascending by workerId. */
+  readonly measurementsOf: (epoch: bigint) => readonly WorkerMeasurement[];
+  readonly releaseLogHead: () => Bytes32;
+  /** Throws CHAIN_UNWITNESSED where enough others do not see the chain that this member sees. */
+  readonly assertWitnessed: () => void;
+  readonly keep: EpochKeep;
+  /** Milliseconds of a clock that only goes forward. */
+  readonly clockMs: () => number;
+  readonly log: Logger;
+};
+
+export type EpochInit = {
+  readonly domain: RecordDomain;
+  /** The network's epoch at a block's timestamp. */
+  readonly epochAt: (timestamp: bigint) => bigint;
+  /** How long others' commitments are waited for, in ms. @default 10_000 */
+  readonly commitMs?: number;
+  /** How long others' vectors are waited for, from the epoch's end on, in ms. @default 20_000 */
+  readonly publishMs?: number;
+  /** A publication that was here for so long must be in every candidate, in ms. @default 8_000 */
+  readonly graceMs?: number;
+};
+
+/** A record on its way: what it rests on, and who has signed it so far. */
+type Candidate = {
+  readonly record: EpochRecord;
+  /** Nobody signs it: the proposer's own word for it counts more than others'. */
+  basis: readonly Bytes32[];
+  readonly digest: Bytes32;
+  readonly signatures: Map<Address, Hex>;
+};
+
+type Work = {
+  readonly epoch: RecordableEpoch;
+  readonly book: EpochBook;
+  readonly beganAtMs: number;
+  /** By attempt: what this member signed. */
+  readonly signed: Map<number, Bytes32>;
+  /** By digest, in the order in which they came. */
+  readonly candidates: Map<Bytes32, Candidate>;
+  readonly leaves: Map<Bytes32, EpochLeaves>;
+  /** What this member will not sign, by digest and basis: looked at once. */
+  readonly refused: Set<string>;
+  own: KeptEpoch | undefined;
+  posted: number;
+  isRecorded: boolean;
+};
+
+/**
+ * Sees to it that every epoch gets its record: commits to what this member measured, publishes it, computes the record from what all
+ * published, proposes it when it is this member's turn, signs what others propose where it comes to the same, and posts it.
+ *
+ * A member that restarts goes on with what it had committed to, where its device seals, and has no measurements of that epoch otherwise;
+ * it signs no attempt that had begun before it started.
+ */
+export class EpochKeeper {
+  readonly #components: EpochComponents;
+  readonly #init: Required<EpochInit>;
+  readonly #archive = new EpochArchive();
+  #work: Work | undefined;
+  #startedIn: { readonly epoch: bigint; readonly attempt: number } | undefined;
+  #objection = '';
+
+  constructor(components: EpochComponents, init: EpochInit) {
+    this.#components = components;
+    this.#init = { commitMs: 10_000, publishMs: 20_000, graceMs: 8_000, ...init };
+  }
+
+  /** Why this member last did not sign a candidate; empty where it had no objection yet. */
+  get objection(): string {
+    return this.#objection;
+  }
+
+  /** What is known of an epoch, for anybody; undefined where nothing is, or no longer. */
+  index(epoch: bigint): EpochIndex | undefined {
+    const work = this.#work;
+    return work?.epoch.epoch === epoch ? indexOf(work) : this.#archive.of(epoch)?.index;
+  }
+
+  /** The bytes of a published vector. */
+  vector(vectorId: Bytes32): Uint8Array | undefined {
+    return this.#work?.book.bytesOf(vectorId) ?? this.#archive.vector(vectorId);
+  }
+
+  /** The leaves of a record that this member computed, by the record's digest. */
+  leaves(digest: Bytes32): EpochLeaves | undefined {
+    return this.#work?.leaves.get(digest) ?? this.#archive.leaves(digest);
+  }
+
+  /** Does what is due for the epoch that ended last. */
+  async tick(signal: AbortSignal): Promise<void> {
+    const { chain } = this.#components;
+    const now = await chain.finalTimestamp(signal);
+    const epoch = this.#init.epochAt(now) - 1n;
+    if (this.#work?.epoch.epoch !== epoch) await this.#begin(epoch, now, signal);
+    const work = this.#work;
+    if (work === undefined) return;
+    const wasRecorded = work.isRecorded;
+    work.isRecorded = ((await chain.lastRecorded(signal)) ?? -1n) >= epoch;
+    if (work.isRecorded && wasRecorded) return;
+    const attempt = epochAttemptAt(now, work.epoch.endsAt);
+    if (attempt === undefined) return;
+    await this.#measure(work);
+    await this.#exchange(work, attempt, signal);
+    await this.#measure(work);
+    if (work.isRecorded) return;
+    await this.#propose(work, attempt);
+    this.#consider(work, attempt);
+    await this.#post(work, attempt, signal);
+  }
+
+  async #begin(epoch: bigint, now: bigint, signal: AbortSignal): Promise<void> {
+    const { chain, beaconOf, keep, clockMs } = this.#components;
+    this.#setAside();
+    const facts = epoch < 0n ? undefined : await chain.factsOf(epoch, signal);
+    this.#startedIn ??= { epoch, attempt: facts === undefined ? 0 : (epochAttemptAt(now, facts.endsAt) ?? 0) };
+    if (facts?.generation === undefined) return;
+    const beacon = await beaconOf(facts.firstRound, signal);
+    const { generation } = facts;
+    const { kept } = keep;
+    this.#work = {
+      epoch: { ...facts, generation, beacon },
+      book: new EpochBook({ domain: this.#init.domain, epoch, members: generation.members }),
+      beganAtMs: clockMs(),
+      signed: new Map(),
+      candidates: new Map(),
+      leaves: new Map(),
+      refused: new Set(),
+      own: kept?.vector.epoch === epoch ? kept : undefined,
+      posted: -1,
+      isRecorded: false,
+    };
+  }
+
+  /** What was worked on goes where it can still be asked for. */
+  #setAside(): void {
+    const work = this.#work;
+    if (work === undefined) return;
+    this.#archive.add({ index: indexOf(work), book: work.book, leaves: work.leaves });
+    this.#work = undefined;
+  }
+
+  /** Commits, and when all others have or have had their time, publishes. What is said is kept before it is said. */
+  async #measure(work: Work): Promise<void> {
+    const { me, measurementsOf, releaseLogHead, keep, clockMs } = this.#components;
+    const { domain } = this.#init;
+    const { epoch, generation } = work.epoch;
+    const member = me.operator;
+    if (!generation.members.some(({ operator, signer }) => operator === member && signer === me.signer)) return;
+    if (work.own === undefined) {
+      if (epoch <= (this.#startedIn?.epoch ?? epoch)) return;
+      const vector = {
+        format: 'cloister-measurements-1' as const,
+        epoch,
+        member,
+        releaseLogHead: releaseLogHead(),
+        workers: measurementsOf(epoch),
+      };
+      const own = { vector, salt: toHex(randomBytes(32)), publication: undefined };
+      await keep.keep(own);
+      work.own = own;
+    }
+    const { vector, salt } = work.own;
+    const vectorId = measurementVectorId(vector);
+    const { book } = work;
+    const commitment = { epoch, member, commitment: commitmentTo(vectorId, salt) };
+    if (!book.commitments.some((one) => one.member === member))
+      book.takeCommitment({ ...commitment, signature: me.sign(measurementCommitmentDigest(domain, commitment)) });
+    if (work.own.publication === undefined) {
+      if (!book.hasCommitmentsOfAll() && clockMs() - work.beganAtMs < this.#init.commitMs) return;
+      const seen = book.commitments.map((one) => ({ member: one.member, commitment: one.commitment }));
+      const publication = { epoch, member, vectorId, salt, seen };
+      const signature = me.sign(measurementPublicationDigest(domain, publication));
+      const own = { vector, salt, publication: { ...publication, signature } };
+      await keep.keep(own);
+      work.own = own;
+    }
+    const { publication } = work.own;
+    if (publication === undefined || book.publicationsOf(member).length > 0) return;
+    book.takePublication(publication, clockMs());
+    book.takeVector(publication, measurementVectorBytes(vector));
+  }
+
+  /** Asks every member what it has, and for the vectors that are missing here. */
+  async #exchange(work: Work, attempt: number, signal: AbortSignal): Promise<void> {
+    const { peers, me, clockMs } = this.#components;
+    const { epoch } = work.epoch;
+    const others = this.#current().filter(({ signer }) => signer !== me.signer);
+    const told = await Promise.all(
+      others.map(async (member) => ({ member, index: await peers.epochIndex(member, epoch, signal) })),
+    );
+    for (const { index } of told) {
+      for (const commitment of index?.commitments ?? []) work.book.takeCommitment(commitment);
+      for (const publication of index?.publications ?? []) work.book.takePublication(publication, clockMs());
+    }
+    await Promise.all(
+      work.book.missing.map(async (publication) => {
+        const id = publicationId(publication);
+        const tellers = told.filter(({ index }) => index?.publications.some((one) => publicationId(one) === id));
+        const isOwn = ({ member }: (typeof told)[number]) => member.operator === publication.member;
+        for (const { member } of [...tellers.filter(isOwn), ...tellers.filter((one) => !isOwn(one))]) {
+          const bytes = await peers.measurementVector(member, publication.vectorId, signal);
+          if (bytes === undefined) continue;
+          try {
+            work.book.takeVector(publication, bytes);
+            return;
+          } catch (error) {
+            if (!(error instanceof CloisterError)) throw error;
+            this.#components.log.debug('epochs: not a vector', { operator: member.operator, error });
+          }
+        }
+      }),
+    );
+    for (const { member, index } of told)
+      for (const candidate of index?.candidates ?? [])
+        this.#takeCandidate(work, candidate, { member, publications: index?.publications ?? [] }, attempt);
+  }
+
+  /** Takes in a candidate that its proposer signed, and the signatures that it comes with. */
+  #takeCandidate(
+    work: Work,
+    told: EpochCandidate,
+    by: { readonly member: Member } & Pick<EpochIndex, 'publications'>,
+    attempt: number,
+  ): void {
+    const { state, clockMs } = this.#components;
+    const { record, basis, signatures } = told;
+    if (record.epoch !== work.epoch.epoch || record.attempt > attempt + 1) return;
+    const digest = epochRecordDigest(this.#init.domain, record);
+    const members = this.#current();
+    const known = work.candidates.get(digest);
+    const seen = new Map([...(known?.signatures ?? [])].map(([signer, signature]) => [signature, signer]));
+    const signed = signatures.flatMap((signature) => {
+      const before = seen.get(signature);
+      if (before !== undefined) return [[before, signature] as const];
+      const signer = signerOf(digest, signature);
+      return members.some((member) => member.signer === signer) ? [[signer as Address, signature] as const] : [];
+    });
+    const proposer = members.find(({ operator }) => operator === proposerOf(work.epoch, record.attempt));
+    if (proposer === undefined || !signed.some(([signer]) => signer === proposer.signer)) return;
+    for (const publication of by.publications)
+      if (basis.includes(publicationId(publication))) work.book.takePublication(publication, clockMs(), true);
+    if (known === undefined) {
+      // A proposer has one candidate; another one is of interest only when enough have signed it.
+      const other = [...work.candidates.values()].find((one) => one.record.attempt === record.attempt);
+      const threshold = state()?.generation.threshold ?? Number.POSITIVE_INFINITY;
+      if (other !== undefined && signed.length < threshold) return;
+      const [oldest] = work.candidates.keys();
+      if (work.candidates.size >= maxEpochCandidates && oldest !== undefined) work.candidates.delete(oldest);
+    }
+    const kept = known ?? { record, basis, digest, signatures: new Map<Address, Hex>() };
+    if (by.member.signer === proposer.signer && !work.signed.has(record.attempt)) kept.basis = basis;
+    for (const [signer, signature] of signed) kept.signatures.set(signer, signature);
+    work.candidates.set(digest, kept);
+  }
+
+  async #propose(work: Work, attempt: number): Promise<void> {
+    const { me, clockMs } = this.#components;
+    if (proposerOf(work.epoch, attempt) !== me.operator || !this.#maySign(work, attempt)) return;
+    // One that enough have signed needs no other.
+    if (this.#complete(work) !== undefined) return;
+    if (!work.book.isComplete() && clockMs() - work.beganAtMs < this.#init.publishMs) return;
+    // Of a member that published more than one, two are enough to name it.
+    const publications = work.epoch.generation.members.flatMap(({ operator }) =>
+      work.book.isUsable(operator) ? work.book.publicationsOf(operator).slice(0, 2) : [],
+    );
+    const data = recordDataOf(
+      work.epoch,
+      attempt,
+      publications.map(({ publication }) => publication),
+      work.book,
+    );
+    this.#sign(work, { record: data.record, basis: publications.map(({ id }) => id) }, data.leaves);
+  }
+
+  /** Signs the first candidate of an attempt that comes to what this member computes itself. */
+  #consider(work: Work, attempt: number): void {
+    for (const { record, basis, digest, signatures } of [...work.candidates.values()]) {
+      // The others' newest final block may be a little ahead of this member's, or behind.
+      if (Math.abs(record.attempt - attempt) > 1 || signatures.has(this.#components.me.signer)) continue;
+      if (!this.#maySign(work, record.attempt) || work.refused.has(`${digest}${basis}`)) continue;
+      const known = new Map(work.book.publications.map(({ id, publication }) => [id, publication]));
+      try {
+        const heldLong = this.#components.clockMs() - this.#init.graceMs;
+        const candidate = { record, basis, signatures: [...signatures.values()] };
+        const checked = checkCandidate(work.epoch, candidate, known, work.book, heldLong);
+        if ('data' in checked) this.#sign(work, { record, basis }, checked.data.leaves);
+        else {
+          if (!checked.mayPass) work.refused.add(`${digest}${basis}`);
+          this.#object(record, digest, checked.objection);
+        }
+      } catch (error) {
+        if (!(error instanceof CloisterError)) throw error;
+        this.#object(record, digest, describeError(error));
+      }
+    }
+  }
+
+  #maySign(work: Work, attempt: number): boolean {
+    const { me } = this.#components;
+    const started = this.#startedIn;
+    const isMember = this.#current().some(({ signer }) => signer === me.signer);
+    const isAfterStart =
+      started !== undefined &&
+      (work.epoch.epoch > started.epoch || (work.epoch.epoch === started.epoch && attempt > started.attempt));
+    return isMember && isAfterStart && !work.signed.has(attempt);
+  }
+
+  /** One signature an attempt, whatever happens: two would cost the bond. */
+  #sign(work: Work, { record, basis }: Pick<Candidate, 'record' | 'basis'>, leaves: EpochLeaves): void {
+    const { me, assertWitnessed, log } = this.#components;
+    assertWitnessed();
+    const digest = epochRecordDigest(this.#init.domain, record);
+    work.signed.set(record.attempt, digest);
+    const candidate = work.candidates.get(digest) ?? { record, basis, digest, signatures: new Map() };
+    candidate.basis = basis;
+    candidate.signatures.set(me.signer, me.sign(digest));
+    work.candidates.set(digest, candidate);
+    work.leaves.set(digest, leaves);
+    log.info('epochs: record signed', { epoch: record.epoch, attempt: record.attempt, members: record.totals.members });
+  }
+
+  #object({ epoch, attempt }: EpochRecord, digest: Bytes32, objection: string): void {
+    const told = `Record ${digest} of epoch "${epoch}", attempt "${attempt}": ${objection}`;
+    if (told === this.#objection) return;
+    this.#objection = told;
+    this.#components.log.warn('epochs: record not signed', { epoch, attempt, objection });
+  }
+
+  /** Who proposed it posts it; if that one does not, whoever's turn comes next. */
+  async #post(work: Work, attempt: number, signal: AbortSignal): Promise<void> {
+    const { chain, me, log } = this.#components;
+    const complete = this.#complete(work);
+    if (complete === undefined || work.posted >= attempt) return;
+    const { record, signatures } = complete;
+    const isOwn = proposerOf(work.epoch, record.attempt) === me.operator;
+    const isTurn = attempt > record.attempt && proposerOf(work.epoch, attempt) === me.operator;
+    if (!isOwn && !isTurn) return;
+    work.posted = attempt;
+    try {
+      await chain.post(record, signatures, signal);
+      log.info('epochs: record posted', { epoch: record.epoch, attempt: record.attempt, signatures: signatures.size });
+    } catch (error) {
+      if (signal.aborted || !(error instanceof CloisterError)) throw error;
+      log.warn('epochs: record not posted', { epoch: record.epoch, error });
+    }
+  }
+
+  /** A candidate that enough members of now have signed. */
+  #complete(work: Work): Candidate | undefined {
+    const threshold = this.#components.state()?.generation.threshold ?? Number.POSITIVE_INFINITY;
+    const members = this.#current();
+    return [...work.candidates.values()].find(
+      ({ signatures }) => members.filter(({ signer }) => signatures.has(signer)).length >= threshold,
+    );
+  }
+
+  #current(): readonly Member[] {
+    return this.#components.state()?.generation.members ?? [];
+  }
+}
+
+function signerOf(digest: Bytes32, signature: Hex): Address | undefined {
+  try {
+    return recoverAddress(fromHex(digest), fromHex(signature));
+  } catch {
+    return undefined;
+  }
+}
+
+function indexOf({ epoch, book, candidates }: Work): EpochIndex {
+  return {
+    epoch: epoch.epoch,
+    commitments: book.commitments,
+    publications: book.publications.slice(0, maxEpochPublications).map(({ publication }) => publication),
+    candidates: [...candidates.values()].map(({ record, basis, signatures }) => ({
+      record,
+      basis,
+      signatures: [...signatures.values()],
+    })),
+  };
+}

@@ -1,0 +1,350 @@
+import {
+  CloisterError,
+  type EpochIndex,
+  epochRecordDigest,
+  type Hex,
+  type MeasurementPublication,
+  measurementPublicationDigest,
+  merkleRoot,
+  publicationId,
+  tagHash,
+} from '@cloister/core';
+import { measuredLeaf } from '@cloister/economics';
+import { describe, expect, test } from 'vitest';
+import { domain, makePerson } from './ceremonyRoom.ts';
+import { b32, EpochTown, type EpochTownMember, epochSeconds, measurement } from './epochTown.ts';
+
+const basisOf = (member: EpochTownMember) =>
+  member.keeper
+    .index(0n)
+    ?.publications.map((publication) => [publication.member, publicationId(publication)] as const) ?? [];
+
+/** Members whose measurements stand in the record's tree. */
+function countedIn(town: EpochTown, digest: Hex): unknown[] {
+  const leaves = town.members.map(({ keeper }) => keeper.leaves(digest)).find((found) => found !== undefined);
+  return (leaves?.measurementsRoot ?? []).map(({ says }) => says).filter((says) => 'member' in says);
+}
+
+/** The publication with one commitment less in what it saw, signed by the same member: another one. */
+function second(member: EpochTownMember, publication: MeasurementPublication): EpochIndex['publications'][number] {
+  const other = { ...publication, seen: publication.seen.slice(1) };
+  return { ...other, signature: member.person.sign(measurementPublicationDigest(domain, other)) };
+}
+
+describe('an epoch is recorded', () => {
+  test('once, by its first proposer, the same for all members', async () => {
+    const town = await EpochTown.of(4, 3);
+    const record = await town.recorded(20);
+    expect(record).toMatchObject({
+      epoch: 0n,
+      attempt: 0,
+      block: 100n,
+      totals: { members: 4, workers: 2, work: 2_000n },
+    });
+    const digest = epochRecordDigest(domain, record);
+    for (let turn = 0; turn < 60; turn += 1) await town.turn();
+    expect(town.chain.posts).toBe(1);
+    const signed = town.members.map(({ keeper }) => keeper.leaves(digest));
+    for (const leaves of signed) expect(leaves).toEqual(signed[0]);
+    expect(record.directoryRoot).toBe(merkleRoot((signed[0]?.directoryRoot ?? []).map(({ leaf }) => leaf)));
+    expect(record.releaseLogRoot).toBe(
+      merkleRoot(town.members.map(({ operator }) => tagHash('cloister/release-head: v1', operator, b32(0xcc)))),
+    );
+    expect(town.members.map(({ keeper }) => keeper.objection)).toEqual(['', '', '', '']);
+  });
+
+  test('and the next one after it; what was published stays to be asked for', async () => {
+    const town = await EpochTown.of(4, 3);
+    await town.recorded(20);
+    town.chain.now = 2n * epochSeconds;
+    await town.until(() => town.chain.records.length === 2, 30);
+    const [first] = town.members as [EpochTownMember];
+    expect(first.keeper.index(0n)?.publications).toHaveLength(4);
+    for (const { vectorId } of first.keeper.index(0n)?.publications ?? [])
+      expect(first.keeper.vector(vectorId)).toBeDefined();
+    expect(first.keeper.index(7n)).toBeUndefined();
+  });
+
+  test('with no vector published before all have committed', async () => {
+    const town = await EpochTown.of(4, 3);
+    const [late] = town.members as [EpochTownMember];
+    late.isUp = false;
+    const published = () => town.members.flatMap((member) => basisOf(member)).length;
+    await town.until(() => (town.members[1]?.keeper.index(0n)?.commitments.length ?? 0) === 3, 6);
+    expect(published()).toBe(0);
+    late.isUp = true;
+    await town.until(() => published() === 16, 8);
+  });
+
+  test('not before there was a committee', async () => {
+    const town = await EpochTown.of(3, 2);
+    const view = town.chain.view();
+    const [member] = town.members as [EpochTownMember];
+    expect((await view.factsOf(0n, new AbortController().signal))?.generation).toBeDefined();
+    town.chain.view = () => ({
+      ...view,
+      factsOf: async (epoch, signal) => ({ ...(await view.factsOf(epoch, signal)), generation: undefined }) as never,
+    });
+    for (const one of town.members) one.start();
+    await expect(town.recorded(40)).rejects.toThrow(/did not come/);
+    expect(member.keeper.index(0n)).toBeUndefined();
+  });
+});
+
+describe('a member that lies', () => {
+  test('about workers moves no median out of what the others saw', async () => {
+    const town = await EpochTown.of(4, 3);
+    const [liar] = town.members as [EpochTownMember];
+    liar.measurements = [measurement(1, { answered: 1, latencyMs: 99_999, work: 1n }), measurement(9)];
+    const record = await town.recorded(20);
+    const leaves = town.members[1]?.keeper.leaves(epochRecordDigest(domain, record))?.measurementsRoot ?? [];
+    const honest = { measuredBy: 4, availability: 1_000_000, latencyMs: 20, work: 1_000n };
+    expect(leaves.map(({ leaf }) => leaf)).toContain(measuredLeaf({ workerId: b32(1), ...honest }));
+    // A worker that it made up is not there.
+    expect(leaves.some(({ says }) => (says as { workerId?: string }).workerId === b32(9))).toBe(false);
+  });
+
+  test('in a candidate is found out by field, and the next proposer’s record is taken', async () => {
+    const town = await EpochTown.of(4, 3);
+    const [liar, ...others] = town.members as [EpochTownMember, ...EpochTownMember[]];
+    town.tells = (from, _, index) => ({
+      ...index,
+      candidates: index.candidates.map((candidate) => {
+        if (from !== liar || candidate.record.attempt > 0) return candidate;
+        const record = { ...candidate.record, directoryRoot: b32(0xbad & 0xff) };
+        return { ...candidate, record, signatures: [liar.person.sign(epochRecordDigest(domain, record))] };
+      }),
+    });
+    const record = await town.recorded();
+    expect(record.attempt).toBe(1);
+    for (const { keeper } of others) expect(keeper.objection).toContain('its directoryRoot is');
+  });
+
+  test('by leaving out somebody’s measurements is not followed', async () => {
+    const town = await EpochTown.of(4, 3);
+    const [liar, victim, ...others] = town.members as [EpochTownMember, EpochTownMember, ...EpochTownMember[]];
+    // It acts as if the victim had said nothing, until long after everybody else has its vector.
+    const isHidden = (to: EpochTownMember) => to === liar && town.chain.now < epochSeconds + 50n;
+    town.tells = (_, to, index) =>
+      isHidden(to)
+        ? {
+            ...index,
+            publications: index.publications.filter(({ member }) => member !== victim.operator),
+            candidates: [],
+          }
+        : index;
+    const record = await town.recorded();
+    expect(record).toMatchObject({ attempt: 1, totals: { members: 4 } });
+    for (const { keeper } of others)
+      expect(keeper.objection).toContain(`it leaves out the measurements of "${victim.operator}"`);
+  });
+
+  test('by publishing two vectors is named, and counts for nothing', async () => {
+    const town = await EpochTown.of(4, 3);
+    const [, liar] = town.members as [EpochTownMember, EpochTownMember];
+    town.tells = (from, to, index) => ({
+      ...index,
+      publications: index.publications.map((publication) =>
+        from === liar && publication.member === liar.operator && to === town.members[0]
+          ? second(liar, publication)
+          : publication,
+      ),
+    });
+    const record = await town.recorded();
+    expect(record.totals.members).toBe(3);
+    const counted = countedIn(town, epochRecordDigest(domain, record));
+    expect(counted).toContainEqual({ member: liar.operator, equivocated: expect.any(Array) });
+    expect(counted).not.toContainEqual(
+      expect.objectContaining({ member: liar.operator, publication: expect.anything() }),
+    );
+  });
+
+  test('by keeping its vector to itself is passed over', async () => {
+    const town = await EpochTown.of(4, 3);
+    const [, liar] = town.members as [EpochTownMember, EpochTownMember];
+    town.gives = (from, _, bytes) => (from === liar ? undefined : bytes);
+    const record = await town.recorded();
+    expect(record).toMatchObject({ attempt: 0, totals: { members: 3 } });
+  });
+
+  test('by giving other bytes for its vector is passed over', async () => {
+    const town = await EpochTown.of(4, 3);
+    const [, liar] = town.members as [EpochTownMember, EpochTownMember];
+    town.gives = (from, _, bytes) => (from === liar ? bytes.slice(1) : bytes);
+    expect((await town.recorded()).totals.members).toBe(3);
+  });
+
+  test('in others’ names says nothing', async () => {
+    const town = await EpochTown.of(4, 3);
+    const [liar, victim] = town.members as [EpochTownMember, EpochTownMember];
+    town.tells = (from, _, index) =>
+      from === liar
+        ? {
+            ...index,
+            publications: index.publications.map((one) =>
+              one.member === victim.operator ? { ...second(liar, one) } : one,
+            ),
+            commitments: index.commitments.map((one) =>
+              one.member === victim.operator
+                ? { ...one, commitment: b32(0xee), signature: liar.person.sign(b32(0xee)) }
+                : one,
+            ),
+          }
+        : index;
+    expect((await town.recorded(20)).totals.members).toBe(4);
+  });
+
+  test('about what another’s candidate rests on keeps nobody from signing it', async () => {
+    const town = await EpochTown.of(4, 3);
+    const [proposer, liar] = town.members as [EpochTownMember, EpochTownMember];
+    let lies = 0;
+    town.tells = (from, to, index) => {
+      if (from !== liar || to === proposer) return index;
+      lies += index.candidates.length;
+      return {
+        ...index,
+        candidates: index.candidates.map((candidate) => ({ ...candidate, basis: [b32(++lies % 256)] })),
+      };
+    };
+    // The liar hears of it first.
+    const tells = town.tells;
+    town.tells = (from, to, index) =>
+      from === proposer && to !== liar && lies === 0 ? { ...index, candidates: [] } : tells(from, to, index);
+    expect(await town.recorded(25)).toMatchObject({ attempt: 0, totals: { members: 4 } });
+    expect(lies).toBeGreaterThan(0);
+  });
+
+  test('with two candidates for one attempt gets no second signature', async () => {
+    const town = await EpochTown.of(4, 3);
+    const [liar, one, two, three] = town.members as [
+      EpochTownMember,
+      EpochTownMember,
+      EpochTownMember,
+      EpochTownMember,
+    ];
+    const seen = new Map<EpochTownMember, Set<Hex>>();
+    town.tells = (from, to, index) => {
+      for (const { record } of from === liar ? [] : index.candidates)
+        if (record.attempt === 0)
+          (seen.get(from) ?? seen.set(from, new Set()).get(from))?.add(epochRecordDigest(domain, record));
+      if (from !== liar || to === one) return index;
+      const candidates = index.candidates.map((candidate) => {
+        const record = { ...candidate.record, evictionRoot: b32(0xee) };
+        return { ...candidate, record, signatures: [liar.person.sign(epochRecordDigest(domain, record))] };
+      });
+      return { ...index, candidates };
+    };
+    await town.recorded();
+    for (const member of [one, two, three]) expect(seen.get(member)?.size ?? 0).toBeLessThanOrEqual(1);
+  });
+});
+
+describe('a member that is not there', () => {
+  test('is passed over, and the record still made in the first attempt', async () => {
+    const town = await EpochTown.of(4, 3);
+    (town.members[3] as EpochTownMember).isUp = false;
+    expect(await town.recorded()).toMatchObject({ attempt: 0, totals: { members: 3 } });
+  });
+
+  test('when it is its turn leaves it to the next', async () => {
+    const town = await EpochTown.of(4, 3);
+    (town.members[0] as EpochTownMember).isUp = false;
+    expect(await town.recorded()).toMatchObject({ attempt: 1, totals: { members: 3 } });
+  });
+
+  test('once it had proposed: the next one posts what all have signed', async () => {
+    const town = await EpochTown.of(4, 3);
+    const [proposer] = town.members as [EpochTownMember];
+    await town.until(() => (town.members[1]?.keeper.index(0n)?.candidates[0]?.signatures.length ?? 0) >= 2, 20);
+    proposer.isUp = false;
+    expect(await town.recorded()).toMatchObject({ attempt: 0 });
+    expect(town.chain.now).toBeGreaterThan(epochSeconds + 60n);
+  });
+
+  test('for too many: nothing is recorded until they are back', async () => {
+    const town = await EpochTown.of(4, 3);
+    const [one, two] = town.members as [EpochTownMember, EpochTownMember];
+    one.isUp = false;
+    two.isUp = false;
+    await expect(town.recorded(60)).rejects.toThrow(/did not come/);
+    one.isUp = true;
+    const record = await town.recorded();
+    // Its commitment came after the others had published: nobody had seen it.
+    expect(record.totals.members).toBe(0);
+  });
+
+  test('while others committed has no measurements, and signs all the same', async () => {
+    const town = await EpochTown.of(4, 3);
+    const [, late, gone] = town.members as [EpochTownMember, EpochTownMember, EpochTownMember];
+    late.isUp = false;
+    await town.until(() => (gone.keeper.index(0n)?.publications.length ?? 0) === 3, 20);
+    late.isUp = true;
+    gone.isUp = false;
+    const record = await town.recorded();
+    expect(record.totals.members).toBe(3);
+    expect(countedIn(town, epochRecordDigest(domain, record))).not.toContainEqual(
+      expect.objectContaining({ member: late.operator }),
+    );
+  });
+});
+
+describe('a member that starts anew', () => {
+  test('goes on with what it had committed to, where its device seals', async () => {
+    const town = await EpochTown.of(4, 3);
+    const [, member] = town.members as [EpochTownMember, EpochTownMember];
+    await town.until(() => basisOf(member).some(([of]) => of === member.operator), 12);
+    const before = basisOf(member).find(([of]) => of === member.operator);
+    member.measurements = [measurement(7)];
+    member.start();
+    await town.until(() => basisOf(member).length === 4, 12);
+    expect(basisOf(member)).toContainEqual(before);
+    expect((await town.recorded()).totals.members).toBe(4);
+  });
+
+  test('says nothing of that epoch otherwise, and of the next one again', async () => {
+    const town = await EpochTown.of(4, 3);
+    const [, member] = town.members as [EpochTownMember, EpochTownMember];
+    await town.until(() => (member.keeper.index(0n)?.commitments.length ?? 0) > 0, 4);
+    member.start(false);
+    member.measurements = [measurement(7)];
+    await town.recorded();
+    const own = member.keeper.index(0n)?.publications.filter((one) => one.member === member.operator) ?? [];
+    expect(own).toEqual([]);
+    town.chain.now = 2n * epochSeconds;
+    await town.until(() => town.chain.records.length === 2, 30);
+    expect(town.chain.records[1]?.totals.members).toBe(4);
+  });
+
+  test('signs no attempt that had begun before it started', async () => {
+    const town = await EpochTown.of(3, 3);
+    const [, member] = town.members as [EpochTownMember, EpochTownMember];
+    await town.until(() => (member.keeper.index(0n)?.commitments.length ?? 0) === 3, 6);
+    member.start();
+    expect((await town.recorded()).attempt).toBe(1);
+  });
+
+  test('as another enclave has no measurements, and its signature counts with those of the others', async () => {
+    const town = await EpochTown.of(4, 3);
+    const [, member] = town.members as [EpochTownMember, EpochTownMember];
+    const atEnd = town.membersAtEnd;
+    Object.defineProperty(town, 'membersAtEnd', { get: () => atEnd });
+    member.person = await makePerson();
+    member.start(false);
+    (town.members[3] as EpochTownMember).isUp = false;
+    // Two published, and it takes three to count anything; three signed.
+    expect((await town.recorded()).totals.members).toBe(0);
+    expect(member.keeper.index(0n)?.publications).toHaveLength(2);
+  });
+});
+
+test('whoever does not see the chain that others see signs nothing', async () => {
+  const town = await EpochTown.of(4, 3);
+  const [, one, two] = town.members as [EpochTownMember, EpochTownMember, EpochTownMember];
+  town.assertWitnessed = (member) => {
+    if (member === one || member === two)
+      throw new CloisterError({ code: 'CHAIN_UNWITNESSED', message: 'another chain', retry: true });
+  };
+  await expect(town.recorded(25)).rejects.toThrow(/did not come.*another chain/);
+  town.assertWitnessed = () => {};
+  await town.recorded();
+});
