@@ -12,6 +12,7 @@ import {
 import { fromHex, recoverAddress } from '@cloister/crypto';
 import { silentLogger } from '@cloister/service';
 import type { CommitteeState, Member } from '../src/committeeState.ts';
+import type { ArchivedEpoch, EpochArchive } from '../src/epochs/epochArchive.ts';
 import type { EpochChain } from '../src/epochs/epochChain.ts';
 import { EpochKeeper } from '../src/epochs/epochKeeper.ts';
 import type { KeptEpoch } from '../src/epochs/sealedEpoch.ts';
@@ -96,6 +97,8 @@ export class EpochTownMember {
   keeper!: EpochKeeper;
   isUp = false;
   kept: KeptEpoch | undefined;
+  /** What its disk has of epochs that are over. */
+  readonly archived = new Map<bigint, ArchivedEpoch>();
   measurements: readonly WorkerMeasurement[] = [measurement(1), measurement(2, { latencyMs: 30 })];
 
   constructor(town: EpochTown, operator: Address) {
@@ -127,12 +130,24 @@ export class EpochTownMember {
             this.kept = epoch;
           },
         },
+        archive: this.#archive(),
         clockMs: () => Number(this.town.chain.now) * 1_000,
         log: silentLogger,
       },
       { domain, epochAt: (timestamp) => timestamp / epochSeconds },
     );
     this.isUp = true;
+  }
+
+  #archive(): EpochArchive {
+    const { archived } = this;
+    const inAny = <T>(find: (epoch: ArchivedEpoch) => T | undefined) => [...archived.values()].map(find).find(Boolean);
+    return {
+      add: async (epoch) => void archived.set(epoch.index.epoch, epoch),
+      index: async (epoch) => archived.get(epoch)?.index,
+      vector: async (id) => inAny(({ vectors }) => vectors.get(id)),
+      leaves: async (digest) => inAny(({ leaves }) => leaves.get(digest)),
+    };
   }
 }
 
@@ -183,9 +198,9 @@ export class EpochTown {
   }
 
   /** Time goes on until `done`; throws after so many turns. */
-  async until(done: () => boolean, turns = 120): Promise<void> {
+  async until(done: () => boolean | Promise<boolean>, turns = 120): Promise<void> {
     for (let turn = 0; turn < turns; turn += 1) {
-      if (done()) return;
+      if (await done()) return;
       await this.turn();
     }
     const objections = this.members.map(({ keeper }) => keeper.objection).filter((text) => text !== '');
@@ -205,12 +220,12 @@ export class EpochTown {
       if (to === undefined || !to.isUp || !from.isUp) throw new Error('no answer');
       const [, id] = /^\/v1\/epochs\/vectors\/(0x[0-9a-f]{64})$/.exec(url.pathname) ?? [];
       if (id !== undefined) {
-        const bytes = to.keeper.vector(id as Bytes32);
+        const bytes = await to.keeper.vector(id as Bytes32);
         const given = bytes && this.gives(to, from, bytes);
         return given === undefined ? new Response('', { status: 404 }) : new Response(given.slice());
       }
       const [, epoch] = /^\/v1\/epochs\/(\d+)$/.exec(url.pathname) ?? [];
-      const index = to.keeper.index(BigInt(epoch ?? -1));
+      const index = await to.keeper.index(BigInt(epoch ?? -1));
       const told = index && this.tells(to, from, index);
       return told === undefined ? new Response('', { status: 404 }) : Response.json(epochIndexToJson(told));
     };

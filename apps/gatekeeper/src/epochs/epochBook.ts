@@ -108,14 +108,9 @@ export class EpochBook {
     this.#bytes.set(publication.vectorId, bytes);
   }
 
-  /** The published bytes of a vector. */
-  bytesOf(vectorId: Bytes32): Uint8Array | undefined {
-    return this.#bytes.get(vectorId);
-  }
-
-  /** Bytes of all vectors together. */
-  get size(): number {
-    return [...this.#bytes.values()].reduce((sum, { length }) => sum + length, 0);
+  /** The published bytes of all vectors that are held, by id. */
+  get bytes(): ReadonlyMap<Bytes32, Uint8Array> {
+    return this.#bytes;
   }
 
   #isFrom(member: Address, digest: Bytes32, signature: Hex): boolean {

@@ -27,7 +27,7 @@ import type { Logger } from '@cloister/service';
 import type { CommitteeState, Member } from '../committeeState.ts';
 import type { Peers } from '../peers/peers.ts';
 import { checkCandidate, proposerOf, type RecordableEpoch, recordDataOf } from './candidateCheck.ts';
-import { EpochArchive } from './epochArchive.ts';
+import type { EpochArchive } from './epochArchive.ts';
 import { EpochBook } from './epochBook.ts';
 import type { EpochChain } from './epochChain.ts';
 import type { EpochKeep, KeptEpoch } from './sealedEpoch.ts';
@@ -46,6 +46,7 @@ export type EpochComponents = {
   /** Throws CHAIN_UNWITNESSED where enough others do not see the chain that this member sees. */
   readonly assertWitnessed: () => void;
   readonly keep: EpochKeep;
+  readonly archive: EpochArchive;
   /** Milliseconds of a clock that only goes forward. */
   readonly clockMs: () => number;
   readonly log: Logger;
@@ -98,7 +99,6 @@ type Work = {
 export class EpochKeeper {
   readonly #components: EpochComponents;
   readonly #init: Required<EpochInit>;
-  readonly #archive = new EpochArchive();
   #work: Work | undefined;
   #startedIn: { readonly epoch: bigint; readonly attempt: number } | undefined;
   #objection = '';
@@ -114,19 +114,19 @@ export class EpochKeeper {
   }
 
   /** What is known of an epoch, for anybody; undefined where nothing is, or no longer. */
-  index(epoch: bigint): EpochIndex | undefined {
+  async index(epoch: bigint): Promise<EpochIndex | undefined> {
     const work = this.#work;
-    return work?.epoch.epoch === epoch ? indexOf(work) : this.#archive.of(epoch)?.index;
+    return work?.epoch.epoch === epoch ? indexOf(work) : this.#components.archive.index(epoch);
   }
 
   /** The bytes of a published vector. */
-  vector(vectorId: Bytes32): Uint8Array | undefined {
-    return this.#work?.book.bytesOf(vectorId) ?? this.#archive.vector(vectorId);
+  async vector(vectorId: Bytes32): Promise<Uint8Array | undefined> {
+    return this.#work?.book.bytes.get(vectorId) ?? this.#components.archive.vector(vectorId);
   }
 
-  /** The leaves of a record that this member computed, by the record's digest. */
-  leaves(digest: Bytes32): EpochLeaves | undefined {
-    return this.#work?.leaves.get(digest) ?? this.#archive.leaves(digest);
+  /** The leaves of a record that this member signed, by the record's digest; bigints as decimal strings once it is over. */
+  async leaves(digest: Bytes32): Promise<unknown> {
+    return this.#work?.leaves.get(digest) ?? this.#components.archive.leaves(digest);
   }
 
   /** Does what is due for the epoch that ended last. */
@@ -145,7 +145,7 @@ export class EpochKeeper {
     await this.#measure(work);
     await this.#exchange(work, attempt, signal);
     await this.#measure(work);
-    if (work.isRecorded) return;
+    if (work.isRecorded) return this.#setAside(work);
     await this.#propose(work, attempt);
     this.#consider(work, attempt);
     await this.#post(work, attempt, signal);
@@ -153,7 +153,8 @@ export class EpochKeeper {
 
   async #begin(epoch: bigint, now: bigint, signal: AbortSignal): Promise<void> {
     const { chain, beaconOf, keep, clockMs } = this.#components;
-    this.#setAside();
+    if (this.#work !== undefined) await this.#setAside(this.#work);
+    this.#work = undefined;
     const facts = epoch < 0n ? undefined : await chain.factsOf(epoch, signal);
     this.#startedIn ??= { epoch, attempt: facts === undefined ? 0 : (epochAttemptAt(now, facts.endsAt) ?? 0) };
     if (facts?.generation === undefined) return;
@@ -174,12 +175,9 @@ export class EpochKeeper {
     };
   }
 
-  /** What was worked on goes where it can still be asked for. */
-  #setAside(): void {
-    const work = this.#work;
-    if (work === undefined) return;
-    this.#archive.add({ index: indexOf(work), book: work.book, leaves: work.leaves });
-    this.#work = undefined;
+  /** What is public of an epoch goes where it outlives this process. */
+  async #setAside(work: Work): Promise<void> {
+    await this.#components.archive.add({ index: indexOf(work), vectors: work.book.bytes, leaves: work.leaves });
   }
 
   /** Commits, and when all others have or have had their time, publishes. What is said is kept before it is said. */
@@ -287,13 +285,11 @@ export class EpochKeeper {
       const other = [...work.candidates.values()].find((one) => one.record.attempt === record.attempt);
       const threshold = state()?.generation.threshold ?? Number.POSITIVE_INFINITY;
       if (other !== undefined && signed.length < threshold) return;
-      const [oldest] = work.candidates.keys();
-      if (work.candidates.size >= maxEpochCandidates && oldest !== undefined) work.candidates.delete(oldest);
     }
     const kept = known ?? { record, basis, digest, signatures: new Map<Address, Hex>() };
     if (by.member.signer === proposer.signer && !work.signed.has(record.attempt)) kept.basis = basis;
     for (const [signer, signature] of signed) kept.signatures.set(signer, signature);
-    work.candidates.set(digest, kept);
+    addCandidate(work, kept);
   }
 
   async #propose(work: Work, attempt: number): Promise<void> {
@@ -357,7 +353,7 @@ export class EpochKeeper {
     const candidate = work.candidates.get(digest) ?? { record, basis, digest, signatures: new Map() };
     candidate.basis = basis;
     candidate.signatures.set(me.signer, me.sign(digest));
-    work.candidates.set(digest, candidate);
+    addCandidate(work, candidate);
     work.leaves.set(digest, leaves);
     log.info('epochs: record signed', { epoch: record.epoch, attempt: record.attempt, members: record.totals.members });
   }
@@ -400,6 +396,15 @@ export class EpochKeeper {
   #current(): readonly Member[] {
     return this.#components.state()?.generation.members ?? [];
   }
+}
+
+/** The newest ones are kept: what is told of an epoch has its bound. */
+function addCandidate({ candidates, leaves }: Work, candidate: Candidate): void {
+  candidates.set(candidate.digest, candidate);
+  const [oldest] = candidates.keys();
+  if (candidates.size <= maxEpochCandidates || oldest === undefined) return;
+  candidates.delete(oldest);
+  leaves.delete(oldest);
 }
 
 function signerOf(digest: Bytes32, signature: Hex): Address | undefined {
