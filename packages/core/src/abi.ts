@@ -36,8 +36,16 @@ export function abiEncodeTagged(tag: string, ...words: readonly AbiWord[]): Uint
 
 /** H(tag, words…) of the protocol: keccak256(abi.encode(string tag, words…)). Every tag ends in ": v1". */
 export function tagHash(tag: string, ...words: readonly AbiWord[]): Bytes32 {
-  return toHex(keccak256(abiEncodeTagged(tag, ...words)));
+  return tagHashWith(keccak256, tag, words);
 }
+
+/** The same with a given Keccak-256. */
+export function tagHashWith(keccak: Keccak256, tag: string, words: readonly AbiWord[]): Bytes32 {
+  return toHex(keccak(abiEncodeTagged(tag, ...words)));
+}
+
+/** Keccak-256 of bytes: the portable one unless a caller has a faster one. */
+export type Keccak256 = (bytes: Uint8Array) => Uint8Array;
 
 export class AbiWordError extends CloisterError<'ABI_WORD_OUT_OF_RANGE'> {
   override readonly name = 'AbiWordError';

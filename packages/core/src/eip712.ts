@@ -1,5 +1,5 @@
 import { concatBytes, fromHex, keccak256, toHex, utf8 } from '@cloister/crypto';
-import { type AbiWord, abiEncodeWords, abiWord } from './abi.ts';
+import { type AbiWord, abiEncodeWords, abiWord, type Keccak256 } from './abi.ts';
 import type { Address, Bytes32 } from './hex.ts';
 
 /** The EIP-712 domain of every Cloister record: the chain, and the WorkerRegistry as verifying contract. */
@@ -30,9 +30,6 @@ export function domainSeparator(domain: RecordDomain): Bytes32 {
   separators.set(key, separator);
   return separator;
 }
-
-/** Keccak-256 of bytes: the portable one unless a caller has a faster one. */
-export type Keccak256 = (bytes: Uint8Array) => Uint8Array;
 
 /** hashStruct of EIP-712 for a struct of static words; strings must be given as the keccak256 of their bytes. */
 export function hashStruct(type: StructType, ...words: readonly AbiWord[]): Bytes32 {

@@ -1,4 +1,13 @@
-export { type AbiWord, AbiWordError, abiEncodeTagged, abiEncodeWords, abiWord, tagHash } from './abi.ts';
+export {
+  type AbiWord,
+  AbiWordError,
+  abiEncodeTagged,
+  abiEncodeWords,
+  abiWord,
+  type Keccak256,
+  tagHash,
+  tagHashWith,
+} from './abi.ts';
 export {
   announcementFromJson,
   announcementToJson,
@@ -142,7 +151,6 @@ export { DeadlineError, sleep, withDeadline } from './deadline.ts';
 export {
   domainSeparator,
   hashStruct,
-  type Keccak256,
   type RecordDomain,
   type StructType,
   structType,

@@ -1,4 +1,5 @@
 import { concatBytes, fromHex, keccak256, toHex } from '@cloister/crypto';
+import type { Keccak256 } from './abi.ts';
 import { CloisterError } from './errors.ts';
 import { type Bytes32, zeroBytes32 } from './hex.ts';
 
@@ -20,7 +21,7 @@ export const maxMerkleProof = 32;
 const nodePrefix = Uint8Array.of(1);
 
 /** The tree over leaves in their given order. Throws MERKLE_HASH_MALFORMED. */
-export function merkleTree(leaves: readonly Bytes32[]): MerkleTree {
+export function merkleTree(leaves: readonly Bytes32[], keccak: Keccak256 = keccak256): MerkleTree {
   let level = leaves;
   for (const leaf of leaves) if (!isHash(leaf)) throw new MerkleHashError(leaf);
   const levels = [level];
@@ -28,7 +29,7 @@ export function merkleTree(leaves: readonly Bytes32[]): MerkleTree {
     const below = level;
     level = Array.from({ length: Math.ceil(below.length / 2) }, (_, index) => {
       const [left, right] = [below[2 * index] as Bytes32, below[2 * index + 1]];
-      return right === undefined ? left : nodeOf(left, right);
+      return right === undefined ? left : nodeOf(left, right, keccak);
     });
     levels.push(level);
   }
@@ -36,8 +37,8 @@ export function merkleTree(leaves: readonly Bytes32[]): MerkleTree {
 }
 
 /** The root alone. Throws MERKLE_HASH_MALFORMED. */
-export function merkleRoot(leaves: readonly Bytes32[]): Bytes32 {
-  return merkleTree(leaves).root;
+export function merkleRoot(leaves: readonly Bytes32[], keccak: Keccak256 = keccak256): Bytes32 {
+  return merkleTree(leaves, keccak).root;
 }
 
 /** The siblings from a leaf up to the root. Throws MERKLE_INDEX_OUT_OF_RANGE. */
@@ -50,13 +51,13 @@ export function merkleProof({ levels }: MerkleTree, index: number): readonly Byt
 /** Whether the leaf stands in the tree of this root. False for a proof that is too long or malformed. */
 export function holdsLeaf(root: Bytes32, leaf: Bytes32, proof: readonly Bytes32[]): boolean {
   if (proof.length > maxMerkleProof || !isHash(leaf) || !proof.every(isHash)) return false;
-  return proof.reduce(nodeOf, leaf) === root;
+  return proof.reduce((node, sibling) => nodeOf(node, sibling, keccak256), leaf) === root;
 }
 
 /** Lower-case text of one length has the order of its bytes. */
-function nodeOf(one: Bytes32, other: Bytes32): Bytes32 {
+function nodeOf(one: Bytes32, other: Bytes32, keccak: Keccak256): Bytes32 {
   const [smaller, larger] = one <= other ? [one, other] : [other, one];
-  return toHex(keccak256(concatBytes(nodePrefix, fromHex(smaller), fromHex(larger))));
+  return toHex(keccak(concatBytes(nodePrefix, fromHex(smaller), fromHex(larger))));
 }
 
 function isHash(value: Bytes32): boolean {

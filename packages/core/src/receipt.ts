@@ -1,6 +1,6 @@
 import { keccak256 } from '@cloister/crypto';
-import type { AbiWord } from './abi.ts';
-import { hashStructWith, type Keccak256, type RecordDomain, structType, typedDataDigest } from './eip712.ts';
+import type { AbiWord, Keccak256 } from './abi.ts';
+import { hashStructWith, type RecordDomain, structType, typedDataDigest } from './eip712.ts';
 import { CloisterError } from './errors.ts';
 import type { Bytes32, Hex } from './hex.ts';
 import * as z from './schema.ts';

@@ -1,4 +1,5 @@
-import { type Address, type Bytes32, tagHash } from '@cloister/core';
+import { type Address, type Bytes32, type Keccak256, tagHashWith } from '@cloister/core';
+import { keccak256 } from '@cloister/crypto';
 
 /** A worker that jobs may be given to. */
 export type DirectoryWorker = {
@@ -39,9 +40,10 @@ export function directoryOf(workers: readonly DirectoryWorker[]): DirectoryEntry
 }
 
 /** H("cloister/directory: v1", workerId, signer, platformId, operator, vendor, stakeFrom, stakeTo). */
-export function directoryLeaf(entry: DirectoryEntry): Bytes32 {
+export function directoryLeaf(entry: DirectoryEntry, keccak: Keccak256 = keccak256): Bytes32 {
   const { workerId, signer, platformId, operator, vendor, stakeFrom, stakeTo } = entry;
-  return tagHash('cloister/directory: v1', workerId, signer, platformId, operator, vendor, stakeFrom, stakeTo);
+  const words = [workerId, signer, platformId, operator, vendor, stakeFrom, stakeTo];
+  return tagHashWith(keccak, 'cloister/directory: v1', words);
 }
 
 function byWorkerId(left: DirectoryWorker, right: DirectoryWorker): number {

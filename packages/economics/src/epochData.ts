@@ -5,6 +5,7 @@ import {
   type EpochRecord,
   evictionTreeOf,
   gapLeaf,
+  type Keccak256,
   type MeasurementPublication,
   type MeasurementVector,
   merkleRoot,
@@ -12,6 +13,7 @@ import {
   tagHash,
   zeroBytes32,
 } from '@cloister/core';
+import { keccak256 } from '@cloister/crypto';
 import { countedPublicationsOf } from './countedPublications.ts';
 import { type DirectoryWorker, directoryLeaf, directoryOf } from './directory.ts';
 import { measuredLeaf, measuredWorkersOf } from './measured.ts';
@@ -48,7 +50,7 @@ export type EpochData = { readonly record: EpochRecord; readonly leaves: EpochLe
  *   published two H("cloister/equivocated: v1", member, id, id), then what was measured of each worker;
  * - release log: H("cloister/release-head: v1", member, head) of each member whose vector counts, in their order.
  */
-export function epochDataOf(inputs: EpochInputs): EpochData {
+export function epochDataOf(inputs: EpochInputs, keccak: Keccak256 = keccak256): EpochData {
   const { epoch, attempt, block, blockHash, beacon, members, threshold } = inputs;
   const ofEpoch = inputs.publications.filter((publication) => publication.epoch === epoch);
   const { counted, equivocators } = countedPublicationsOf(ofEpoch, members, threshold);
@@ -72,16 +74,20 @@ export function epochDataOf(inputs: EpochInputs): EpochData {
         leaf: tagHash('cloister/equivocated: v1', member, ...ids),
         says: { member, equivocated: ids },
       })),
-      ...measured.map((worker) => ({ leaf: measuredLeaf(worker), says: worker })),
+      ...measured.map((worker) => ({ leaf: measuredLeaf(worker, keccak), says: worker })),
     ],
-    directoryRoot: directory.map((entry) => ({ leaf: directoryLeaf(entry), says: entry })),
-    evictionRoot: evictionTreeOf(inputs.evicted).gaps.map((gap) => ({ leaf: gapLeaf(gap), says: gap })),
+    directoryRoot: directory.map((entry) => ({ leaf: directoryLeaf(entry, keccak), says: entry })),
+    evictionRoot: evictionTreeOf(inputs.evicted, keccak).gaps.map((gap) => ({ leaf: gapLeaf(gap, keccak), says: gap })),
     releaseLogRoot: vectors.map(({ member, releaseLogHead }) => ({
       leaf: tagHash('cloister/release-head: v1', member, releaseLogHead),
       says: { member, releaseLogHead },
     })),
   };
-  const rootOf = (field: keyof EpochLeaves) => merkleRoot(leaves[field].map(({ leaf }) => leaf));
+  const rootOf = (field: keyof EpochLeaves) =>
+    merkleRoot(
+      leaves[field].map(({ leaf }) => leaf),
+      keccak,
+    );
   return {
     record: {
       epoch,

@@ -1,4 +1,5 @@
-import { type Bytes32, tagHash, type WorkerMeasurement } from '@cloister/core';
+import { type Bytes32, type Keccak256, tagHashWith, type WorkerMeasurement } from '@cloister/core';
+import { keccak256 } from '@cloister/crypto';
 
 /** What the committee says of a worker: the median of what its members saw, taken so that doubt is not in the worker's favour. */
 export type MeasuredWorker = {
@@ -72,8 +73,9 @@ function ranked(values: readonly bigint[], rank: number): bigint {
 }
 
 /** H("cloister/measured: v1", workerId, measuredBy, availability, latencyMs, work). */
-export function measuredLeaf({ workerId, measuredBy, availability, latencyMs, work }: MeasuredWorker): Bytes32 {
-  return tagHash('cloister/measured: v1', workerId, measuredBy, availability, latencyMs, work);
+export function measuredLeaf(worker: MeasuredWorker, keccak: Keccak256 = keccak256): Bytes32 {
+  const { workerId, measuredBy, availability, latencyMs, work } = worker;
+  return tagHashWith(keccak, 'cloister/measured: v1', [workerId, measuredBy, availability, latencyMs, work]);
 }
 
 function byWorkerId(left: MeasuredWorker, right: MeasuredWorker): number {

@@ -11,6 +11,7 @@ import {
   zeroBytes32,
 } from '@cloister/core';
 import { utf8 } from '@cloister/crypto';
+import { keccak256 as fastKeccak256 } from '@cloister/crypto/fast-keccak';
 import {
   countedPublicationsOf,
   differingLeaf,
@@ -230,6 +231,7 @@ describe('an epoch’s data', () => {
       ).toEqual({ record, leaves });
     expect(record.totals).toEqual({ members: 4, workers: 3, stake: 60n, work: 1_000n, rewards: 0n });
     expect(record.rewardsRoot).toBe(zeroBytes32);
+    expect(epochDataOf(inputs, fastKeccak256)).toEqual({ record, leaves });
   });
 
   test('is what the vectors say', () => {

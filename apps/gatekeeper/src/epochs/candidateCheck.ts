@@ -8,6 +8,7 @@ import {
   epochProposerAt,
   type MeasurementPublication,
 } from '@cloister/core';
+import { keccak256 } from '@cloister/crypto/fast-keccak';
 import { type EpochData, epochDataOf } from '@cloister/economics';
 import type { EpochBook } from './epochBook.ts';
 
@@ -28,14 +29,15 @@ export function recordDataOf(
   book: EpochBook,
 ): EpochData {
   const { generation, ...facts } = epoch;
-  return epochDataOf({
+  const inputs = {
     ...facts,
     attempt,
     members: generation.members.map(({ operator }) => operator),
     threshold: generation.threshold,
     publications,
     vectors: book.vectors,
-  });
+  };
+  return epochDataOf(inputs, keccak256);
 }
 
 /** Who proposes in an attempt: an operator. */

@@ -1,5 +1,5 @@
 import { keccak256, toHex } from '@cloister/crypto';
-import { abiEncodeWords } from '../abi.ts';
+import { abiEncodeWords, type Keccak256 } from '../abi.ts';
 import { CloisterError } from '../errors.ts';
 import { type Address, type Bytes32, isHexOf, zeroAddress } from '../hex.ts';
 import { holdsLeaf, type MerkleTree, maxMerkleProof, merkleProof, merkleTree } from '../merkle.ts';
@@ -24,7 +24,7 @@ const lastAddress: Address = `0x${'f'.repeat(40)}`;
 export const maxEvictedSigners = 65_536;
 
 /** The tree over evicted signers in any order, one named twice counting once. Throws EVICTION_SIGNER_INVALID, EVICTIONS_TOO_MANY. */
-export function evictionTreeOf(signers: Iterable<Address>): EvictionTree {
+export function evictionTreeOf(signers: Iterable<Address>, keccak: Keccak256 = keccak256): EvictionTree {
   const sorted = [...new Set(Array.from(signers, (signer) => assertSigner(signer)))].sort();
   if (sorted.length > maxEvictedSigners)
     throw new EvictionTreeError(
@@ -32,13 +32,16 @@ export function evictionTreeOf(signers: Iterable<Address>): EvictionTree {
       `Expected at most "${maxEvictedSigners}" signers, got "${sorted.length}"`,
     );
   const gaps = [...sorted, lastAddress].map((hi, index) => ({ lo: sorted[index - 1] ?? zeroAddress, hi }));
-  const tree = merkleTree(gaps.map(gapLeaf));
+  const tree = merkleTree(
+    gaps.map((gap) => gapLeaf(gap, keccak)),
+    keccak,
+  );
   return { root: tree.root, gaps, tree };
 }
 
 /** The leaf of a gap: keccak256(abi.encode(lo, hi)). */
-export function gapLeaf({ lo, hi }: SignerGap): Bytes32 {
-  return toHex(keccak256(abiEncodeWords(lo, hi)));
+export function gapLeaf({ lo, hi }: SignerGap, keccak: Keccak256 = keccak256): Bytes32 {
+  return toHex(keccak(abiEncodeWords(lo, hi)));
 }
 
 /** Proves that a signer was not evicted; undefined where it was. Throws EVICTION_SIGNER_INVALID. */
