@@ -75,15 +75,21 @@ describe('an epoch is recorded', () => {
     expect(await first.keeper.index(7n)).toBeUndefined();
   });
 
-  test('with no vector published before all have committed', async () => {
+  test('with no vector published while commitments are taken, nor one taken after that', async () => {
     const town = await EpochTown.of(4, 3);
-    const [late] = town.members as [EpochTownMember];
+    const [late, , other] = town.members as [EpochTownMember, EpochTownMember, EpochTownMember];
     late.isUp = false;
-    const published = async () => (await Promise.all(town.members.map(basisOf))).flat().length;
-    await town.until(async () => (await told(town.members[1])).commitments.length === 3, 6);
-    expect(await published()).toBe(0);
+    await town.until(async () => (await told(other)).commitments.length === 3, 6);
+    for (let seconds = 0; seconds < 4; seconds += 2) {
+      expect((await told(other)).publications).toEqual([]);
+      await town.turn();
+    }
+    // It comes when nobody has published yet, and too late to be in anybody's list.
     late.isUp = true;
-    await town.until(async () => (await published()) === 16, 8);
+    await town.until(async () => (await told(other)).publications.length === 4, 8);
+    const lists = (await told(other)).publications.filter(({ member }) => member !== late.operator);
+    for (const { seen } of lists) expect(seen.map(({ member }) => member)).not.toContain(late.operator);
+    expect((await town.recorded()).totals.members).toBe(3);
   });
 
   test('not before there was a committee', async () => {

@@ -134,7 +134,7 @@ export class EpochTownMember {
         clockMs: () => Number(this.town.chain.now) * 1_000,
         log: silentLogger,
       },
-      { domain, epochAt: (timestamp) => timestamp / epochSeconds },
+      { domain, epochAt: (timestamp) => timestamp / epochSeconds, commitMs: 4_000 },
     );
     this.isUp = true;
   }

@@ -32,7 +32,10 @@ type Held = { readonly id: Bytes32; readonly publication: SignedMeasurementPubli
 export class EpochBook {
   readonly #init: EpochBookInit;
   readonly #signers: ReadonlyMap<Address, Address>;
-  readonly #commitments = new Map<Address, SignedMeasurementCommitment>();
+  readonly #commitments = new Map<
+    Address,
+    { readonly signed: SignedMeasurementCommitment; readonly sinceMs: number }
+  >();
   readonly #publications = new Map<Address, Held[]>();
   readonly #bytes = new Map<Bytes32, Uint8Array>();
   readonly #vectors = new Map<Bytes32, MeasurementVector>();
@@ -44,7 +47,15 @@ export class EpochBook {
 
   /** One of each member, ascending by member: the first that came. */
   get commitments(): readonly SignedMeasurementCommitment[] {
-    return [...this.#commitments.values()].sort((left, right) => (left.member < right.member ? -1 : 1));
+    return this.commitmentsBy(Number.POSITIVE_INFINITY);
+  }
+
+  /** Those that were here at a moment. */
+  commitmentsBy(atMs: number): readonly SignedMeasurementCommitment[] {
+    return [...this.#commitments.values()]
+      .filter(({ sinceMs }) => sinceMs <= atMs)
+      .map(({ signed }) => signed)
+      .sort((left, right) => (left.member < right.member ? -1 : 1));
   }
 
   /** In the members' order, of each in that in which they came. */
@@ -61,10 +72,6 @@ export class EpochBook {
     return this.#publications.get(member) ?? [];
   }
 
-  hasCommitmentsOfAll(): boolean {
-    return this.#init.members.every(({ operator }) => this.#commitments.has(operator));
-  }
-
   /** Whether of every member there is all that a record needs. */
   isComplete(): boolean {
     return this.#init.members.every(({ operator }) => this.isUsable(operator));
@@ -76,10 +83,10 @@ export class EpochBook {
     return first !== undefined && (second !== undefined || this.#vectors.has(first.publication.vectorId));
   }
 
-  takeCommitment(signed: SignedMeasurementCommitment): void {
+  takeCommitment(signed: SignedMeasurementCommitment, nowMs: number): void {
     if (signed.epoch !== this.#init.epoch || this.#commitments.has(signed.member)) return;
     if (this.#isFrom(signed.member, measurementCommitmentDigest(this.#init.domain, signed), signed.signature))
-      this.#commitments.set(signed.member, signed);
+      this.#commitments.set(signed.member, { signed, sinceMs: nowMs });
   }
 
   /** @param isNeeded whether a candidate rests on it: then more of one member are taken in than prove that it made more than one */

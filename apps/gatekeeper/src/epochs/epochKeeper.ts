@@ -56,12 +56,12 @@ export type EpochInit = {
   readonly domain: RecordDomain;
   /** The network's epoch at a block's timestamp. */
   readonly epochAt: (timestamp: bigint) => bigint;
-  /** How long others' commitments are waited for, in ms. @default 10_000 */
-  readonly commitMs?: number;
-  /** How long others' vectors are waited for, from the epoch's end on, in ms. @default 20_000 */
-  readonly publishMs?: number;
-  /** A publication that was here for so long must be in every candidate, in ms. @default 8_000 */
-  readonly graceMs?: number;
+  /**
+   * How long others' commitments are waited for, in ms from when the epoch's end was seen. After half as long again vectors are
+   * published: by then the others take no commitments any more, even where they saw the end a little later. Two and a half times as long
+   * others' vectors are waited for. A vector that was here for so long must be in every candidate.
+   */
+  readonly commitMs: number;
 };
 
 /** A record on its way: what it rests on, and who has signed it so far. */
@@ -98,14 +98,14 @@ type Work = {
  */
 export class EpochKeeper {
   readonly #components: EpochComponents;
-  readonly #init: Required<EpochInit>;
+  readonly #init: EpochInit;
   #work: Work | undefined;
   #startedIn: { readonly epoch: bigint; readonly attempt: number } | undefined;
   #objection = '';
 
   constructor(components: EpochComponents, init: EpochInit) {
     this.#components = components;
-    this.#init = { commitMs: 10_000, publishMs: 20_000, graceMs: 8_000, ...init };
+    this.#init = init;
   }
 
   /** Why this member last did not sign a candidate; empty where it had no objection yet. */
@@ -180,10 +180,10 @@ export class EpochKeeper {
     await this.#components.archive.add({ index: indexOf(work), vectors: work.book.bytes, leaves: work.leaves });
   }
 
-  /** Commits, and when all others have or have had their time, publishes. What is said is kept before it is said. */
+  /** Commits, and when the others have had their time, publishes. What is said is kept before it is said. */
   async #measure(work: Work): Promise<void> {
     const { me, measurementsOf, releaseLogHead, keep, clockMs } = this.#components;
-    const { domain } = this.#init;
+    const { domain, commitMs } = this.#init;
     const { epoch, generation } = work.epoch;
     const member = me.operator;
     if (!generation.members.some(({ operator, signer }) => operator === member && signer === me.signer)) return;
@@ -205,10 +205,14 @@ export class EpochKeeper {
     const { book } = work;
     const commitment = { epoch, member, commitment: commitmentTo(vectorId, salt) };
     if (!book.commitments.some((one) => one.member === member))
-      book.takeCommitment({ ...commitment, signature: me.sign(measurementCommitmentDigest(domain, commitment)) });
+      book.takeCommitment(
+        { ...commitment, signature: me.sign(measurementCommitmentDigest(domain, commitment)) },
+        clockMs(),
+      );
     if (work.own.publication === undefined) {
-      if (!book.hasCommitmentsOfAll() && clockMs() - work.beganAtMs < this.#init.commitMs) return;
-      const seen = book.commitments.map((one) => ({ member: one.member, commitment: one.commitment }));
+      if (clockMs() - work.beganAtMs < 1.5 * commitMs) return;
+      const inTime = book.commitmentsBy(work.beganAtMs + commitMs);
+      const seen = inTime.map((one) => ({ member: one.member, commitment: one.commitment }));
       const publication = { epoch, member, vectorId, salt, seen };
       const signature = me.sign(measurementPublicationDigest(domain, publication));
       const own = { vector, salt, publication: { ...publication, signature } };
@@ -230,7 +234,7 @@ export class EpochKeeper {
       others.map(async (member) => ({ member, index: await peers.epochIndex(member, epoch, signal) })),
     );
     for (const { index } of told) {
-      for (const commitment of index?.commitments ?? []) work.book.takeCommitment(commitment);
+      for (const commitment of index?.commitments ?? []) work.book.takeCommitment(commitment, clockMs());
       for (const publication of index?.publications ?? []) work.book.takePublication(publication, clockMs());
     }
     await Promise.all(
@@ -297,7 +301,7 @@ export class EpochKeeper {
     if (proposerOf(work.epoch, attempt) !== me.operator || !this.#maySign(work, attempt)) return;
     // One that enough have signed needs no other.
     if (this.#complete(work) !== undefined) return;
-    if (!work.book.isComplete() && clockMs() - work.beganAtMs < this.#init.publishMs) return;
+    if (!work.book.isComplete() && clockMs() - work.beganAtMs < 2.5 * this.#init.commitMs) return;
     // Of a member that published more than one, two are enough to name it.
     const publications = work.epoch.generation.members.flatMap(({ operator }) =>
       work.book.isUsable(operator) ? work.book.publicationsOf(operator).slice(0, 2) : [],
@@ -319,7 +323,7 @@ export class EpochKeeper {
       if (!this.#maySign(work, record.attempt) || work.refused.has(`${digest}${basis}`)) continue;
       const known = new Map(work.book.publications.map(({ id, publication }) => [id, publication]));
       try {
-        const heldLong = this.#components.clockMs() - this.#init.graceMs;
+        const heldLong = this.#components.clockMs() - this.#init.commitMs;
         const candidate = { record, basis, signatures: [...signatures.values()] };
         const checked = checkCandidate(work.epoch, candidate, known, work.book, heldLong);
         if ('data' in checked) this.#sign(work, { record, basis }, checked.data.leaves);
