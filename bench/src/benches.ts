@@ -27,6 +27,7 @@ export const benches: readonly Bench[] = [
   { file: 'ceremony.ts', name: 'benchReshare7', ids: ['reshare-7'] },
   { file: 'ceremony.ts', name: 'benchReshare16', ids: ['reshare-16'] },
   { file: 'challenge.ts', name: 'benchChallenges', ids: ['challenge-cpu', 'challenge-traffic'] },
+  { file: 'epoch.ts', name: 'benchEpoch', ids: ['epoch-100k'] },
   { file: 'start.ts', name: 'benchStart', ids: ['start-to-first-call', 'start-resident-memory'] },
 ];
 
