@@ -19,6 +19,8 @@ import type { RoundKeeper } from '../../apps/gatekeeper/src/rounds/roundKeeper.t
 import { GatekeeperServer } from '../../apps/gatekeeper/src/server.ts';
 import { publicSharesOf } from '../../apps/gatekeeper/src/shares/publicShares.ts';
 import { ShareStore } from '../../apps/gatekeeper/src/shares/shareStore.ts';
+import type { StateRecovery } from '../../apps/gatekeeper/src/state/stateRecovery.ts';
+import type { StateService } from '../../apps/gatekeeper/src/state/stateService.ts';
 import { domain, type Generation, makePeople, type Person } from '../../apps/gatekeeper/test/ceremonyRoom.ts';
 import { KeyClient, type KeyWish } from '../../apps/worker/src/keys/keyClient.ts';
 import { dealtGeneration } from './dealtGeneration.ts';
@@ -160,6 +162,8 @@ function serverOf(keys: KeyService): GatekeeperServer {
     handovers: {} as HandoverKeeper,
     beacon: {} as BeaconKeeper,
     rounds: {} as RoundKeeper,
+    states: {} as StateService,
+    stateRecovery: {} as StateRecovery,
     publicSharesOf: () => undefined,
     head: () => undefined,
     status: () => undefined,

@@ -21,6 +21,11 @@ import {
   roundStatementMessage,
   sealedSecretDigest,
   secretsIdentity,
+  stateFenceDigest,
+  stateHeadMessage,
+  stateKeptDigest,
+  statePromiseDigest,
+  stateWriteDigest,
 } from '@cloister/core';
 import { fromHex, fromUtf8, SecretBytes, toHex, utf8 } from '@cloister/crypto';
 import { epochDataOf, placementOf, placementTermAt, rendezvousScore } from '@cloister/economics';
@@ -68,6 +73,20 @@ const binding = {
 const round = 987n;
 const signature = toHex(signWithShare(share(0x12), fromHex(beaconMessage(domain, round))));
 const statement = { round, time: 1_790_029_600n, block: 346n, blockHash: b32(0x65), evictionRoot: b32(0x66) };
+
+const partition = { app: b32(0x51), partition: 7 };
+const stateHead = { ...partition, version: 41n, fence: 5n, root: b32(0x56) };
+const stateAsk = { ...partition, manifest: b32(0x52), keyVersion: 3, epoch: 12n, block: 345n };
+const fenceRequest = { ...stateAsk, fence: 5n, nonce: b32(0x53) };
+const stateWrite = { ...stateAsk, version: 41n, fence: 5n, root: b32(0x56) };
+const promise = {
+  request: stateFenceDigest(domain, fenceRequest),
+  ...partition,
+  fence: 5n,
+  holder: addr(0x57),
+  generation: 4n,
+  certified: { version: 40n, fence: 4n, root: b32(0x58) },
+};
 
 const clock = { genesis: 1_790_000_000n, epochLength: 3_600n, roundLength: 30n };
 const workers = Array.from({ length: 6 }, (_, index) => ({
@@ -205,6 +224,18 @@ export async function committeeVectors(): Promise<object> {
       inputs: epochInputs,
       ...epochData,
       digest: epochRecordDigest(domain, epochData.record),
+    },
+    state: {
+      head: stateHead,
+      headMessage: stateHeadMessage(domain, stateHead),
+      headSignature: toHex(signWithShare(share(0x12), fromHex(stateHeadMessage(domain, stateHead)))),
+      keptDigest: stateKeptDigest(domain, stateHeadMessage(domain, stateHead), 4n),
+      fenceRequest,
+      fenceDigest: stateFenceDigest(domain, fenceRequest),
+      write: stateWrite,
+      writeDigest: stateWriteDigest(domain, stateWrite),
+      promise,
+      promiseDigest: statePromiseDigest(domain, promise),
     },
     placement: {
       app: b32(0x51),

@@ -10,6 +10,7 @@ import type { HeadWatch } from './heads/headWatch.ts';
 import type { ReleaseLog } from './keys/releaseLog.ts';
 import type { RoundKeeper } from './rounds/roundKeeper.ts';
 import type { ShareStore } from './shares/shareStore.ts';
+import type { StateRecovery } from './state/stateRecovery.ts';
 
 export type GatekeeperComponents = {
   readonly chain: CommitteeChain;
@@ -18,6 +19,7 @@ export type GatekeeperComponents = {
   readonly beacon: BeaconKeeper;
   readonly rounds: RoundKeeper;
   readonly heads: HeadWatch;
+  readonly stateRecovery: Pick<StateRecovery, 'follow'>;
   readonly store: ShareStore;
   readonly releases: ReleaseLog;
   readonly clock: NetworkClock;
@@ -43,6 +45,7 @@ export class Gatekeeper {
   #now: bigint | undefined;
   #loop: Promise<void> | undefined;
   #lastTrouble = '';
+  #lastStateTrouble = '';
   #isRegistered = false;
 
   constructor(components: GatekeeperComponents, init: GatekeeperInit) {
@@ -123,9 +126,22 @@ export class Gatekeeper {
     }
   }
 
+  #sayOfState(trouble: string): void {
+    if (trouble !== '' && trouble !== this.#lastStateTrouble)
+      this.#components.log.info('state: waiting', { reason: trouble });
+    this.#lastStateTrouble = trouble;
+  }
+
   async #tick(signal: AbortSignal): Promise<void> {
-    const { chain, lease, handovers, beacon, rounds, heads, clock } = this.#components;
+    const { chain, lease, handovers, beacon, rounds, heads, stateRecovery, clock } = this.#components;
     await Promise.all([handovers.tick(signal), heads.tick(signal)]);
+    // Beside the rest: keys and randomness do not wait for what others keep of apps' state.
+    void stateRecovery.follow(signal).then(
+      () => this.#sayOfState(''),
+      (error: unknown) => {
+        if (!signal.aborted) this.#sayOfState(describeError(error));
+      },
+    );
     const now = await chain.now(signal);
     const round = tickAt(now, clock.genesis, clock.roundLength);
     const isNewRound = this.#now === undefined || round > tickAt(this.#now, clock.genesis, clock.roundLength);

@@ -31,6 +31,10 @@ import { RoundKeeper } from './rounds/roundKeeper.ts';
 import { GatekeeperServer } from './server.ts';
 import { ShareStore } from './shares/shareStore.ts';
 import { BeaconSigner } from './signing/beaconSigner.ts';
+import { openStates } from './state/sealedStates.ts';
+import { StateBook } from './state/stateBook.ts';
+import { StateRecovery } from './state/stateRecovery.ts';
+import { StateService } from './state/stateService.ts';
 import { founderVerifier } from './verifyFounder.ts';
 
 /** Blocks that a key request may be behind or ahead of what a member knows. */
@@ -150,15 +154,39 @@ runProcess({
       termEpochs: placementTermEpochs(network),
     });
     const manifest = manifestStore(network.gateways);
+    const facts = (inner: AbortSignal) =>
+      readKeyFacts({ registry, clock, releases, placement, manifest, heads }, inner);
     const keyService = new KeyService(
       {
         me: keys,
         store,
         state: () => handovers.final,
-        facts: (inner) => readKeyFacts({ registry, clock, releases, placement, manifest, heads }, inner),
+        facts,
         releases,
         keepReleases,
         answered: metrics.counter({ name: 'cloister_gatekeeper_keys_total', help: 'Key requests by outcome' }),
+        log,
+      },
+      { domain, maxBlockDistance, maxAppsPerPlatform: config.maxAppsPerPlatform },
+    );
+    const kept = await openStates(config.dataDir, device.atRest, keys.signer);
+    const book = new StateBook(kept.states, kept.disk);
+    const stateRecovery = new StateRecovery(
+      { me: keys, book, disk: kept.disk, peers, state: () => handovers.final, log },
+      { domain, keptGeneration: kept.generation },
+    );
+    const states = new StateService(
+      {
+        me: keys,
+        store,
+        state: () => handovers.final,
+        facts,
+        book,
+        recovery: stateRecovery,
+        answered: metrics.counter({
+          name: 'cloister_gatekeeper_state_total',
+          help: 'Requests about apps’ state by outcome',
+        }),
         log,
       },
       { domain, maxBlockDistance, maxAppsPerPlatform: config.maxAppsPerPlatform },
@@ -170,6 +198,8 @@ runProcess({
         beacon,
         rounds,
         keys: keyService,
+        states,
+        stateRecovery,
         publicSharesOf: (generation) => store.held.find(({ number }) => number === generation)?.publicShares,
         head: () => heads.own,
         status: () => (gatekeeper?.isRegistered ? gatekeeper.status() : undefined),
@@ -208,6 +238,7 @@ runProcess({
         beacon,
         rounds,
         heads,
+        stateRecovery,
         store,
         releases,
         clock,

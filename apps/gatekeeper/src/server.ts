@@ -1,11 +1,14 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
+  type Bytes32,
   CloisterError,
   DeadlineError,
   describeError,
   JsonError,
   maxKeyRequestBytes,
+  maxStatePartitions,
+  maxStateRequestBytes,
   parseBoundedJson,
   roundStatementToJson,
   SchemaError,
@@ -19,12 +22,17 @@ import type { HandoverKeeper } from './handover/handoverKeeper.ts';
 import type { KeyService } from './keys/keyService.ts';
 import type { RoundKeeper } from './rounds/roundKeeper.ts';
 import type { PublicShares } from './shares/publicShares.ts';
+import { maxStateRecordsRequestBytes } from './state/stateRecords.ts';
+import type { StateRecovery } from './state/stateRecovery.ts';
+import type { StateService } from './state/stateService.ts';
 
 export type ServerComponents = {
   readonly handovers: HandoverKeeper;
   readonly beacon: BeaconKeeper;
   readonly rounds: RoundKeeper;
   readonly keys: KeyService;
+  readonly states: Pick<StateService, 'fence' | 'write' | 'keep' | 'status'>;
+  readonly stateRecovery: Pick<StateRecovery, 'page'>;
   /** The newest block that this member sees, for the others; undefined before it has seen one. */
   readonly head: () => SignedChainHead | undefined;
   readonly publicSharesOf: (generation: bigint) => PublicShares | undefined;
@@ -107,7 +115,8 @@ export class GatekeeperServer {
   }
 
   async #route(request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> {
-    const { handovers, beacon, rounds, keys, publicSharesOf, head, status, evidence, metrics } = this.#components;
+    const { handovers, beacon, rounds, keys, states, stateRecovery } = this.#components;
+    const { publicSharesOf, head, status, evidence, metrics } = this.#components;
     const { method, url = '' } = request;
     if (method === 'OPTIONS') {
       response.writeHead(204, { ...openHeaders, 'access-control-allow-headers': 'content-type' }).end();
@@ -119,10 +128,18 @@ export class GatekeeperServer {
     }
     if (method === 'POST' && url === '/v1/keys')
       return send(response, 200, await keys.answer(await readJson(request, maxKeyRequestBytes), signal));
+    if (method === 'POST' && url === '/v1/state/fence')
+      return send(response, 200, await states.fence(await readJson(request, maxStateRequestBytes), signal));
+    if (method === 'POST' && url === '/v1/state/head')
+      return send(response, 200, await states.write(await readJson(request, maxStateRequestBytes), signal));
+    if (method === 'POST' && url === '/v1/state/certified')
+      return send(response, 200, await states.keep(await readJson(request, maxStateRequestBytes)));
+    if (method === 'POST' && url === '/v1/state/records')
+      return send(response, 200, stateRecovery.page(await readJson(request, maxStateRecordsRequestBytes)));
     if (method !== 'GET')
       return send(response, 405, {
         code: 'METHOD_NOT_ALLOWED',
-        message: 'Only GET, and POST of /v1/ceremony and /v1/keys',
+        message: 'Only GET, and POST of /v1/ceremony, /v1/keys and /v1/state/…',
       });
     const [, round, part] = /^\/v1\/beacon\/(0|[1-9][0-9]{0,17})(\/partial)?$/.exec(url) ?? [];
     if (round !== undefined && part !== undefined) {
@@ -145,6 +162,11 @@ export class GatekeeperServer {
     if (generation !== undefined) {
       const shares = publicSharesOf(BigInt(generation));
       if (shares !== undefined) return send(response, 200, shares);
+    }
+    const [, app, partition] = /^\/v1\/state\/(0x[0-9a-f]{64})\/(0|[1-9][0-9]{0,3})$/.exec(url) ?? [];
+    if (app !== undefined && Number(partition) < maxStatePartitions) {
+      const known = states.status({ app: app as Bytes32, partition: Number(partition) });
+      if (known !== undefined) return send(response, 200, known);
     }
     if (url === '/v1/head') return send(response, 200, signedChainHeadToJson(started(head())));
     if (url === '/v1/gatekeeper') return send(response, 200, started(status()));

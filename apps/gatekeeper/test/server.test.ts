@@ -3,8 +3,11 @@ import {
   CloisterError,
   DeadlineError,
   maxKeyRequestBytes,
+  maxStateRequestBytes,
   SchemaError,
   zeroAddress,
+  SchemaError,
+  type StatePartition,
   zeroBytes32,
 } from '@cloister/core';
 import { createLogger, createMetrics } from '@cloister/service';
@@ -16,6 +19,10 @@ import { KeyRefusedError } from '../src/keys/keyRules.ts';
 import type { KeyService } from '../src/keys/keyService.ts';
 import { RoundError, type RoundKeeper } from '../src/rounds/roundKeeper.ts';
 import { GatekeeperServer, type ServerComponents, type ServerInit } from '../src/server.ts';
+import { maxStateRecordsRequestBytes } from '../src/state/stateRecords.ts';
+import type { StateRecovery } from '../src/state/stateRecovery.ts';
+import { StateRefusedError } from '../src/state/stateRules.ts';
+import type { StateService } from '../src/state/stateService.ts';
 
 const session = `0x${'5e'.repeat(32)}`;
 const shares = [{ apps: `0x${'a1'.repeat(48)}`, beacon: `0x${'b1'.repeat(48)}` }] as const;
@@ -25,6 +32,7 @@ const keyBody = { some: 'request' };
 type Behind = {
   readonly receive: HandoverKeeper['receive'];
   readonly answer: KeyService['answer'];
+  readonly fence: (json: unknown) => Promise<unknown>;
   readonly partial: BeaconKeeper['partial'];
   readonly signature: BeaconKeeper['signature'];
   readonly rounds: Partial<RoundKeeper>;
@@ -64,6 +72,14 @@ async function open(behind: Partial<Behind> = {}, init: Partial<ServerInit> = {}
         newest: () => ({ statement, evicted: [] }),
         ...behind.rounds,
       } as RoundKeeper,
+      states: {
+        fence: behind.fence ?? (async (json) => ({ fenced: json })),
+        write: async (json: unknown) => ({ written: json }),
+        keep: async (json: unknown) => ({ kept: json }),
+        status: ({ app, partition }: StatePartition) =>
+          app === session && partition === 7 ? { fence: 9n } : undefined,
+      } as unknown as StateService,
+      stateRecovery: { page: (json: unknown) => ({ page: json }) } as unknown as StateRecovery,
       publicSharesOf: (generation) => (generation === 7n ? shares : undefined),
       head: behind.head ?? (() => ({ number: 5n, hash: zeroBytes32, timestamp: 50n, signature: '0xaa' })),
       status: behind.status ?? (() => ({ generation: 7n, holdsShares: true })),
@@ -106,6 +122,7 @@ describe('whoever asks is answered', () => {
     ['/v1/rounds/26/partial', { generation: '7', index: 2, signature: '0x1a' }],
     ['/v1/rounds/26/evicted', [zeroAddress]],
     ['/v1/generations/7/public-shares', shares],
+    [`/v1/state/${session}/7`, { fence: '9' }],
   ])('GET %s', async (path, body) => {
     expect(await get(path)).toMatchObject({ status: 200, body });
   });
@@ -123,6 +140,24 @@ describe('whoever asks is answered', () => {
   });
 
   test.each([
+    ['fence', 'fenced'],
+    ['head', 'written'],
+    ['certified', 'kept'],
+    ['records', 'page'],
+  ])('POST of /v1/state/%s', async (door, name) => {
+    const body = { some: 'request' };
+    expect(await post(`/v1/state/${door}`, JSON.stringify(body))).toMatchObject({
+      status: 200,
+      body: { [name]: body },
+    });
+  });
+
+  test('with 403 a fence that stands higher', async () => {
+    await open({ fence: () => Promise.reject(new StateRefusedError('STATE_FENCED', 'Fence "2" stands, got "1"')) });
+    expect(await post('/v1/state/fence', '{}')).toMatchObject({ status: 403, body: { code: 'STATE_FENCED' } });
+  });
+
+  test.each([
     '/',
     '/v1/beacon/01',
     '/v1/beacon/-1',
@@ -134,6 +169,10 @@ describe('whoever asks is answered', () => {
     '/v1/generations/0/public-shares',
     '/v1/generations/8/public-shares',
     '/v1/gatekeeper?x=1',
+    `/v1/state/${session}/8`,
+    `/v1/state/${session}/07`,
+    `/v1/state/${session}/1024`,
+    `/v1/state/${session.slice(0, -1)}/7`,
   ])('with 404 where there is nothing: %s', async (path) => {
     expect(await get(path)).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } });
   });
@@ -143,6 +182,7 @@ describe('whoever asks is answered', () => {
     ['DELETE', '/v1/gatekeeper'],
     ['POST', '/v1/gatekeeper'],
     ['POST', '/v1/beacon/1'],
+    ['POST', `/v1/state/${session}/7`],
     ['HEAD', '/v1/gatekeeper'],
   ])('with 405 to %s %s', async (method, path) => {
     expect((await get(path, { method })).status).toBe(405);
@@ -176,6 +216,10 @@ describe('what can’t be answered is told apart', () => {
   test.each([
     ['/v1/keys', maxKeyRequestBytes],
     ['/v1/ceremony', maxExchangeBytes],
+    ['/v1/state/fence', maxStateRequestBytes],
+    ['/v1/state/head', maxStateRequestBytes],
+    ['/v1/state/certified', maxStateRequestBytes],
+    ['/v1/state/records', maxStateRecordsRequestBytes],
   ])('with 400 a body of %s beyond its size, whose sender hears it', async (path, max) => {
     const seen: unknown[] = [];
     await open({ answer: async (json) => ({ bytes: seen.push(json) }) });

@@ -9,6 +9,9 @@ export type WorkloadKind = keyof typeof workloadKinds;
 export const imagePolicies = { network: 0, pinned: 1, both: 2 } as const;
 export type ImagePolicy = keyof typeof imagePolicies;
 
+/** Partitions that an app's state can have. */
+export const maxStatePartitions = 1_024;
+
 /** What an app is and may do, fixed by its id. Sizes in bytes, times in the unit of the name, prices in the token's smallest unit. */
 export type Manifest = {
   readonly format: 'cloister-manifest-1';
@@ -81,7 +84,7 @@ const manifestJson = z.strictObject({
   outbound: z.array(z.pattern(outboundHost)).check(z.refineArray(0, 64)),
   env: z.record(z.pattern(envName), z.text(16_384)),
   secrets: z.array(z.pattern(envName)).check(z.refineArray(0, 64)),
-  state: z.nullable(z.strictObject({ partitions: z.intBetween(1, 1024) })),
+  state: z.nullable(z.strictObject({ partitions: z.intBetween(1, maxStatePartitions) })),
   schedules: z.array(z.strictObject({ cron: z.text(64), path: z.text(1024) })).check(z.refineArray(0, 16)),
   price: z.strictObject({
     perCall: z.pattern(/^(0|[1-9][0-9]{0,37})$/),

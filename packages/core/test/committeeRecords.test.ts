@@ -26,6 +26,11 @@ import {
   roundStatementToJson,
   SchemaError,
   sealedSecretDigest,
+  stateFenceDigest,
+  stateHeadMessage,
+  stateKeptDigest,
+  statePromiseDigest,
+  stateWriteDigest,
 } from '@cloister/core';
 import { keccak256, sha256, toHex, utf8 } from '@cloister/crypto';
 import { concatHex, encodeAbiParameters, type Hex, hashTypedData, keccak256 as otherKeccak } from 'viem';
@@ -33,7 +38,7 @@ import { describe, expect, test } from 'vitest';
 
 const vectors = JSON.parse(
   readFileSync(new URL('../../../vectors/committee.json', import.meta.url), 'utf8'),
-  (key, value) => (/^(generation|epoch|block|round)$/.test(key) ? BigInt(value) : value),
+  (key, value) => (/^(generation|epoch|block|round|fence)$/.test(key) ? BigInt(value) : value),
 );
 const { domain } = vectors;
 const eip712 = { name: 'Cloister', version: '1', chainId: domain.chainId, verifyingContract: domain.registry } as const;
@@ -223,6 +228,41 @@ describe('vectors/committee.json', () => {
       expect(otherRoot(leaves)).toBe(root);
       for (const { signer, proof } of absent) expect(provesAbsence(root, signer, proof)).toBe(true);
     }
+  });
+
+  test('head of an app’s state, and a member’s word that it keeps it', () => {
+    const { head, headMessage, keptDigest } = vectors.state;
+    const version = BigInt(head.version);
+    expect(stateHeadMessage(domain, { ...head, version })).toBe(headMessage);
+    const types = ['string', 'uint256', 'address', 'bytes32', 'uint32', 'uint64', 'uint64', 'bytes32'];
+    const { app, partition, fence, root } = head;
+    const values = ['cloister/state-head: v1', BigInt(domain.chainId), domain.registry, app, partition];
+    const encoded = encodeAbiParameters(
+      types.map((type) => ({ type })),
+      [...values, version, fence, root],
+    );
+    expect(otherKeccak(encoded)).toBe(headMessage);
+    expect(stateKeptDigest(domain, headMessage, 4n)).toBe(keptDigest);
+    const kept = { head: headMessage, generation: 4n };
+    expect(typed('StateKept', 'bytes32 head,uint64 generation', kept)).toBe(keptDigest);
+  });
+
+  test('requests about an app’s state, and a member’s promise', () => {
+    const { fenceRequest, fenceDigest, promise, promiseDigest, writeDigest } = vectors.state;
+    const write = { ...vectors.state.write, version: BigInt(vectors.state.write.version) };
+    expect(stateFenceDigest(domain, fenceRequest)).toBe(fenceDigest);
+    const asked = 'bytes32 app,bytes32 manifest,uint32 keyVersion,uint32 partition';
+    const fenceFields = `${asked},uint64 fence,uint64 epoch,uint64 block,bytes32 nonce`;
+    expect(typed('StateFence', fenceFields, fenceRequest)).toBe(fenceDigest);
+    expect(stateWriteDigest(domain, write)).toBe(writeDigest);
+    const writeFields = `${asked},uint64 version,uint64 fence,bytes32 root,uint64 epoch,uint64 block`;
+    expect(typed('StateWrite', writeFields, write)).toBe(writeDigest);
+    const certified = { ...promise.certified, version: BigInt(promise.certified.version) };
+    expect(statePromiseDigest(domain, { ...promise, certified })).toBe(promiseDigest);
+    const promiseFields =
+      'bytes32 request,bytes32 app,uint32 partition,uint64 fence,address holder,uint64 generation,uint64 headVersion,uint64 headFence,bytes32 headRoot';
+    const told = { headVersion: certified.version, headFence: certified.fence, headRoot: certified.root };
+    expect(typed('StatePromise', promiseFields, { ...promise, ...told })).toBe(promiseDigest);
   });
 });
 

@@ -16,8 +16,16 @@ export type ChainKeyFactsComponents = {
   readonly manifest: (id: Bytes32, signal: AbortSignal) => Promise<Manifest>;
 };
 
+/** What decisions about an app's state rest on besides. */
+export type StateFacts = KeyFacts & {
+  /** Timestamp of the newest block, unix seconds. */
+  readonly now: bigint;
+  /** How many partitions the manifest's state has; 0 where it has none. */
+  partitions(manifestId: Bytes32, signal: AbortSignal): Promise<number>;
+};
+
 /** The facts of one decision, all read at one block: the newest on which all RPCs agree. */
-export async function readKeyFacts(components: ChainKeyFactsComponents, signal: AbortSignal): Promise<KeyFacts> {
+export async function readKeyFacts(components: ChainKeyFactsComponents, signal: AbortSignal): Promise<StateFacts> {
   const { registry, clock, releases, placement, manifest, heads } = components;
   const head = await registry.view.head(signal);
   heads.assertWitnessed(head);
@@ -26,6 +34,7 @@ export async function readKeyFacts(components: ChainKeyFactsComponents, signal: 
   const final = await registry.view.finalized(signal);
   return {
     block,
+    now: head.timestamp,
     epoch,
     finalRound: tickAt(final.timestamp, clock.genesis, clock.roundLength),
     networkKeysHash: await registry.networkKeysHash(block, signal),
@@ -37,6 +46,7 @@ export async function readKeyFacts(components: ChainKeyFactsComponents, signal: 
       const { hosts } = await placement.placementOf(app, rules, head, signal);
       return { hosts, minTcbEvaluationDataNumber: rules.placement.minTcbEvaluationDataNumber };
     },
+    partitions: async (manifestId, inner) => (await manifest(manifestId, inner)).state?.partitions ?? 0,
     appsOf: (platformId, except) => releases.appsOf(platformId, except, epoch),
   };
 }

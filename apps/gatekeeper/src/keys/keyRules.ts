@@ -59,6 +59,9 @@ export type KeyRulesInit = {
   readonly maxAppsPerPlatform: number;
 };
 
+/** What the rules look at of a request. */
+export type AskedKey = Omit<KeyRequest, 'nonce' | 'hpkeKey'>;
+
 const contextless: ReadonlySet<KeyClass> = new Set(['state', 'secrets', 'signing']);
 
 /**
@@ -67,7 +70,7 @@ const contextless: ReadonlySet<KeyClass> = new Set(['state', 'secrets', 'signing
  * @param signer who signed the request
  */
 export async function checkKeyRequest(
-  request: KeyRequest,
+  request: AskedKey,
   signer: `0x${string}`,
   facts: KeyFacts,
   init: KeyRulesInit,
@@ -124,7 +127,7 @@ export async function checkKeyRequest(
 }
 
 /** Throws by what the class asks of the context: none, or for a time key a round that has begun in a block that stays. */
-function checkContext(request: KeyRequest, finalRound: bigint): void {
+function checkContext(request: AskedKey, finalRound: bigint): void {
   if (contextless.has(request.class)) {
     if (request.context === zeroBytes32) return;
     throw refused('KEY_CONTEXT_INVALID', `A key of class "${request.class}" has no context, got "${request.context}"`);

@@ -17,6 +17,12 @@ import type { Generation, Member } from '../committeeState.ts';
 import { type CeremonyExchange, maxExchangeBytes, parseExchange } from '../handover/exchange.ts';
 import { type PublicShares, parsePublicShares, publicSharesHash } from '../shares/publicShares.ts';
 import type { MemberPartial } from '../signing/beaconSigner.ts';
+import {
+  maxStateRecordsPageBytes,
+  parseStateRecordsPage,
+  type StateRecordsPage,
+  type StateRecordsRequest,
+} from '../state/stateRecords.ts';
 
 export type PeersInit = {
   readonly timeoutMs?: number;
@@ -114,6 +120,17 @@ export class Peers {
   /** The bytes that a member has for a vector's id, not yet checked. */
   async measurementVector(member: Member, id: Bytes32, signal: AbortSignal): Promise<Uint8Array | undefined> {
     return this.#ask(member, () => this.#bytes(member, `/v1/epochs/vectors/${id}`, maxMeasurementVectorBytes, signal));
+  }
+
+  /** One page of what a member keeps of apps' state, its signature not yet checked. */
+  async stateRecords(
+    member: Member,
+    request: StateRecordsRequest,
+    signal: AbortSignal,
+  ): Promise<StateRecordsPage | undefined> {
+    return this.#ask(member, async () =>
+      parseStateRecordsPage(await this.#json(member, '/v1/state/records', maxStateRecordsPageBytes, signal, request)),
+    );
   }
 
   /** The evidence that a member registered with. Throws PEER_FAILED. */
