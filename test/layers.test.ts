@@ -30,6 +30,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'packages/build': ['core', 'crypto'],
   'packages/enclave': ['core', 'crypto', 'attestation', 'chain', 'service'],
   'packages/placement': ['core', 'crypto', 'chain', 'economics', 'threshold'],
+  'packages/state': ['core', 'crypto', 'threshold'],
   'packages/sdk': ['core', 'crypto', 'attestation', 'chain', 'channel', 'threshold', 'placement', 'economics'],
   'apps/worker': [
     'core',
@@ -157,6 +158,12 @@ const walls: readonly Wall[] = [
     never: file(/^packages\/threshold\/src\/dkg/),
   },
   {
+    name: 'what keeps an app’s state reaches no shares',
+    because: 'a host combines what gatekeepers sign and never takes part in making keys',
+    from: ['packages/state'],
+    never: file(/^packages\/threshold\/src\/(dkg|native)/),
+  },
+  {
     name: 'the sandbox reaches no chain',
     because: 'what stands beside untrusted code knows no accounts and no money',
     from: ['packages/sandbox'],
@@ -190,6 +197,7 @@ const walls: readonly Wall[] = [
       'packages/threshold',
       'packages/economics',
       'packages/placement',
+      'packages/state',
       'packages/sdk',
     ],
     never: (target) => target.kind === 'builtin',

@@ -5,9 +5,8 @@ import {
   maxKeyRequestBytes,
   maxStateRequestBytes,
   SchemaError,
-  zeroAddress,
-  SchemaError,
   type StatePartition,
+  zeroAddress,
   zeroBytes32,
 } from '@cloister/core';
 import { createLogger, createMetrics } from '@cloister/service';

@@ -28,7 +28,7 @@ import {
   type X25519KeyPair,
 } from '@cloister/crypto';
 import { recoverAddress } from '@cloister/crypto/native-secp256k1';
-import { combineVerified, type Partial } from '@cloister/threshold/combine';
+import { choicesWithLast, combineVerified, type Partial } from '@cloister/threshold/combine';
 import { uncompressG2Native, verifySignatureNative } from '@cloister/threshold/native';
 
 export type KeyClientComponents = {
@@ -211,31 +211,6 @@ export class KeyClient {
     return { chainId, registry: contracts.workerRegistry };
   }
 }
-
-/** Every choice of `size` partials of distinct members that has the last one in it, at most 64 of them. */
-function* choicesWithLast(partials: readonly Partial[], size: number): Generator<Partial[]> {
-  const last = partials.at(-1);
-  if (last === undefined || partials.length < size) return;
-  const others = partials.slice(0, -1).filter(({ index }) => index !== last.index);
-  let made = 0;
-  const chosen: Partial[] = [];
-  function* pick(from: number): Generator<Partial[]> {
-    if (chosen.length === size - 1) {
-      if (made++ < maxChoices) yield [...chosen, last as Partial];
-      return;
-    }
-    for (let at = from; at < others.length; at++) {
-      const next = others[at] as Partial;
-      if (chosen.some(({ index }) => index === next.index)) continue;
-      chosen.push(next);
-      yield* pick(at + 1);
-      chosen.pop();
-    }
-  }
-  yield* pick(0);
-}
-
-const maxChoices = 64;
 
 /** A member's own refusal, as it says it. */
 class MemberRefusal extends Error {

@@ -1,3 +1,4 @@
+export { choicesWithLast } from './choicesWithLast.ts';
 export {
   type CombineInit,
   combinePartials,

@@ -1,0 +1,21 @@
+export type { StateGeneration, StateMember } from './committee/memberDoor.ts';
+export {
+  type HeldFence,
+  StateCommittee,
+  type StateCommitteeComponents,
+  type StateCommitteeInit,
+  type StateSubject,
+} from './committee/stateCommittee.ts';
+export {
+  maxKeyBytes,
+  maxListed,
+  maxPartitionBytes,
+  maxPartitionKeys,
+  maxTransactionBytes,
+  maxTransactionChanges,
+  maxValueBytes,
+} from './limits.ts';
+export { type GatewayBlobsInit, gatewayBlobs, type StateBlobs } from './log/stateBlobs.ts';
+export { partitionKey, stateIdentity } from './partitionKey.ts';
+export { StateError, type StateErrorCode } from './stateError.ts';
+export { type StateListOptions, StateStore, type StateStoreComponents, type StateTransaction } from './stateStore.ts';
