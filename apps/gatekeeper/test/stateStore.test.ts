@@ -188,6 +188,23 @@ describe('a holder that is killed in the middle of a write', () => {
   });
 });
 
+test('a head that arrives after its fence is over is kept by nobody', async () => {
+  const first = await town.open(makeHost());
+  const late: (() => Promise<unknown>)[] = [];
+  town.isLate = (deliver) => isCertifying && late.push(deliver) > 0;
+  let isCertifying = false;
+  town.isOpen = (_, __, path) => {
+    isCertifying = path === certified;
+    return true;
+  };
+  await expect(first.put('x', bytes('1'), signal)).rejects.toThrow(code('STATE_HEAD_UNAVAILABLE'));
+  town.isLate = () => false;
+  const second = await nextWriter();
+  for (const deliver of late) await expect(deliver()).rejects.toThrow(code('STATE_FENCED'));
+  await second.put('y', bytes('2'), signal);
+  expect([late.length, second.head.version, (await nextWriter()).get('x')]).toEqual([4, 1n, undefined]);
+});
+
 describe('fewer than a threshold of members', () => {
   test('acknowledge nothing and open nothing; what was acknowledged is there when they are back', async () => {
     const store = await town.open(makeHost());

@@ -148,6 +148,9 @@ export class StateTown {
   /** Whether a message from a host or member reaches a member. */
   isOpen: (from: Address, to: StateMemberAtWork, path: string) => boolean = () => true;
 
+  /** Whether a message is held back, to be delivered later: its sender hears nothing. */
+  isLate: (deliver: () => Promise<unknown>) => boolean = () => false;
+
   static async of(count: number, threshold: number): Promise<StateTown> {
     const town = new StateTown();
     const name = `${count}/${threshold}`;
@@ -212,6 +215,7 @@ export class StateTown {
       if (to === undefined || !to.isUp || !isFromUp || !this.isOpen(address, to, url.pathname))
         throw new Error('no answer');
       const body = init?.body === undefined ? undefined : JSON.parse(String(init.body));
+      if (this.isLate(() => to.answer(url.pathname, body))) throw new Error('no answer');
       try {
         const answer = await to.answer(url.pathname, body);
         if (!to.isUp) throw new Error('no answer');
