@@ -22,6 +22,7 @@ import {
   makeHost,
   type StateMemberAtWork,
   StateTown,
+  shareOf,
   signal,
   subject,
   text,
@@ -385,12 +386,6 @@ describe('a lying member', () => {
     expect(text((await nextWriter()).get('x'))).toBe('2');
   });
 });
-
-function shareOf({ store }: StateMemberAtWork) {
-  const shares = store.active?.shares;
-  if (shares === undefined) throw new Error('It holds shares');
-  return shares.beacon;
-}
 
 describe('a store of blobs', () => {
   const flipped = (value: Uint8Array) => value.map((byte, at) => (at === value.length - 1 ? byte ^ 1 : byte));

@@ -287,6 +287,13 @@ export class StateTown {
   }
 }
 
+/** A member's share of the beacon key, as a liar uses it. */
+export function shareOf({ store }: StateMemberAtWork): SecretBytes {
+  const shares = store.active?.shares;
+  if (shares === undefined) throw new Error('It holds no shares');
+  return shares.beacon;
+}
+
 /** Foundings that took their time, by size and threshold. */
 const founded = new Map<string, Promise<Generation>>();
 

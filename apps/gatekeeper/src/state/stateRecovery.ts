@@ -168,7 +168,7 @@ export class StateRecovery {
   /** Takes up, of each partition, what the words show. */
   async #takeIn(words: readonly Word[], { members, threshold }: Generation, beaconKey: Uint8Array): Promise<void> {
     const { book } = this.#components;
-    const lying = Math.max(0, maxLyingMembers(members.length, threshold));
+    const lying = maxLyingMembers(members.length, threshold);
     const keys = new Set(words.flatMap(({ states }) => [...states.keys()]));
     for (const key of keys) {
       const said = words.map(({ states }) => states.get(key));

@@ -187,8 +187,6 @@ export type StateRefusedCode =
   | 'STATE_RECOVERING'
   /** This member holds no shares of the committee that is. */
   | 'STATE_NO_SHARES'
-  /** Two thresholds of members need not have one in common. */
-  | 'STATE_THRESHOLD_TOO_LOW'
   | 'STATE_ASKER_UNKNOWN';
 
 const mayPass: ReadonlySet<StateRefusedCode> = new Set(['STATE_HELD', 'STATE_RECOVERING', 'STATE_NO_SHARES']);

@@ -3,7 +3,6 @@ import {
   type Bytes32,
   type CertifiedStateHead,
   type Hex,
-  maxLyingMembers,
   parseCertifiedStateHead,
   parseSignedStateFenceRequest,
   parseStateWriteRequest,
@@ -189,7 +188,7 @@ export class StateService {
     return facts;
   }
 
-  /** Throws STATE_NO_SHARES, STATE_RECOVERING, STATE_THRESHOLD_TOO_LOW. */
+  /** Throws STATE_NO_SHARES, STATE_RECOVERING. */
   #standing(): Standing {
     const { me, store, state, recovery } = this.#components;
     const committee = state();
@@ -204,11 +203,6 @@ export class StateService {
       index === -1
     )
       throw refused('STATE_NO_SHARES', 'This member holds no shares of the committee that is');
-    if (maxLyingMembers(generation.members.length, generation.threshold) < 0)
-      throw refused(
-        'STATE_THRESHOLD_TOO_LOW',
-        `"${generation.threshold}" of "${generation.members.length}" members can't keep one head`,
-      );
     if (!recovery.isWholeAt(generation.number))
       throw refused('STATE_RECOVERING', 'This member has not heard yet what enough others signed');
     return { generation, index: index + 1, shares: active.shares, beaconKey: fromHex(committee.keys.beacon) };
