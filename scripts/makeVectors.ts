@@ -1,5 +1,5 @@
-// Writes vectors/records.json, the records of packages/core over fixed inputs, and vectors/committee.json. The contract tests
-// and the tests of the packages read the same files. Run it when a form changes on purpose, and say so in the commit.
+// Writes vectors/records.json, the records of packages/core over fixed inputs, vectors/committee.json and vectors/state.json. The
+// contract tests and the tests of the packages read the same files. Run it when a form changes on purpose, and say so in the commit.
 // Another folder may be given as argument; `npm run check` compares that way.
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -28,6 +28,7 @@ import { addressOf, fromHex, SecretBytes, signDigest, toHex } from '@cloister/cr
 import { addr, b32, domain, network, receipt } from '../packages/core/test/helpers.ts';
 import { committeeVectors } from './lib/committeeVectors.ts';
 import { inRoot } from './lib/paths.ts';
+import { stateVectors } from './lib/stateVectors.ts';
 
 const secret = new SecretBytes(fromHex(b32(0x11)));
 const ids = {
@@ -126,6 +127,7 @@ const write = (name: string, value: object) =>
   writeFileSync(path.join(folder, name), `${JSON.stringify(value, decimal, 2)}\n`);
 write('records.json', vectors);
 write('committee.json', await committeeVectors());
+write('state.json', await stateVectors());
 
 function decimal(_: string, value: unknown): unknown {
   return typeof value === 'bigint' ? value.toString() : value;

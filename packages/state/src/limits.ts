@@ -17,3 +17,5 @@ export const minSnapshotBytes = 64 * 1024;
 export const maxListed = 1_000;
 /** Transactions that wait for those before them. */
 export const maxWaiting = 256;
+/** How long the work inside a transaction may take, in ms: those behind it wait. */
+export const transactionMs = 30_000;

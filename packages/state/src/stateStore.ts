@@ -1,4 +1,4 @@
-import type { CertifiedStateHead, StatePartition } from '@cloister/core';
+import { type CertifiedStateHead, type StatePartition, withDeadline } from '@cloister/core';
 import type { SecretBytes } from '@cloister/crypto';
 import type { HeldFence, StateCommittee, StateSubject } from './committee/stateCommittee.ts';
 import {
@@ -12,6 +12,7 @@ import {
   maxValueBytes,
   maxWaiting,
   minSnapshotBytes,
+  transactionMs,
 } from './limits.ts';
 import { type Changes, encodeChanges } from './log/changes.ts';
 import { sealEntry } from './log/entry.ts';
@@ -147,16 +148,16 @@ export class StateStore {
 
   /**
    * Runs `work` when all before it are done, and resolves once what it changed is acknowledged: all of it or nothing. If `work` throws, nothing
-   * has changed. Throws STATE_FENCED, STATE_REFUSED, STATE_BLOB_UNSTORED, STATE_TOO_LARGE, STATE_BUSY, STATE_CLOSED; and
+   * has changed. `work` has 30 seconds. Throws STATE_FENCED, STATE_REFUSED, STATE_BLOB_UNSTORED, STATE_TOO_LARGE, STATE_BUSY, STATE_CLOSED; and
    * STATE_HEAD_UNAVAILABLE, after which it may hold or not: the next transaction begins by finding out.
    */
   transaction<T>(work: (inside: StateTransaction) => T | Promise<T>, signal: AbortSignal): Promise<T> {
     return this.#inTurn(async () => {
       await this.#settle(signal);
       const inside = new OpenTransaction(this.#values);
-      const result = await work(inside);
-      const changes = inside.end();
-      if (changes.length > 0) await this.#commit(changes, signal);
+      const limits = { timeoutMs: transactionMs, signal, what: 'A transaction' };
+      const result = await withDeadline(limits, async () => work(inside)).finally(() => inside.end());
+      if (inside.changes.length > 0) await this.#commit(inside.changes, signal);
       return result;
     });
   }
@@ -297,9 +298,13 @@ class OpenTransaction implements StateTransaction {
     return listOf(values, prefix, options);
   }
 
-  /** What it changed, in the order of its keys. Afterwards it can't be used. */
-  end(): Changes {
+  /** Afterwards it can't be used. */
+  end(): void {
     this.#isOver = true;
+  }
+
+  /** What it changed, in the order of its keys. */
+  get changes(): Changes {
     return [...this.#changed].filter(([key, value]) => value !== undefined || this.#before.has(key)).sort(byKey);
   }
 

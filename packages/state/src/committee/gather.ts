@@ -57,6 +57,6 @@ function failure(members: number, threshold: number, answered: number, refusals:
   if (refusals.some(({ code }) => overtaken.has(code))) return new StateError('STATE_FENCED', text, { meta });
   if (refusals.some(({ code }) => code === 'STATE_HELD')) return new StateError('STATE_HELD', text, { meta });
   const final = refusals.filter(({ code }) => !passing.has(code) && !code.startsWith('CHAIN_'));
-  const code = final.length > members - threshold ? 'STATE_REFUSED' : 'STATE_HEAD_UNAVAILABLE';
+  const code = final.length > 0 && final.length > members - threshold ? 'STATE_REFUSED' : 'STATE_HEAD_UNAVAILABLE';
   return new StateError(code, text, { meta });
 }
