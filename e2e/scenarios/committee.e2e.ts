@@ -12,7 +12,11 @@ type CommitteeAnswer = {
   readonly threshold: number;
   readonly keys: { readonly beacon: string };
   readonly diversityWaived: boolean;
-  readonly members: readonly { readonly reachable: boolean; readonly holdsShares: boolean }[];
+  readonly members: readonly {
+    readonly endpoint: string;
+    readonly reachable: boolean;
+    readonly holdsShares: boolean;
+  }[];
 };
 
 const names = [0, 1, 2, 3].map((index) => `gatekeeper-${index}`);
@@ -44,6 +48,14 @@ export const scenario: Scenario = {
       const found = await committee();
       return found.members.filter(({ holdsShares }) => holdsShares).length === count && found;
     };
+    /** How many members sign heads of apps' state: after a restart, only when they have heard the others. */
+    const signingState = async (): Promise<number> => {
+      const { members } = await committee();
+      const told = members.map(async ({ endpoint }) => (await fetch(`${endpoint}/v1/gatekeeper`, { signal })).json());
+      const heard = await Promise.allSettled(told);
+      return heard.filter((one) => one.status === 'fulfilled' && (one.value as { signsState: boolean }).signsState)
+        .length;
+    };
     const client = () => clientOf(network);
     const newRound = async (): Promise<bigint> => {
       const before = await client().committee.currentRound();
@@ -61,6 +73,7 @@ export const scenario: Scenario = {
     note('four members, any three of which use a key');
     const first = await until('everybody holds shares', () => holding(4), { signal });
     assert.deepEqual([first.threshold, first.diversityWaived], [3, true]);
+    await until('everybody signs heads of state', async () => (await signingState()) === 4, { signal, everyMs: 500 });
     const { code, json: early } = await cloisterJson<BeaconRound>(
       ['beacon', '1', '--network', network.file],
       folder,
@@ -107,6 +120,11 @@ export const scenario: Scenario = {
         everyMs: 500,
       },
     );
+    await until('everybody has heard what the others keep of state', async () => (await signingState()) === 4, {
+      signal,
+      withinMs: 60_000,
+      everyMs: 500,
+    });
     const again = await until('they have told each other what they see', () => client().committee.beacon(1n), {
       signal,
       everyMs: 500,

@@ -19,7 +19,7 @@ export type GatekeeperComponents = {
   readonly beacon: BeaconKeeper;
   readonly rounds: RoundKeeper;
   readonly heads: HeadWatch;
-  readonly stateRecovery: Pick<StateRecovery, 'follow'>;
+  readonly stateRecovery: Pick<StateRecovery, 'follow' | 'isWholeAt'>;
   readonly store: ShareStore;
   readonly releases: ReleaseLog;
   readonly clock: NetworkClock;
@@ -82,7 +82,7 @@ export class Gatekeeper {
 
   /** What anybody may know of this member. */
   status(): Record<string, unknown> {
-    const { handovers, store, releases, clock } = this.#components;
+    const { handovers, store, releases, stateRecovery, clock } = this.#components;
     const { operator, signer, hpkeKey, simulated, sealsAtRest } = this.#init;
     const generation = handovers.final?.generation;
     return {
@@ -96,6 +96,8 @@ export class Gatekeeper {
       members: generation?.members.map((member) => member.operator) ?? [],
       /** Whether this member holds shares of the generation that counts. */
       holdsShares: store.active?.shares !== undefined && store.active.digest === generation?.digest,
+      /** Whether it has heard from enough others what they keep of apps' state. */
+      signsState: generation !== undefined && stateRecovery.isWholeAt(generation.number),
       keys: handovers.final?.keys ?? null,
       handoverUnderWay: handovers.isBusy,
       round: this.#now === undefined ? null : tickAt(this.#now, clock.genesis, clock.roundLength),
