@@ -90,6 +90,18 @@ describe('a member that was restarted', () => {
     expect(held(0)?.certified?.version).toBe(1n);
   });
 
+  test('takes up no partition that a liar has made up', async () => {
+    await written('1');
+    const state = held(0) as HeldState;
+    const made = { ...state, app: b32(9), certified: null };
+    await town.member(1).book.set(made);
+    await town.member(2).book.set({ ...made, app: b32(8) });
+    await town.member(3).book.set({ ...made, app: b32(8) });
+    town.member(0).start(nothing);
+    await town.follow();
+    expect([8, 9].map((app) => town.member(0).book.get(b32(app), subject.partition)?.fence)).toEqual([1n, undefined]);
+  });
+
   test('hears nothing from whoever speaks in another’s name, or tells an old answer again', async () => {
     await written('1');
     const answers: unknown[] = [];

@@ -10,7 +10,8 @@ import {
   typedDataDigest,
   schema as z,
 } from '@cloister/core';
-import { fromHex, keccak256, recoverAddress, toHex, utf8 } from '@cloister/crypto';
+import { fromHex, keccak256, toHex, utf8 } from '@cloister/crypto';
+import { recoverAddress } from '@cloister/crypto/native-secp256k1';
 import { type HeldState, heldStateForm } from './heldState.ts';
 
 /** A member's wish to hear what another keeps, from one key on. */

@@ -173,13 +173,17 @@ export class StateRecovery {
     for (const key of keys) {
       const said = words.map(({ states }) => states.get(key));
       const { app, partition } = said.find((state) => state !== undefined) as HeldState;
-      const own = book.get(app, partition) ?? noState({ app, partition });
+      const known = book.get(app, partition);
+      const own = known ?? noState({ app, partition });
       let { certified } = own;
       for (const state of said) {
         const told = state?.certified;
         if (told?.app !== app || told.partition !== partition || laterOf(certified, told) !== told) continue;
         if (isCertified(this.#domain, beaconKey, told)) certified = told;
       }
+      // Of a partition that liars alone may have made up nothing is taken: a book has an end.
+      const isNamed = said.filter((state) => state !== undefined).length > lying;
+      if (known === undefined && certified === null && !isNamed) continue;
       await book.set({ ...own, ...highestFence([...said, own], lying), certified });
     }
   }
