@@ -1,5 +1,7 @@
 import {
   absenceProof,
+  attestationResultDigest,
+  attestationResultEvidence,
   beaconMessage,
   beaconRandomness,
   commitmentTo,
@@ -17,6 +19,7 @@ import {
   measurementVectorId,
   membersHash,
   networkKeysHash,
+  platformRevocationDigest,
   publicationId,
   roundStatementMessage,
   sealedSecretDigest,
@@ -87,6 +90,22 @@ const promise = {
   generation: 4n,
   certified: { version: 40n, fence: 4n, root: b32(0x58) },
 };
+/** A result of an SNP guest's evidence, and a proof of two members' signatures that nobody made. */
+const result = {
+  teeType: 3,
+  simulated: true,
+  tcbStatus: 1,
+  tcbEvaluationDataNumber: 1,
+  validUntil: 1_790_086_400n,
+  imageId: b32(0x67),
+  configId: b32(0x68),
+  platformId: b32(0x69),
+  evidenceHash: b32(0x6a),
+  reportDataHead: b32(0x6b),
+  reportDataTail: b32(0x6c),
+};
+const resultProof = toHex(new Uint8Array(4 + 2 * 65).fill(0x6d));
+const revocation = { teeType: 3, platformId: b32(0x69) };
 
 const clock = { genesis: 1_790_000_000n, epochLength: 3_600n, roundLength: 30n };
 const workers = Array.from({ length: 6 }, (_, index) => ({
@@ -206,6 +225,14 @@ export async function committeeVectors(): Promise<object> {
     gatekeeperBinding: { input: binding, hash: gatekeeperBindingHash(binding) },
     beacon: { round, message: beaconMessage(domain, round), signature, randomness: beaconRandomness(signature) },
     roundStatement: { statement, message: roundStatementMessage(domain, statement) },
+    attestationResult: {
+      result,
+      digest: attestationResultDigest(domain, result),
+      proof: resultProof,
+      evidence: attestationResultEvidence(result, resultProof),
+      revocation,
+      revocationDigest: platformRevocationDigest(domain, revocation),
+    },
     evictions,
     measurements: published.map(({ publication, vector }) => {
       const { epoch, member, vectorId, salt } = publication;

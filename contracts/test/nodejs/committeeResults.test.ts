@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import { attestationResultEvidence } from '@cloister/core';
 import { network } from 'hardhat';
 import { type Address, concatHex, encodeAbiParameters, type Hex, hashTypedData, toHex } from 'viem';
 import { defaultImageId, networkFileId, tcb, workerBinding } from '../support/evidence.ts';
 import { refused } from '../support/refused.ts';
 import { chainId, deployWorld, enroll, farFuture, lastRecord, signerOf, teePolicy } from '../support/world.ts';
 
+const vectorsFile = new URL('../../../vectors/committee.json', import.meta.url);
 const connection = await network.create();
 const { networkHelpers, viem } = connection;
 const load = () => networkHelpers.loadFixture(withCommittee);
@@ -164,6 +167,63 @@ describe('CommitteeResultVerifier', () => {
     const renewal = registerBy(loaded, evidenceOf(result, proof), block.number);
     await refused(renewal, 'WorkerRegistrySignerEvicted');
     await refused(snp.read.verify([evidenceOf(result, proof)]), 'CommitteeResultVerifierPlatformRevoked', [platformId]);
+  });
+
+  it('computes what vectors/committee.json fixes, and reads evidence as the packages write it', async () => {
+    const { domain, attestationResult } = JSON.parse(readFileSync(vectorsFile, 'utf8'));
+    const { committee } = await load();
+    const provider = connection.provider;
+    // The vectors' registry is none: any code will do there.
+    await provider.request({ method: 'hardhat_setCode', params: [domain.registry, '0x00'] });
+    const verifier = await viem.deployContract('CommitteeResultVerifier', [committee.address, domain.registry, 3]);
+    const result: Result = { ...attestationResult.result, validUntil: BigInt(attestationResult.result.validUntil) };
+    assert.equal(domain.chainId, chainId);
+    assert.equal(await verifier.read.resultDigest([result]), attestationResult.digest);
+    const { revocation, revocationDigest } = attestationResult;
+    assert.equal(await verifier.read.revocationDigest([revocation.platformId]), revocationDigest);
+
+    assert.equal(evidenceOf(result, attestationResult.proof), attestationResult.evidence);
+    const signed = await proofOver(attestationResult.digest);
+    const claims = await verifier.read.verify([attestationResultEvidence(result, signed)]);
+    assert.deepEqual(
+      [claims.attestedBy, claims.evidenceHash, claims.validUntil, claims.reportDataHead, claims.reportDataTail],
+      [2, result.evidenceHash, result.validUntil, result.reportDataHead, result.reportDataTail],
+    );
+  });
+
+  it('takes no result for another worker, another block, or one that is over', async () => {
+    const loaded = await load();
+    const { workers, operator, stranger } = loaded;
+    const { result, block } = await resultOf(loaded);
+    const sealed = async (changes: Partial<Result>) => {
+      const changed = { ...result, ...changes };
+      return evidenceOf(changed, await proofOver(digestOf(changed, workers.address)));
+    };
+    const evidence = await sealed({});
+    // The operator's other key, and another operator with this very evidence.
+    const otherSigner = workers.write.register([0n, signerOf(2).address, 1, block.number, teeSnp, evidence], {
+      account: operator.account,
+    });
+    const binding = workerBinding(chainId, workers.address, operator.account.address, signerOf(2).address);
+    await refused(otherSigner, 'WorkerRegistryBindingMismatch', [binding, result.reportDataHead]);
+    await workers.write.enroll({ account: stranger.account });
+    const otherOperator = workers.write.register([0n, signerOf(1).address, 1, block.number, teeSnp, evidence], {
+      account: stranger.account,
+    });
+    await refused(otherOperator, 'WorkerRegistryBindingMismatch');
+    await refused(registerBy(loaded, evidence, block.number - 1n), 'WorkerRegistryBlockHashMismatch');
+    await refused(
+      registerBy(loaded, await sealed({ validUntil: block.timestamp }), block.number),
+      'WorkerRegistryEvidenceExpired',
+    );
+    await refused(
+      registerBy(loaded, await sealed({ simulated: true, configId: toHex(9, { size: 32 }) }), block.number),
+      'WorkerRegistryConfigNotAllowed',
+    );
+
+    const validUntil = block.timestamp + 1_000n;
+    await registerBy(loaded, await sealed({ validUntil }), block.number);
+    assert.equal((await workers.read.statusOf([loaded.id])).leaseUntil, validUntil);
   });
 
   it('refuses a committee or registry without code', async () => {

@@ -24,6 +24,20 @@ export {
 } from './binding.ts';
 export { BlobError, type FetchBlobOptions, fetchBlob, readBounded } from './blobs.ts';
 export { commitBody, commitBodyHash } from './commitment.ts';
+export {
+  type AttestationResult,
+  attestationResultDigest,
+  attestationResultEvidence,
+  maxAttestationResultBytes,
+  maxJudgedEvidenceBytes,
+  type PlatformRevocation,
+  parseSignedAttestationResult,
+  parseSignedPlatformRevocation,
+  platformRevocationDigest,
+  type SignedAttestationResult,
+  signedAttestationResultToJson,
+  tcbStatusUpToDate,
+} from './committee/attestationResult.ts';
 export { beaconMessage, beaconRandomness } from './committee/beacon.ts';
 export { ceremonyMessageDigest } from './committee/ceremonyMessage.ts';
 export {

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import {
+  attestationResultDigest,
+  attestationResultEvidence,
   beaconMessage,
   beaconRandomness,
   commitmentTo,
@@ -19,13 +21,17 @@ import {
   networkKeysHash,
   parseEpochRecord,
   parseMeasurementVector,
+  parseSignedAttestationResult,
+  parseSignedPlatformRevocation,
   parseSignedRoundStatement,
+  platformRevocationDigest,
   provesAbsence,
   publicationId,
   roundStatementMessage,
   roundStatementToJson,
   SchemaError,
   sealedSecretDigest,
+  signedAttestationResultToJson,
   stateFenceDigest,
   stateHeadMessage,
   stateKeptDigest,
@@ -156,6 +162,65 @@ describe('vectors/committee.json', () => {
     ] as const)
       expect(() => parseSignedRoundStatement({ ...json, [name]: value }), name).toThrow(SchemaError);
     for (const other of [null, 'text', [], {}]) expect(() => parseSignedRoundStatement(other)).toThrow(SchemaError);
+  });
+
+  test('attestation result, as the contract takes it, and revocation of a platform', () => {
+    const { result: json, digest, proof, evidence, revocation, revocationDigest } = vectors.attestationResult;
+    const result = { ...json, validUntil: BigInt(json.validUntil) };
+    expect(attestationResultDigest(domain, result)).toBe(digest);
+    const fields =
+      'uint8 teeType,bool simulated,uint8 tcbStatus,uint32 tcbEvaluationDataNumber,uint64 validUntil,bytes32 imageId,bytes32 configId,bytes32 platformId,bytes32 evidenceHash,bytes32 reportDataHead,bytes32 reportDataTail';
+    expect(typed('AttestationResult', fields, result)).toBe(digest);
+    // Each field counts: another value of it gives another digest.
+    const others = {
+      ...result,
+      teeType: 4,
+      simulated: false,
+      tcbStatus: 2,
+      tcbEvaluationDataNumber: 2,
+      validUntil: 1n,
+    };
+    for (const name of Object.keys(result)) {
+      const other = others[name] === result[name] ? `0x${'99'.repeat(32)}` : others[name];
+      expect(attestationResultDigest(domain, { ...result, [name]: other }), name).not.toBe(digest);
+    }
+    expect(attestationResultDigest({ ...domain, chainId: 1 }, result)).not.toBe(digest);
+
+    const tuple = { type: 'tuple', components: fields.split(',').map(field) };
+    expect(attestationResultEvidence(result, proof)).toBe(evidence);
+    expect(encodeAbiParameters([tuple, { type: 'bytes' }] as never, [result, proof] as never)).toBe(evidence);
+    const whole = `0x${'6d'.repeat(64)}` as const;
+    expect(attestationResultEvidence(result, whole)).toBe(
+      encodeAbiParameters([tuple, { type: 'bytes' }] as never, [result, whole] as never),
+    );
+    expect(platformRevocationDigest(domain, revocation)).toBe(revocationDigest);
+    expect(typed('PlatformRevocation', 'uint8 teeType,bytes32 platformId', revocation)).toBe(revocationDigest);
+
+    const signature = `0x${'5a'.repeat(65)}` as const;
+    const signed = JSON.parse(JSON.stringify(signedAttestationResultToJson({ ...result, signature })));
+    expect(parseSignedAttestationResult(signed)).toEqual({ ...result, signature });
+    for (const [name, value] of [
+      ['teeType', 256],
+      ['teeType', 0],
+      ['simulated', 1],
+      ['tcbStatus', 8],
+      ['tcbStatus', 0],
+      ['tcbEvaluationDataNumber', 2 ** 32],
+      ['validUntil', 1],
+      ['validUntil', '18446744073709551616'],
+      ['imageId', '0x67'],
+      ['platformId', null],
+      ['reportDataTail', 'AB'],
+      ['signature', `0x${'5a'.repeat(64)}`],
+      ['more', 1],
+    ] as const)
+      expect(() => parseSignedAttestationResult({ ...signed, [name]: value }), name).toThrow(SchemaError);
+    for (const name of Object.keys(signed))
+      expect(() => parseSignedAttestationResult({ ...signed, [name]: undefined }), name).toThrow(SchemaError);
+    for (const other of [null, 'text', [], {}]) expect(() => parseSignedAttestationResult(other)).toThrow(SchemaError);
+    expect(parseSignedPlatformRevocation({ ...revocation, signature })).toEqual({ ...revocation, signature });
+    expect(() => parseSignedPlatformRevocation({ ...revocation, signature, more: 1 })).toThrow(SchemaError);
+    expect(() => parseSignedPlatformRevocation(revocation)).toThrow(SchemaError);
   });
 
   test('beacon', () => {
