@@ -1,9 +1,9 @@
 import type { Logger } from '@cloister/service';
+import { TokenBuckets } from '@cloister/service';
 import { type BlobStore, BlobStoreError, diskBytes, type StoredBlob } from './blobStore.ts';
 import { begin, bodyOf, declaredLength, drained, type Exchange, rateLimited, sendJson } from './exchange.ts';
 import type { GatewayLimits } from './limits.ts';
 import { ProblemError } from './problem.ts';
-import { TokenBuckets } from './tokenBuckets.ts';
 
 const secondsPerDay = 86_400;
 const readWindowSeconds = 60;

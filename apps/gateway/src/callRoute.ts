@@ -2,11 +2,11 @@ import type { IncomingMessage } from 'node:http';
 import { type CallHead, encodeCallOpen, type FrameStream, parseCallHead, StreamError } from '@cloister/channel/frame';
 import { type Bytes32, CloisterError } from '@cloister/core';
 import type { Counter, Histogram } from '@cloister/service';
+import { TokenBuckets } from '@cloister/service';
 import type { Directory } from './directory.ts';
 import { bodyOf, declaredLength, drained, type Exchange, rateLimited, tooLarge } from './exchange.ts';
 import type { GatewayLimits } from './limits.ts';
 import { corsHeaders, type ProblemCode, ProblemError } from './problem.ts';
-import { TokenBuckets } from './tokenBuckets.ts';
 
 export type CallRouteComponents = {
   readonly directory: Directory;

@@ -3,11 +3,10 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { type Address, type Bytes32, CloisterError, type RecordDomain, roundStatementToJson } from '@cloister/core';
-import { type Counter, type Logger, type Metrics, metricsContentType } from '@cloister/service';
+import { type Counter, clientOf, type Logger, type Metrics, metricsContentType, TokenBuckets } from '@cloister/service';
 import { BlobRoutes } from './blobRoutes.ts';
 import { BlobStore } from './blobStore.ts';
 import { CallRoute } from './callRoute.ts';
-import { clientOf } from './clientOf.ts';
 import { Directory } from './directory.ts';
 import { sendAnnouncement, sendDirectory } from './directoryRoutes.ts';
 import { begin, type Exchange, rateLimited, sendJson } from './exchange.ts';
@@ -15,7 +14,6 @@ import type { GatewayLimits } from './limits.ts';
 import { corsHeaders, ProblemError, sendProblem } from './problem.ts';
 import { RoundStatements } from './roundStatements.ts';
 import { type Route, routeOf } from './routes.ts';
-import { TokenBuckets } from './tokenBuckets.ts';
 import { WorkerDoor } from './workerDoor.ts';
 
 export type GatewayComponents = {

@@ -20,10 +20,10 @@ import {
   withDeadline,
 } from '@cloister/core';
 import type { Counter, Logger } from '@cloister/service';
+import { TokenBuckets } from '@cloister/service';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { ConnectedWorker, Directory } from './directory.ts';
 import type { GatewayLimits } from './limits.ts';
-import { TokenBuckets } from './tokenBuckets.ts';
 
 export type WorkerDoorComponents = {
   /** The receipt signer that the registry names for the worker; undefined where it names none. */

@@ -1,4 +1,5 @@
 export { syncFolder, writeFileAtomic } from './atomicFile.ts';
+export { clientKey, clientOf } from './clientOf.ts';
 export {
   childEnvironment,
   type LauncherFlags,
@@ -32,3 +33,4 @@ export { watchParent } from './parentWatch.ts';
 export { type ProcessFileSet, type ProcessFiles, ProcessFilesError, processFiles } from './processFiles.ts';
 export { type BackoffOptions, backoffMs, type RetryOptions, retry } from './retry.ts';
 export { type ProcessContext, type ProcessDefinition, type RunningProcess, runProcess } from './runProcess.ts';
+export { TokenBuckets, type TokenBucketsInit } from './tokenBuckets.ts';
