@@ -1,4 +1,10 @@
-import { AttestationError, appraise, EvidenceVerifier, parseEvidence } from '@cloister/attestation/verify';
+import {
+  AttestationError,
+  appraise,
+  EvidenceVerifier,
+  networkTrustRoots,
+  parseEvidence,
+} from '@cloister/attestation/verify';
 import type { CommitteeReader } from '@cloister/chain';
 import {
   CloisterError,
@@ -26,8 +32,7 @@ const maxAttestedBlocks = 4_096n;
  * file, and that the keys which the chain names for it are its own. Throws FOUNDER_REFUSED, and PEER_FAILED where it does not answer.
  */
 export function founderVerifier({ network, reader, peers }: FounderVerifierComponents) {
-  const roots = network.trustRoots.map(({ spkiSha256, simulated, name }) => ({ spkiSha256, simulated, name }));
-  const verifier = new EvidenceVerifier({ roots });
+  const verifier = new EvidenceVerifier({ roots: networkTrustRoots(network.trustRoots) });
   return async (founder: Member, signal: AbortSignal): Promise<void> => {
     const refuse = (why: string, cause?: unknown) => new FounderError(founder, why, cause);
     const head = await reader.view.head(signal);

@@ -1,18 +1,21 @@
 import { type Bytes32, dstackMrConfigId, mrConfigIdOf } from '@cloister/core';
-import { toHex } from '@cloister/crypto';
+import { fromHex, toHex } from '@cloister/crypto';
 import { expect, test } from 'vitest';
 import { mintQuote } from '../src/unsafe-simulated/index.ts';
 import {
+  EvidenceVerifier,
   evidenceDocument,
   launchConfigOf,
   nitroEvidenceDocument,
   replayDstackLog,
   sgxEvidenceDocument,
   snpEvidenceDocument,
+  statedConfigIdOf,
 } from '../src/verify/index.ts';
 import { fixtureJson, hasFixtures } from './fixtures.ts';
+import { awsRoot, cbor, makeNitroDocument } from './nitro/syntheticNitro.ts';
 import { makeSnpWorld } from './snp/syntheticSnp.ts';
-import { claimsOf, makeWorld, measurements } from './synthetic.ts';
+import { claimsOf, makeWorld, measurements, now } from './synthetic.ts';
 import { sgxCollateral, sgxQuote } from './syntheticSgx.ts';
 
 const id: Bytes32 = `0x${'4e'.repeat(32)}`;
@@ -29,7 +32,7 @@ test.each([
   expect(launchConfigOf(evidenceDocument(quote, world.collateral))).toEqual({ ...expected, stated: toHex(mrConfigId) });
 });
 
-test('an enclave, a SEV-SNP guest, a Nitro enclave', () => {
+test('an enclave, a SEV-SNP guest', () => {
   const enclave = sgxQuote(0x05, (report) => void report.fill(0x4e, 192, 224));
   expect(launchConfigOf(sgxEvidenceDocument(enclave, sgxCollateral()))).toEqual({
     configId: id,
@@ -43,11 +46,17 @@ test('an enclave, a SEV-SNP guest, a Nitro enclave', () => {
     composeHash: null,
     stated: hostData,
   });
-  expect(launchConfigOf(nitroEvidenceDocument(new Uint8Array(8)))).toEqual({
-    configId: null,
-    composeHash: null,
-    stated: null,
-  });
+});
+
+test.each([
+  ['nothing', cbor.null, null, null],
+  ['an id', cbor.bytes(fromHex(id)), id, id],
+  ['something else', cbor.bytes(fromHex(id).subarray(1)), null, `0x${'4e'.repeat(31)}`],
+])('a Nitro enclave that states %s as its nonce', async (_, nonce, configId, stated) => {
+  const document = nitroEvidenceDocument(makeNitroDocument({ payload: { nonce } }));
+  expect(launchConfigOf(document)).toEqual({ configId, composeHash: null, stated });
+  const claims = await new EvidenceVerifier({ roots: [awsRoot] }).verify(document, now);
+  expect(statedConfigIdOf(claims)).toBe(configId);
 });
 
 test.skipIf(!hasFixtures)('real evidence: a dstack guest states the compose hash that its event log leads to', () => {

@@ -1,9 +1,11 @@
 import type { Address, Bytes32, Hex } from './hex.ts';
+import type { TeeType } from './image.ts';
 import { jcsId, parseBoundedJson } from './jcs.ts';
 import * as z from './schema.ts';
 
 const trustRoot = z.strictObject({
-  tee: z.enumOf(['tdx', 'sgx']),
+  /** Whose evidence it vouches for: Intel's for the first two, AMD's, AWS's. */
+  tee: z.enumOf(['tdx', 'sgx', 'sev-snp', 'nitro']),
   /** sha256 over the DER SubjectPublicKeyInfo of the root. */
   spkiSha256: z.bytes32,
   simulated: z.boolean(),
@@ -50,7 +52,7 @@ export type NetworkFile = {
   readonly rpcs: readonly string[];
   readonly gateways: readonly string[];
   readonly trustRoots: readonly {
-    readonly tee: 'tdx' | 'sgx';
+    readonly tee: TeeType;
     readonly spkiSha256: Bytes32;
     readonly simulated: boolean;
     readonly name: string;

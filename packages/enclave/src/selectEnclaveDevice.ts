@@ -6,6 +6,7 @@ import {
   machineDrivers,
   selectDevice,
 } from '@cloister/attestation/attest';
+import { networkTrustRoots } from '@cloister/attestation/verify';
 import type { NetworkFile } from '@cloister/core';
 import type { Logger } from '@cloister/service';
 
@@ -26,7 +27,7 @@ export async function selectEnclaveDevice(init: EnclaveDeviceInit, signal: Abort
   const { network, wanted, collateral, dstackEndpoint, privilegeLevel, simulated, log } = init;
   const real = machineDrivers({
     // A root of a real network is one that the verifier has pinned; it refuses any other that calls itself real.
-    roots: network.trustRoots.map(({ spkiSha256, simulated, name }) => ({ spkiSha256, simulated, name })),
+    roots: networkTrustRoots(network.trustRoots),
     fetchers: collateralFetchers(collateral),
     dstackEndpoint,
     privilegeLevel,

@@ -58,6 +58,7 @@ export {
 export { EvidenceVerifier, type EvidenceVerifierInit } from './evidenceVerifier.ts';
 export { type HclReport, parseHclReport } from './hclReport.ts';
 export { type LaunchConfig, launchConfigOf } from './launchConfig.ts';
+export { networkPolicy, networkTrustRoots, snpTcbFloors, statedConfigIdOf } from './networkTrust.ts';
 export { type VerifyNitroOptions, verifyNitroDocument } from './nitro/verifyNitroDocument.ts';
 export { type Refusal, refusalOf } from './refusal.ts';
 export {
