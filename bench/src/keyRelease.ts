@@ -15,6 +15,7 @@ import type { HandoverKeeper } from '../../apps/gatekeeper/src/handover/handover
 import type { KeyFacts } from '../../apps/gatekeeper/src/keys/keyRules.ts';
 import { KeyService } from '../../apps/gatekeeper/src/keys/keyService.ts';
 import { openReleases } from '../../apps/gatekeeper/src/keys/sealedReleases.ts';
+import type { ResultService } from '../../apps/gatekeeper/src/results/resultService.ts';
 import type { RoundKeeper } from '../../apps/gatekeeper/src/rounds/roundKeeper.ts';
 import { GatekeeperServer } from '../../apps/gatekeeper/src/server.ts';
 import { publicSharesOf } from '../../apps/gatekeeper/src/shares/publicShares.ts';
@@ -164,6 +165,7 @@ function serverOf(keys: KeyService): GatekeeperServer {
     rounds: {} as RoundKeeper,
     states: {} as StateService,
     stateRecovery: {} as StateRecovery,
+    results: {} as ResultService,
     publicSharesOf: () => undefined,
     head: () => undefined,
     status: () => undefined,

@@ -26,6 +26,9 @@ import { manifestStore } from './keys/manifestStore.ts';
 import { openReleases } from './keys/sealedReleases.ts';
 import { Peers } from './peers/peers.ts';
 import { gatekeeperRegistration } from './registration.ts';
+import { readResultFacts } from './results/chainResultFacts.ts';
+import { ResultRules } from './results/resultRules.ts';
+import { ResultService } from './results/resultService.ts';
 import { readRoundFacts } from './rounds/roundFacts.ts';
 import { RoundKeeper } from './rounds/roundKeeper.ts';
 import { GatekeeperServer } from './server.ts';
@@ -191,6 +194,16 @@ runProcess({
       },
       { domain, maxBlockDistance, maxAppsPerPlatform: config.maxAppsPerPlatform },
     );
+    const results = new ResultService(
+      {
+        me: keys,
+        rules: new ResultRules(network),
+        facts: (inner) => readResultFacts({ registry, heads }, inner),
+        answered: metrics.counter({ name: 'cloister_gatekeeper_results_total', help: 'Evidence judged, by outcome' }),
+        log,
+      },
+      { domain },
+    );
     let gatekeeper: Gatekeeper | undefined;
     const server = new GatekeeperServer(
       {
@@ -200,6 +213,7 @@ runProcess({
         keys: keyService,
         states,
         stateRecovery,
+        results,
         publicSharesOf: (generation) => store.held.find(({ number }) => number === generation)?.publicShares,
         head: () => heads.own,
         status: () => (gatekeeper?.isRegistered ? gatekeeper.status() : undefined),

@@ -6,6 +6,7 @@ import {
   DeadlineError,
   describeError,
   JsonError,
+  maxJudgedEvidenceBytes,
   maxKeyRequestBytes,
   maxStatePartitions,
   maxStateRequestBytes,
@@ -15,11 +16,12 @@ import {
   type SignedChainHead,
   signedChainHeadToJson,
 } from '@cloister/core';
-import { type Logger, type Metrics, metricsContentType } from '@cloister/service';
+import { clientOf, type Logger, type Metrics, metricsContentType } from '@cloister/service';
 import type { BeaconKeeper } from './beacon/beaconKeeper.ts';
 import { maxExchangeBytes, parseExchange } from './handover/exchange.ts';
 import type { HandoverKeeper } from './handover/handoverKeeper.ts';
 import type { KeyService } from './keys/keyService.ts';
+import type { ResultService } from './results/resultService.ts';
 import type { RoundKeeper } from './rounds/roundKeeper.ts';
 import type { PublicShares } from './shares/publicShares.ts';
 import { maxStateRecordsRequestBytes } from './state/stateRecords.ts';
@@ -33,6 +35,7 @@ export type ServerComponents = {
   readonly keys: KeyService;
   readonly states: Pick<StateService, 'fence' | 'write' | 'keep' | 'status'>;
   readonly stateRecovery: Pick<StateRecovery, 'page'>;
+  readonly results: ResultService;
   /** The newest block that this member sees, for the others; undefined before it has seen one. */
   readonly head: () => SignedChainHead | undefined;
   readonly publicSharesOf: (generation: bigint) => PublicShares | undefined;
@@ -115,7 +118,7 @@ export class GatekeeperServer {
   }
 
   async #route(request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> {
-    const { handovers, beacon, rounds, keys, states, stateRecovery } = this.#components;
+    const { handovers, beacon, rounds, keys, results, states, stateRecovery } = this.#components;
     const { publicSharesOf, head, status, evidence, metrics } = this.#components;
     const { method, url = '' } = request;
     if (method === 'OPTIONS') {
@@ -128,6 +131,10 @@ export class GatekeeperServer {
     }
     if (method === 'POST' && url === '/v1/keys')
       return send(response, 200, await keys.answer(await readJson(request, maxKeyRequestBytes), signal));
+    if (method === 'POST' && url === '/v1/attestations') {
+      results.admit(clientOf(request, 0));
+      return send(response, 200, await results.answer(await readJson(request, maxJudgedEvidenceBytes), signal));
+    }
     if (method === 'POST' && url === '/v1/state/fence')
       return send(response, 200, await states.fence(await readJson(request, maxStateRequestBytes), signal));
     if (method === 'POST' && url === '/v1/state/head')
@@ -139,7 +146,7 @@ export class GatekeeperServer {
     if (method !== 'GET')
       return send(response, 405, {
         code: 'METHOD_NOT_ALLOWED',
-        message: 'Only GET, and POST of /v1/ceremony, /v1/keys and /v1/state/…',
+        message: 'Only GET, and POST of /v1/ceremony, /v1/keys, /v1/attestations and /v1/state/…',
       });
     const [, round, part] = /^\/v1\/beacon\/(0|[1-9][0-9]{0,17})(\/partial)?$/.exec(url) ?? [];
     if (round !== undefined && part !== undefined) {

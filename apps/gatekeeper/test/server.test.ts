@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import {
   CloisterError,
   DeadlineError,
+  maxJudgedEvidenceBytes,
   maxKeyRequestBytes,
   maxStateRequestBytes,
   SchemaError,
@@ -16,6 +17,8 @@ import { maxExchangeBytes } from '../src/handover/exchange.ts';
 import type { HandoverKeeper } from '../src/handover/handoverKeeper.ts';
 import { KeyRefusedError } from '../src/keys/keyRules.ts';
 import type { KeyService } from '../src/keys/keyService.ts';
+import { refused } from '../src/results/resultErrors.ts';
+import type { ResultService } from '../src/results/resultService.ts';
 import { RoundError, type RoundKeeper } from '../src/rounds/roundKeeper.ts';
 import { GatekeeperServer, type ServerComponents, type ServerInit } from '../src/server.ts';
 import { maxStateRecordsRequestBytes } from '../src/state/stateRecords.ts';
@@ -35,6 +38,7 @@ type Behind = {
   readonly partial: BeaconKeeper['partial'];
   readonly signature: BeaconKeeper['signature'];
   readonly rounds: Partial<RoundKeeper>;
+  readonly results: Partial<ResultService>;
   readonly head: ServerComponents['head'];
   readonly status: ServerComponents['status'];
   readonly evidence: ServerComponents['evidence'];
@@ -79,6 +83,11 @@ async function open(behind: Partial<Behind> = {}, init: Partial<ServerInit> = {}
           app === session && partition === 7 ? { fence: 9n } : undefined,
       } as unknown as StateService,
       stateRecovery: { page: (json: unknown) => ({ page: json }) } as unknown as StateRecovery,
+      results: {
+        admit: () => {},
+        answer: async (json: unknown) => ({ judged: json }),
+        ...behind.results,
+      } as ResultService,
       publicSharesOf: (generation) => (generation === 7n ? shares : undefined),
       head: behind.head ?? (() => ({ number: 5n, hash: zeroBytes32, timestamp: 50n, signature: '0xaa' })),
       status: behind.status ?? (() => ({ generation: 7n, holdsShares: true })),
@@ -130,6 +139,25 @@ describe('whoever asks is answered', () => {
     const { status, body, headers } = await get('/metrics');
     expect([status, headers.get('content-type')]).toEqual([200, expect.stringContaining('text/plain')]);
     expect(body).toContain('test_total 1');
+  });
+
+  test('POST of evidence, once its sender may ask', async () => {
+    expect(await post('/v1/attestations', '{"a":1}')).toMatchObject({ status: 200, body: { judged: { a: 1 } } });
+    const clients: string[] = [];
+    await open({
+      results: {
+        admit: (client) => {
+          clients.push(client);
+          throw refused('RESULT_RATE_LIMITED', 'Too much');
+        },
+        answer: () => expect.fail('It was judged'),
+      },
+    });
+    expect(await post('/v1/attestations', '{"a":1}')).toMatchObject({
+      status: 503,
+      body: { code: 'RESULT_RATE_LIMITED' },
+    });
+    expect(clients).toEqual(['127.0.0.1']);
   });
 
   test('POST of a key request and of a ceremony’s messages', async () => {
@@ -200,7 +228,7 @@ describe('whoever asks is answered', () => {
 });
 
 describe('what can’t be answered is told apart', () => {
-  test.each(['/v1/keys', '/v1/ceremony'])('with 400 what is no JSON, sent to %s', async (path) => {
+  test.each(['/v1/keys', '/v1/ceremony', '/v1/attestations'])('with 400 what is no JSON, sent to %s', async (path) => {
     for (const body of ['', '{', 'text', '{"a":1}}'])
       expect(await post(path, body)).toMatchObject({ status: 400, body: { code: 'JSON_MALFORMED' } });
   });
@@ -219,9 +247,11 @@ describe('what can’t be answered is told apart', () => {
     ['/v1/state/head', maxStateRequestBytes],
     ['/v1/state/certified', maxStateRequestBytes],
     ['/v1/state/records', maxStateRecordsRequestBytes],
+    ['/v1/attestations', maxJudgedEvidenceBytes],
   ])('with 400 a body of %s beyond its size, whose sender hears it', async (path, max) => {
     const seen: unknown[] = [];
-    await open({ answer: async (json) => ({ bytes: seen.push(json) }) });
+    const answer = async (json: unknown) => ({ bytes: seen.push(json) });
+    await open({ answer, results: { answer } });
     for (const extra of [1, 1_000_000]) {
       const body = JSON.stringify('x'.repeat(max + extra - 2));
       expect(await post(path, body)).toMatchObject({ status: 400, body: { code: 'JSON_TOO_LARGE' } });
