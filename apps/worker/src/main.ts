@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import { ChainAccount, ChainView, RegistryReader } from '@cloister/chain';
+import { ChainAccount, ChainView, CommitteeReader, RegistryReader } from '@cloister/chain';
 import { type Bytes32, parseNetworkFile } from '@cloister/core';
 import { generateSecp256k1 } from '@cloister/crypto';
 import { addressOf, signDigest } from '@cloister/crypto/native-secp256k1';
-import { IntelChainEvidence, readOperatorKey, selectEnclaveDevice } from '@cloister/enclave';
+import { CommitteeChainEvidence, IntelChainEvidence, readOperatorKey, selectEnclaveDevice } from '@cloister/enclave';
 import { FunctionDriver, type WallReport } from '@cloister/sandbox';
 import { createMetrics, type Logger, runProcess, startHealthServer } from '@cloister/service';
 import { WorkerDialler } from './gatewayDialler.ts';
@@ -49,6 +49,12 @@ runProcess({
       signal,
     );
     const intel = new IntelChainEvidence({ registry, account: operator, log });
+    const committee = new CommitteeChainEvidence({
+      registry,
+      committee: new CommitteeReader(registry.view, network.contracts),
+      domain: { chainId: network.chainId, registry: network.contracts.workerRegistry },
+      log,
+    });
     const driver = new FunctionDriver({ runDir: config.runDir, pooled: config.pooledSandboxes });
     await driver.start({ signal });
     requireWalls(driver.walls, device.simulated, log);
@@ -63,11 +69,7 @@ runProcess({
         device,
         chainEvidence: (document, inner) => {
           if (document.teeType === 'tdx' || document.teeType === 'sgx') return intel.of(document, inner);
-          throw new WorkerError(
-            'WORKER_DEVICE_UNREGISTRABLE',
-            `The evidence of "${device.name}" needs the committee's signed result, and there is no committee yet`,
-            'Run "cloister attest" to see what the device gives',
-          );
+          return committee.of(document, inner);
         },
         driver,
         receiptSigner,

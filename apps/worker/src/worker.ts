@@ -218,9 +218,7 @@ function epochAt(clock: NetworkClock, timestamp: bigint): bigint {
   return tickAt(timestamp, clock.genesis, clock.epochLength);
 }
 
-export class WorkerError extends CloisterError<
-  'WORKER_NO_CHAIN' | 'WORKER_WALLS_MISSING' | 'WORKER_DEVICE_UNREGISTRABLE'
-> {
+export class WorkerError extends CloisterError<'WORKER_NO_CHAIN' | 'WORKER_WALLS_MISSING'> {
   override readonly name = 'WorkerError';
   constructor(code: WorkerError['code'], message: string, hint?: string) {
     super({ code, message, hint });

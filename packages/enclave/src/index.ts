@@ -1,3 +1,9 @@
+export {
+  CommitteeChainEvidence,
+  type CommitteeChainEvidenceInit,
+  CommitteeEvidenceError,
+  type CommitteeEvidenceErrorCode,
+} from './committeeChainEvidence.ts';
 export { enclaveConfigFields } from './enclaveConfig.ts';
 export {
   type ChainEvidence,
