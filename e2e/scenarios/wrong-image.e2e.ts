@@ -23,10 +23,6 @@ export const scenario: Scenario = {
     try {
       const copied = await verifiedWorker(client, String(same.ready.workerId));
       assert.equal(copied.claims.imageId, claims.imageId);
-      assert.deepEqual(
-        [copied.claims.mrtd, copied.claims.rtmr0, copied.claims.rtmr1, copied.claims.rtmr2],
-        [claims.mrtd, claims.rtmr0, claims.rtmr1, claims.rtmr2],
-      );
     } finally {
       await same.stop();
     }

@@ -64,6 +64,7 @@ export class UnsafeForge {
 
   /** With the network's own root, and the image of a worker that it has. */
   static async open(network: RunningDevnet, genuine: VerifiedWorker): Promise<UnsafeForge> {
+    if (genuine.claims.teeType !== 'tdx') throw new Error(`Expected a TD, got "${genuine.claims.teeType}"`);
     const { mrtd, rtmr0, rtmr1, rtmr2 } = genuine.claims;
     const root = await loadSimulatedRoot(path.join(network.data, 'unsafe-dev-tee'));
     return new UnsafeForge(network, root, { mrtd, rtmr0, rtmr1, rtmr2 });

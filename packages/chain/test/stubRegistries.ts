@@ -68,6 +68,8 @@ export class StubRegistries {
     acceptedTcbStatuses: 0b110,
     minimumTcbEvaluationDataNumber: 0,
   };
+  /** TEE types that may register, all by that policy. */
+  readonly teeTypes = new Set<number>([teeTypes.tdx]);
   /** 1: the chain checked the evidence itself. */
   attestedBy = 1;
   readonly recordHashes = new Map<Bytes32, Bytes32>();
@@ -185,7 +187,7 @@ export class StubRegistries {
         workerId(this.#chainId, this.#contracts.workerRegistry, operator, index),
       networkKeysHash: () => this.networkKeysHash,
       teePolicyOf: (teeType: number) =>
-        teeType === teeTypes.tdx ? this.teePolicy : { ...this.teePolicy, verifier: zeroAddress },
+        this.teeTypes.has(teeType) ? this.teePolicy : { ...this.teePolicy, verifier: zeroAddress },
       simulatedAllowed: () => true,
       genesis: () => this.genesis,
       epochLength: () => Number(this.epochLength),

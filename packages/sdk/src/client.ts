@@ -49,7 +49,13 @@ import { RoundStatements } from './roundStatements.ts';
 import { createSealedFetch } from './sealedFetch.ts';
 import { anchorSecrets, assertValuesFor, type SecretValues, sealSecrets } from './secrets.ts';
 import type { ProofStep } from './steps.ts';
-import { offersKind, type VerifiedWorker, WorkerRefusedError, WorkerVerifier } from './verifyWorker.ts';
+import {
+  offersKind,
+  tcbEvaluationOf,
+  type VerifiedWorker,
+  WorkerRefusedError,
+  WorkerVerifier,
+} from './verifyWorker.ts';
 
 export type ClientOptions = {
   /** The network to trust: a parsed or unparsed network file, chosen by you and never fetched from a gateway. */
@@ -537,8 +543,8 @@ function whyUnsuited(
   if (!offersKind(kinds, workloadKinds[kind])) return `it runs no ${kind}s`;
   if (!placement.teeTypes.includes(claims.teeType)) return `its TEE is ${claims.teeType}`;
   const minimum = placement.minTcbEvaluationDataNumber;
-  if (claims.tcbEvaluationDataNumber >= minimum) return undefined;
-  return `its TCB was judged by data ${claims.tcbEvaluationDataNumber}, the app wants ${minimum} or later`;
+  if (tcbEvaluationOf(claims) >= minimum) return undefined;
+  return `its TCB was judged by data ${tcbEvaluationOf(claims)}, the app wants ${minimum} or later`;
 }
 
 function witnessedStep({ round, block, time }: RoundStatement): ProofStep {

@@ -24,4 +24,9 @@ export { ProofError, type ProofFile, type VerifyProofOptions, type VerifyProofRe
 export { SecretsError, type SecretsErrorCode, type SecretValues, sealSecrets, sealToRound } from './secrets.ts';
 export type { ProofStep } from './steps.ts';
 export { ReceiptRefusedError } from './verifyReceipt.ts';
-export { type VerifiedWorker, WorkerRefusedError, type WorkerRefusedErrorCode } from './verifyWorker.ts';
+export {
+  type VerifiedWorker,
+  type WorkerClaims,
+  WorkerRefusedError,
+  type WorkerRefusedErrorCode,
+} from './verifyWorker.ts';

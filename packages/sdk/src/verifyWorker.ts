@@ -4,7 +4,13 @@ import {
   appraise,
   defaultTcbStatuses,
   EvidenceVerifier,
+  type NitroClaims,
+  networkPolicy,
+  networkTrustRoots,
   parseEvidence,
+  type SnpClaims,
+  snpTcbFloors,
+  statedConfigIdOf,
   type TdxClaims,
 } from '@cloister/attestation/verify';
 import {
@@ -13,6 +19,7 @@ import {
   type Head,
   RegistryError,
   type RegistryReader,
+  type TeePolicyStatus,
   type WorkerStanding,
   type WorkerStatus,
 } from '@cloister/chain';
@@ -38,12 +45,15 @@ import { type ProofStep, StepList } from './steps.ts';
 
 export type WorkerVerifierComponents = { readonly network: NetworkFile; readonly registry: RegistryReader };
 
+/** What evidence of a worker says: of the TEE types that workers run in. */
+export type WorkerClaims = TdxClaims | SnpClaims | NitroClaims;
+
 /** A worker whose evidence was verified here, and one of its keys to seal to. */
 export type VerifiedWorker = {
   readonly workerId: Bytes32;
   readonly receiptSigner: Address;
   readonly operator: Address;
-  readonly claims: TdxClaims;
+  readonly claims: WorkerClaims;
   /** RFC 9458 key configuration. */
   readonly keyConfig: Uint8Array;
   /** Unix seconds by the chain's clock. */
@@ -77,12 +87,7 @@ export class WorkerVerifier {
     this.#networkId = networkFileId(components.network);
     this.#registry = components.registry;
     this.#domain = { chainId: components.network.chainId, registry: components.network.contracts.workerRegistry };
-    const roots = components.network.trustRoots.map(({ spkiSha256, simulated, name }) => ({
-      spkiSha256,
-      simulated,
-      name,
-    }));
-    this.#evidence = new EvidenceVerifier({ roots });
+    this.#evidence = new EvidenceVerifier({ roots: networkTrustRoots(components.network.trustRoots) });
   }
 
   /**
@@ -166,20 +171,20 @@ export class WorkerVerifier {
     signal?: AbortSignal,
     /** The block in which the image must be allowed. Default: the newest. */
     atBlock?: bigint,
-  ): Promise<TdxClaims> {
+  ): Promise<WorkerClaims> {
     const claims = await this.#claims(announcement, atSeconds, list);
     const root = claims.simulated ? 'a root named DEV: SIMULATED, protects nothing' : "the vendor's root";
     list.pass(
       'evidence',
-      `The ${claims.teeType.toUpperCase()} quote and all its collateral verify up to ${root}`,
-      `TCB ${claims.tcbStatus}, platform ${claims.platformId}`,
+      `The ${evidenceNames[claims.teeType]} verify up to ${root}`,
+      `TCB ${tcbOf(claims)}, platform ${claims.platformId ?? 'not named'}`,
     );
-    const verdict = appraise(claims, await this.#policy(claims, atBlock, signal));
+    const against = await this.#refusedFor(claims, atBlock, signal);
     list.check(
       'policy',
       "It meets the network's policy and yours: TCB level and age of its data, no debug",
-      verdict.ok,
-      verdict.ok ? `TCB ${claims.tcbStatus}` : verdict.refusal.message,
+      against === undefined,
+      against ?? `TCB ${tcbOf(claims)}`,
       refusal('WORKER_EVIDENCE_REFUSED'),
     );
     list.check(
@@ -193,13 +198,14 @@ export class WorkerVerifier {
       'network-file',
       'The worker runs with the same network file',
       await this.#hasThisNetwork(claims, atBlock, signal),
-      claims.composeHash === null
+      composeHashOf(claims) === null
         ? `network file ${this.#networkId}`
-        : `dstack app ${claims.composeHash}, as the network's image registry says`,
+        : `dstack app ${composeHashOf(claims)}, as the network's image registry says`,
       refusal('WORKER_OTHER_NETWORK'),
     );
     const bindings = this.#bindings(announcement);
-    const bound = claims.reportData.slice(0, 66);
+    const reportData = claims.reportData ?? '0x';
+    const bound = reportData.slice(0, 66);
     list.check(
       'binding',
       'The quote is bound to this chain, registry, operator and receipt signer',
@@ -211,7 +217,7 @@ export class WorkerVerifier {
     list.check(
       'block',
       'The quote names a block of this chain: it was not made before',
-      block !== undefined && `0x${claims.reportData.slice(66)}` === block.hash,
+      block !== undefined && `0x${reportData.slice(66)}` === block.hash,
       `block ${announcement.attestedBlock}`,
       refusal('WORKER_BLOCK_MISMATCH'),
     );
@@ -219,21 +225,21 @@ export class WorkerVerifier {
   }
 
   /**
-   * What evidence must meet: this package's own rules, and those by which the registry would evict, whichever is stricter.
+   * Why evidence does not meet this package's own rules, or those by which the registry would evict, whichever is stricter;
+   * undefined where it does.
    */
-  async #policy(
-    { teeType }: TdxClaims,
+  async #refusedFor(
+    claims: WorkerClaims,
     atBlock: bigint | undefined,
     signal: AbortSignal | undefined,
-  ): Promise<AppraisalPolicy> {
-    const rules = await this.#registry.teePolicy(teeTypes[teeType], atBlock, signal);
-    const unsafeAllowSimulated = this.#network.simulated;
-    if (rules === undefined) return { unsafeAllowSimulated };
-    return {
-      unsafeAllowSimulated,
-      tcbStatuses: defaultTcbStatuses.filter((status) => rules.acceptedTcbStatuses.includes(status)),
-      minimumTcbEvaluationDataNumber: rules.minimumTcbEvaluationDataNumber,
-    };
+  ): Promise<string | undefined> {
+    const rules = await this.#registry.teePolicy(teeTypes[claims.teeType], atBlock, signal);
+    const own = networkPolicy(this.#network);
+    const verdict = appraise(claims, rules === undefined ? own : { ...own, ...registryPolicy(rules) });
+    if (!verdict.ok) return verdict.refusal.message;
+    const asked = rules?.minimumTcbEvaluationDataNumber ?? 0;
+    if (asked <= tcbEvaluationOf(claims)) return undefined;
+    return `The registry asks for TCB data "${asked}" or later, this client judges by "${tcbEvaluationOf(claims)}"; use a newer one`;
   }
 
   /**
@@ -241,11 +247,12 @@ export class WorkerVerifier {
    * the network's registry says by allowing it, and the worker's own code holds the file against what the compose file states.
    */
   async #hasThisNetwork(
-    { configId, composeHash }: TdxClaims,
+    claims: WorkerClaims,
     atBlock: bigint | undefined,
     signal: AbortSignal | undefined,
   ): Promise<boolean> {
-    if (composeHash === null) return configId === this.#networkId;
+    const composeHash = composeHashOf(claims);
+    if (composeHash === null) return statedConfigIdOf(claims) === this.#networkId;
     return this.#registry.configAllowed(composeHash, atBlock, signal);
   }
 
@@ -259,15 +266,15 @@ export class WorkerVerifier {
     });
   }
 
-  async #claims(announcement: WorkerAnnouncement, now: number, list: StepList): Promise<TdxClaims> {
+  async #claims(announcement: WorkerAnnouncement, now: number, list: StepList): Promise<WorkerClaims> {
     try {
       const document = parseEvidence(announcement.evidence);
-      if (document.teeType === 'tdx') return await this.#evidence.verify(document, now);
+      if (document.teeType !== 'sgx') return await this.#evidence.verify(document, now);
       throw new AttestationError({
         code: 'TEE_TYPE_REFUSED',
         place: 'evidence.teeType',
         value: document.teeType,
-        message: `Workers of this release have TDX evidence, got "${document.teeType}"`,
+        message: `Workers of this release have evidence of TDX, SEV-SNP or Nitro, got "${document.teeType}"`,
       });
     } catch (cause) {
       const step = { id: 'evidence', title: 'The evidence verifies', ok: false, detail: describeError(cause) };
@@ -307,6 +314,38 @@ export class WorkerVerifier {
     list.steps.push(step);
     throw new WorkerRefusedError('WORKER_KEY_INVALID', step, list.steps);
   }
+}
+
+const evidenceNames = {
+  tdx: 'TDX quote and all its collateral',
+  'sev-snp': 'SEV-SNP report, its certificates and their revocation list',
+  nitro: 'Nitro document and the certificates in it',
+} as const;
+
+/** The registry's rules as a policy; only Intel's evidence has statuses and numbers of its own. */
+function registryPolicy({ acceptedTcbStatuses, minimumTcbEvaluationDataNumber }: TeePolicyStatus): AppraisalPolicy {
+  return {
+    tcbStatuses: defaultTcbStatuses.filter((status) => acceptedTcbStatuses.includes(status)),
+    minimumTcbEvaluationDataNumber,
+  };
+}
+
+/** The number of the data that the TCB was judged by: Intel's, of SEV-SNP the edition of the floors, 0 where nothing judges it. */
+export function tcbEvaluationOf(claims: WorkerClaims): number {
+  if (claims.teeType === 'tdx') return claims.tcbEvaluationDataNumber;
+  return claims.teeType === 'sev-snp' ? snpTcbFloors.edition : 0;
+}
+
+/** A TCB in words: Intel's verdict, AMD's versions, nothing where AWS says nothing. */
+function tcbOf(claims: WorkerClaims): string {
+  if (claims.teeType === 'tdx') return claims.tcbStatus;
+  if (claims.teeType === 'nitro') return 'not stated';
+  const { bootloader, tee, snp, microcode } = claims.reportedTcb;
+  return `${claims.product} ${bootloader}.${tee}.${snp}.${microcode}`;
+}
+
+function composeHashOf(claims: WorkerClaims): Bytes32 | null {
+  return claims.teeType === 'tdx' ? claims.composeHash : null;
 }
 
 const checkers = { chain: 'the chain itself', committee: "the network's committee", nobody: 'nobody yet' } as const;
