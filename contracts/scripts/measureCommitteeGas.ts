@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { fullEvidence } from '@cloister/attestation/onchain';
-import { encodeFunctionData, type Hex, keccak256, stringToHex } from 'viem';
+import { attestationResultDigest, attestationResultEvidence, tcbStatusUpToDate, teeTypes } from '@cloister/core';
+import { encodeFunctionData, type Hex, keccak256, stringToHex, toHex } from 'viem';
 import type { Connection } from '../test/support/accounts.ts';
 import { deployAttestation, publish } from '../test/support/attestation.ts';
 import {
@@ -13,8 +14,9 @@ import {
   joinAll,
   proofOf,
 } from '../test/support/committeeWorld.ts';
+import { defaultImageId, networkFileId, workerBinding } from '../test/support/evidence.ts';
 import { recordedPlatform } from '../test/support/recordedPlatform.ts';
-import { signerOf, teePolicy, teeTdx } from '../test/support/world.ts';
+import { chainId, enroll, signerOf, teePolicy, teeTdx } from '../test/support/world.ts';
 import type { Measure } from './measureAttestationGas.ts';
 
 const bonded = 10n ** 18n;
@@ -39,6 +41,40 @@ export async function measureCommitteeGas(
   await measure('gatekeeper-renew', await register(0));
   await measure('committee-handover-4', await handOver(world));
   await measure('committee-verify-t3', await askForWord(world, 3));
+  await measure('register-snp-by-committee', await registrationByResult(connection, world));
+}
+
+/** A worker's first registration by SEV-SNP evidence that three of the members judged. */
+async function registrationByResult(connection: Connection, world: CommitteeWorld): Promise<Hex> {
+  const { committee, workers, operator, govern, publicClient } = world;
+  const domain = { chainId, registry: workers.address };
+  const verifier = await connection.viem.deployContract('CommitteeResultVerifier', [
+    committee.address,
+    workers.address,
+    teeTypes['sev-snp'],
+  ]);
+  const policy = teePolicy(verifier.address, { minimumTcbEvaluationDataNumber: 0 });
+  await govern(workers, 'setTeePolicy', [teeTypes['sev-snp'], policy]);
+  await enroll(world);
+  const { hash, number, timestamp } = await publicClient.getBlock();
+  const { address } = signerOf(1);
+  const result = {
+    teeType: teeTypes['sev-snp'],
+    simulated: true,
+    tcbStatus: tcbStatusUpToDate,
+    tcbEvaluationDataNumber: 1,
+    validUntil: timestamp + 86_400n,
+    imageId: defaultImageId,
+    configId: networkFileId,
+    platformId: toHex(0x5e7, { size: 32 }),
+    evidenceHash: toHex(0xe7, { size: 32 }),
+    reportDataHead: workerBinding(chainId, workers.address, operator.account.address, address),
+    reportDataTail: hash,
+  };
+  const proof = await proofOf(attestationResultDigest(domain, result), { 0: 1, 1: 2, 2: 3 });
+  const evidence = attestationResultEvidence(result, proof);
+  const { account } = operator;
+  return workers.write.register([0n, address, 1, number, result.teeType, evidence], { account });
 }
 
 /** A question for the word of a committee of seven, of which five sign. */

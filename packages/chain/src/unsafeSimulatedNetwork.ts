@@ -1,4 +1,4 @@
-import type { Address } from '@cloister/core';
+import { type Address, teeTypes } from '@cloister/core';
 import type { ChainAccount } from './account.ts';
 import { type DeployableContract, deployContract } from './deploy.ts';
 import {
@@ -8,6 +8,8 @@ import {
   batchBytecode,
   collateralStoreAbi,
   collateralStoreBytecode,
+  committeeResultVerifierAbi,
+  committeeResultVerifierBytecode,
   depositBondAbi,
   depositBondBytecode,
   gatekeeperCommitteeAbi,
@@ -63,6 +65,9 @@ export type DeployedNetwork = {
   readonly gatekeeperImageRegistry: Address;
   readonly depositBond: Address;
   readonly gatekeeperCommittee: Address;
+  /** Take the committee's word for evidence that the chain can't check. */
+  readonly snpVerifier: Address;
+  readonly nitroVerifier: Address;
 };
 
 /**
@@ -178,6 +183,15 @@ export async function deployUnsafeSimulatedNetwork(
       },
     ],
   });
+  const byResult = (name: string, teeType: number) =>
+    put({
+      name,
+      abi: committeeResultVerifierAbi,
+      bytecode: committeeResultVerifierBytecode,
+      args: [gatekeeperCommittee, workerRegistry, teeType],
+    });
+  const snpVerifier = await byResult('CommitteeResultVerifier of SEV-SNP', teeTypes['sev-snp']);
+  const nitroVerifier = await byResult('CommitteeResultVerifier of Nitro', teeTypes.nitro);
   const batch = await put({ name: 'Batch', abi: batchAbi, bytecode: batchBytecode, args: [] });
   return {
     timelock,
@@ -194,5 +208,7 @@ export async function deployUnsafeSimulatedNetwork(
     gatekeeperImageRegistry,
     depositBond,
     gatekeeperCommittee,
+    snpVerifier,
+    nitroVerifier,
   };
 }
