@@ -13,6 +13,8 @@ export type PrivateWorkerOptions = {
   readonly signal: AbortSignal;
   /** Default: the network's own file. Another one must have been allowed on the chain. */
   readonly networkFile?: string;
+  /** Which simulated TEE it is in. @default 'unsafe-simulated-tdx' */
+  readonly device?: 'unsafe-simulated-tdx' | 'unsafe-simulated-snp';
   /** The checkout that it runs from and is measured as. Default: this one. */
   readonly root?: string;
 };
@@ -30,7 +32,7 @@ export function startWorker(network: RunningDevnet, options: PrivateWorkerOption
       networkFile: options.networkFile ?? network.file,
       operatorKeyFile,
       runDir: path.join(folder, 'run'),
-      device: 'unsafe-simulated-tdx',
+      device: options.device ?? 'unsafe-simulated-tdx',
       unsafeSimulated: { rootDir: path.join(network.data, 'unsafe-dev-tee'), platform: 'platform-spare' },
       imageRoot: root,
       pooledSandboxes: 0,

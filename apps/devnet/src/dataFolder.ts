@@ -25,6 +25,8 @@ export type DevnetState = {
   readonly epochSeconds: number;
   /** The worker image that the timelock allowed last. */
   readonly imageId: Hex | null;
+  /** The same as simulated SEV-SNP guests measure it. */
+  readonly snpImageId?: Hex | null;
   /** The gatekeeper image that holds this network's keys, once there is one. */
   readonly gatekeeperImageId: Hex | null;
   readonly ports: { readonly rpc: number; readonly gateway: number };

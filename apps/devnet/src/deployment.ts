@@ -1,5 +1,6 @@
 import { collateralSubmissions } from '@cloister/attestation/onchain';
 import { mintCollateral, type SimulatedRoot } from '@cloister/attestation/unsafe-simulated';
+import type { TrustRoot } from '@cloister/attestation/verify';
 import {
   allowConfigCall,
   allowImageCall,
@@ -95,12 +96,15 @@ export async function publishDevCollateral(
   return published.reduce((sum, { gas }) => sum + (gas ?? 0n), 0n);
 }
 
+/** The roots of this folder's simulated TEEs. */
+export type DevRoots = { readonly tdx: TrustRoot; readonly snp: TrustRoot };
+
 /** The network file of this folder: the same at every start, since ports, contracts and root are. */
 export function networkFileOf(
   deployed: DeployedNetwork,
   rpc: string,
   gateway: string,
-  root: { readonly spkiSha256: Hex; readonly name: string },
+  roots: DevRoots,
   networkKeys: NetworkFile['networkKeys'],
 ): NetworkFile {
   const { timelock, phaToken, imageRegistry, workerRegistry, appRegistry, gatekeeperCommittee } = deployed;
@@ -111,7 +115,10 @@ export function networkFileOf(
     contracts: { timelock, phaToken, imageRegistry, workerRegistry, appRegistry, gatekeeperCommittee },
     rpcs: [rpc],
     gateways: [gateway],
-    trustRoots: [{ tee: 'tdx', spkiSha256: root.spkiSha256, simulated: true, name: root.name }],
+    trustRoots: [
+      { tee: 'tdx', spkiSha256: roots.tdx.spkiSha256, simulated: true, name: roots.tdx.name ?? 'DEV' },
+      { tee: 'sev-snp', spkiSha256: roots.snp.spkiSha256, simulated: true, name: roots.snp.name ?? 'DEV' },
+    ],
     networkKeys,
     simulated: true,
   });
@@ -124,9 +131,10 @@ const teePolicy = {
   minimumTcbEvaluationDataNumber: 0,
 } as const;
 
-type Images = { readonly now: Hex; readonly before: Hex | null };
+/** The worker's images, one for each kind of simulated TEE, of this start and of an earlier one. */
+type Images = { readonly now: readonly Hex[]; readonly before: readonly Hex[] };
 
-/** Brings the rules for workers to what this start needs. The image of an earlier start is taken back if the worker has changed. */
+/** Brings the rules for workers to what this start needs. The images of an earlier start are taken back if the worker has changed. */
 export async function setWorkerRules(
   deployer: ChainAccount,
   rpc: string,
@@ -139,10 +147,13 @@ export async function setWorkerRules(
   const calls: GovernedCall[] = [];
   if ((await registry.teePolicy(teeTypes.tdx)) === undefined)
     calls.push(setTeePolicyCall(workerRegistry, teeTypes.tdx, { verifier: deployed.tdxVerifier, ...teePolicy }));
-  if (!(await registry.imageAllowed(images.now)))
-    calls.push(allowImageCall(imageRegistry, images.now, 'devnet worker'));
-  if (images.before !== null && images.before !== images.now && (await registry.imageAllowed(images.before)))
-    calls.push(revokeImageCall(imageRegistry, images.before));
+  if ((await registry.teePolicy(teeTypes['sev-snp'])) === undefined)
+    calls.push(setTeePolicyCall(workerRegistry, teeTypes['sev-snp'], { verifier: deployed.snpVerifier, ...teePolicy }));
+  for (const image of images.now)
+    if (!(await registry.imageAllowed(image))) calls.push(allowImageCall(imageRegistry, image, 'devnet worker'));
+  for (const image of images.before)
+    if (!images.now.includes(image) && (await registry.imageAllowed(image)))
+      calls.push(revokeImageCall(imageRegistry, image));
   const configId = networkFileId(network);
   if (!(await registry.configAllowed(configId))) calls.push(allowConfigCall(imageRegistry, configId));
   const keysHash = network.networkKeys === null ? undefined : networkKeysHash(network.networkKeys);

@@ -1,7 +1,13 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { createSimulatedRoot, type MeasuredImage, measureImage } from '@cloister/attestation/unsafe-simulated';
+import {
+  createSimulatedRoot,
+  createSimulatedSnpRoot,
+  type MeasuredImage,
+  measureImage,
+  simulatedSnpImageId,
+} from '@cloister/attestation/unsafe-simulated';
 import { ChainAccount, contractsHash } from '@cloister/chain';
 import { CloisterError, type NetworkFile } from '@cloister/core';
 import { processFiles, writeFileAtomic } from '@cloister/service';
@@ -98,13 +104,13 @@ export async function startDevnet(
     await assertPortFree(state.ports.rpc, 'the chain');
     await assertPortFree(state.ports.gateway, 'the gateway');
     await mkdir(data.file('logs'), { recursive: true });
-    const { network, imageId, gatekeeperImageId } = await startNetwork(parts);
+    const { network, ...images } = await startNetwork(parts);
     const accountsFile = data.file('accounts.json');
     const warning = 'Keys of a simulated network: worthless, and not secret';
     await writeFileAtomic(accountsFile, `${JSON.stringify({ warning, ...state.accounts }, null, 2)}\n`, {
       mode: 0o600,
     });
-    const current: DevnetState = { ...state, imageId, gatekeeperImageId };
+    const current: DevnetState = { ...state, ...images };
     await data.save(current);
     await startWorkers(parts);
     const networkFile = data.file('network.json');
@@ -118,7 +124,7 @@ export async function startDevnet(
 /** The chain with contracts and rules, the gateway, and the committee, whose keys the network file names. */
 async function startNetwork(
   parts: Parts,
-): Promise<{ network: NetworkFile; imageId: `0x${string}`; gatekeeperImageId: `0x${string}` }> {
+): Promise<{ network: NetworkFile } & Pick<DevnetState, 'imageId' | 'snpImageId' | 'gatekeeperImageId'>> {
   const { root, reporter, signal, data, state, rpcUrl, gatewayUrl, launch } = parts;
   await reporter.step('chain', data.state === undefined ? 'Chain started' : 'Chain goes on from its last state', () =>
     launch(
@@ -134,6 +140,7 @@ async function startNetwork(
   await fundAccounts(rpcUrl, state);
   const deployer = new ChainAccount({ chainId, rpc: rpcUrl, account: state.accounts.deployer.privateKey });
   const devRoot = await createSimulatedRoot(data.file('unsafe-dev-tee'));
+  const devSnpRoot = await createSimulatedSnpRoot(data.file('unsafe-dev-tee'));
   let deployedNow = 0;
   const deployed = await reporter.step(
     'contracts',
@@ -147,7 +154,7 @@ async function startNetwork(
     () => publishDevCollateral(deployer, rpcUrl, deployed, devRoot),
     (gas) => (gas === 0n ? 'still current' : `published, ${gas} gas`),
   );
-  const trusted = { spkiSha256: devRoot.trustRoot.spkiSha256, name: devRoot.root.commonName };
+  const trusted = { tdx: devRoot.trustRoot, snp: devSnpRoot.trustRoot };
   // What the founders start from: the network's keys are not made yet.
   const genesisFile = networkFileOf(deployed, rpcUrl, gatewayUrl, trusted, null);
   await writeJson(data.file('network.genesis.json'), genesisFile);
@@ -177,6 +184,7 @@ async function startNetwork(
     (images) => images.map(({ imageId }) => imageId.slice(0, 10)).join(', '),
   );
   const [imageId, gatekeeperImageId] = [(worker as MeasuredImage).imageId, (gatekeeper as MeasuredImage).imageId];
+  const snpImageId = simulatedSnpImageId(worker as MeasuredImage);
   if (state.gatekeeperImageId !== null && state.gatekeeperImageId !== gatekeeperImageId)
     throw new DevnetError(
       'DEVNET_OTHER_GATEKEEPERS',
@@ -201,10 +209,13 @@ async function startNetwork(
   const network = networkFileOf(deployed, rpcUrl, gatewayUrl, trusted, keys);
   await writeJson(data.file('network.json'), network);
   await reporter.step('rules', 'The timelock allows this worker image, this network file and these keys', () =>
-    setWorkerRules(deployer, rpcUrl, deployed, network, { now: imageId, before: state.imageId }),
+    setWorkerRules(deployer, rpcUrl, deployed, network, {
+      now: [imageId, snpImageId],
+      before: [state.imageId, state.snpImageId ?? null].filter((id) => id !== null),
+    }),
   );
   await gateway;
-  return { network, imageId, gatekeeperImageId };
+  return { network, imageId, snpImageId, gatekeeperImageId };
 }
 
 async function startGatekeepers(parts: Parts): Promise<void> {

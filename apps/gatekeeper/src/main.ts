@@ -68,12 +68,14 @@ runProcess({
         collateral: config.collateral,
         dstackEndpoint: config.dstackEndpoint,
         privilegeLevel: config.privilegeLevel,
-        simulated: unsafeSimulatedDriver({
-          network,
-          imageRoot: config.imageRoot,
-          program: 'apps/gatekeeper',
-          ...config.unsafeSimulated,
-        }),
+        simulated: [
+          unsafeSimulatedDriver({
+            network,
+            imageRoot: config.imageRoot,
+            program: 'apps/gatekeeper',
+            ...config.unsafeSimulated,
+          }),
+        ],
         log,
       },
       signal,

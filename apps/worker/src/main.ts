@@ -30,7 +30,13 @@ runProcess({
     const secret = generateSecp256k1();
     const receiptSigner = { address: addressOf(secret), sign: (digest: Uint8Array) => signDigest(secret, digest) };
 
-    const { unsafeSimulatedDriver } = await import('@cloister/enclave/unsafe-simulated');
+    const { unsafeSimulatedDriver, unsafeSimulatedSnpDriver } = await import('@cloister/enclave/unsafe-simulated');
+    const simulated = {
+      network,
+      imageRoot: config.imageRoot,
+      program: 'apps/worker',
+      ...config.unsafeSimulated,
+    } as const;
     const device = await selectEnclaveDevice(
       {
         network,
@@ -38,12 +44,7 @@ runProcess({
         collateral: config.collateral,
         dstackEndpoint: config.dstackEndpoint,
         privilegeLevel: config.privilegeLevel,
-        simulated: unsafeSimulatedDriver({
-          network,
-          imageRoot: config.imageRoot,
-          program: 'apps/worker',
-          ...config.unsafeSimulated,
-        }),
+        simulated: [unsafeSimulatedDriver(simulated), unsafeSimulatedSnpDriver(simulated)],
         log,
       },
       signal,

@@ -2,6 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { concatBytes, fromHex } from '@cloister/crypto';
 import { describe, expect, test } from 'vitest';
 import { bitString, der, integer, integerOfBytes, oid, sequence } from '../src/unsafe-simulated/derWriter.ts';
+import { pssAlgorithm } from '../src/unsafe-simulated/vendorCertificate.ts';
 import { AttestationError } from '../src/verify/errors.ts';
 import { DerReader } from '../src/verify/x509/der.ts';
 import { type KeyKind, readPublicKey } from '../src/verify/x509/publicKey.ts';
@@ -11,7 +12,6 @@ import {
   type SignatureAlgorithm,
   verifySignature,
 } from '../src/verify/x509/signature.ts';
-import { pssAlgorithm } from './syntheticX509.ts';
 
 const all: readonly KeyKind[] = ['p256', 'p384', 'rsa'];
 const algorithms: readonly SignatureAlgorithm[] = ['ecdsa-sha256', 'ecdsa-sha384', 'rsa-pss-sha384'];

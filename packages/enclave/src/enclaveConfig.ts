@@ -11,10 +11,10 @@ export function enclaveConfigFields(defaults: {
     /** File with the operator's private key (0x and 64 hexadecimal digits). The operator pays; the enclave trusts it for nothing. */
     operatorKeyFile: config.text(),
     /**
-     * The TEE; default: the one that this machine has. "unsafe-simulated-tdx" is never a default: it protects nothing, and works
-     * only on networks deployed for it.
+     * The TEE; default: the one that this machine has. "unsafe-simulated-tdx" and "unsafe-simulated-snp" are never a default: they
+     * protect nothing, and work only on networks deployed for them.
      */
-    device: config.optional(config.oneOf(['dstack', 'configfs-tsm', 'unsafe-simulated-tdx'])),
+    device: config.optional(config.oneOf(['dstack', 'configfs-tsm', 'unsafe-simulated-tdx', 'unsafe-simulated-snp'])),
     /** Where what stands beside a quote comes from; it is trusted for nothing. */
     collateral: config.object({
       /** A service with the API of Intel's PCS, such as the operator's PCCS. */

@@ -17,8 +17,8 @@ export type EnclaveDeviceInit = {
   readonly collateral: CollateralPlaces;
   readonly dstackEndpoint?: string | undefined;
   readonly privilegeLevel?: number | undefined;
-  /** Beside the drivers of real devices; it is opened only by its name, and never where a real device is. */
-  readonly simulated: AttestationDriver;
+  /** Beside the drivers of real devices; they are opened only by name, and never where a real device is. */
+  readonly simulated: readonly AttestationDriver[];
   readonly log: Logger;
 };
 
@@ -32,7 +32,7 @@ export async function selectEnclaveDevice(init: EnclaveDeviceInit, signal: Abort
     dstackEndpoint,
     privilegeLevel,
   });
-  const device = await selectDevice([...real, simulated], { wanted, signal });
+  const device = await selectDevice([...real, ...simulated], { wanted, signal });
   const { name, kind, provider, sealsAtRest } = device;
   log[device.simulated ? 'warn' : 'info']('device: chosen', {
     device: name,

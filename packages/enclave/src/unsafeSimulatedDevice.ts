@@ -1,8 +1,11 @@
 import path from 'node:path';
 import {
   measureImage,
+  openSimulatedChip,
   openSimulatedPlatform,
+  type SimulatedSnpDriver,
   type SimulatedTdxDriver,
+  simulatedSnpDriver,
   simulatedTdxDriver,
 } from '@cloister/attestation/unsafe-simulated';
 import { type NetworkFile, networkFileId } from '@cloister/core';
@@ -26,5 +29,14 @@ export function unsafeSimulatedDriver(init: UnsafeSimulatedDeviceInit): Simulate
     const platform = await openSimulatedPlatform(init.rootDir, init.platform);
     const image = await measureImage(await processFiles(path.resolve(init.imageRoot), init.program), signal);
     return { platform, image, configId: networkFileId(init.network) };
+  });
+}
+
+/** The same files in a simulated SEV-SNP guest, on a chip of the platform's name. */
+export function unsafeSimulatedSnpDriver(init: UnsafeSimulatedDeviceInit): SimulatedSnpDriver {
+  return simulatedSnpDriver(async ({ signal }) => {
+    const chip = await openSimulatedChip(init.rootDir, init.platform);
+    const image = await measureImage(await processFiles(path.resolve(init.imageRoot), init.program), signal);
+    return { chip, image, configId: networkFileId(init.network) };
   });
 }

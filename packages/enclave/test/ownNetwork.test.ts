@@ -6,7 +6,9 @@ import {
 } from '@cloister/attestation/unsafe-simulated';
 import { evidenceDocument, nitroEvidenceDocument } from '@cloister/attestation/verify';
 import { type Bytes32, dstackMrConfigId, mrConfigIdOf } from '@cloister/core';
+import { fromHex } from '@cloister/crypto';
 import { describe, expect, test } from 'vitest';
+import { cbor, makeNitroDocument } from '../../../packages/attestation/test/nitro/syntheticNitro.ts';
 import { image } from '../../../packages/sdk/test/simulatedNetwork.ts';
 import { assertOwnNetwork, type OwnNetworkError } from '../src/ownNetwork.ts';
 
@@ -66,7 +68,15 @@ describe('evidence of a dstack CVM', () => {
   });
 });
 
-test('evidence that has no such field is refused', () => {
-  const error = refusal(() => assertOwnNetwork(nitroEvidenceDocument(new Uint8Array(8)), { id }));
-  expect(error.message).toContain('"nothing"');
+describe('evidence of a Nitro enclave', () => {
+  const evidence = (nonce: Uint8Array) => nitroEvidenceDocument(makeNitroDocument({ payload: { nonce } }));
+
+  test('states the network file as its nonce', () => {
+    assertOwnNetwork(evidence(cbor.bytes(fromHex(id))), { id });
+  });
+
+  test('that states another one, or none, is refused', () => {
+    expect(refusal(() => assertOwnNetwork(evidence(cbor.bytes(fromHex(other))), { id })).message).toContain(other);
+    expect(refusal(() => assertOwnNetwork(evidence(cbor.null), { id })).message).toContain('"nothing"');
+  });
 });

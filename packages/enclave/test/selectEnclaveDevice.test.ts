@@ -66,7 +66,7 @@ function select(init: Partial<EnclaveDeviceInit> = {}) {
       wanted: undefined,
       collateral: { path: join(folder, 'collateral.json') },
       dstackEndpoint: join(folder, 'nobody.sock'),
-      simulated: simulatedTdxDriver({ platform, image, configId: `0x${'c0'.repeat(32)}` }),
+      simulated: [simulatedTdxDriver({ platform, image, configId: `0x${'c0'.repeat(32)}` })],
       log,
       ...init,
     },

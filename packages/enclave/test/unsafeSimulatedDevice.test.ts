@@ -1,13 +1,17 @@
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { createSimulatedRoot } from '@cloister/attestation/unsafe-simulated';
+import { createSimulatedRoot, createSimulatedSnpRoot } from '@cloister/attestation/unsafe-simulated';
 import { EvidenceVerifier } from '@cloister/attestation/verify';
 import { networkFileId } from '@cloister/core';
 import { toHex } from '@cloister/crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SimulatedNetwork } from '../../../packages/sdk/test/simulatedNetwork.ts';
-import { type UnsafeSimulatedDeviceInit, unsafeSimulatedDriver } from '../src/unsafeSimulatedDevice.ts';
+import {
+  type UnsafeSimulatedDeviceInit,
+  unsafeSimulatedDriver,
+  unsafeSimulatedSnpDriver,
+} from '../src/unsafeSimulatedDevice.ts';
 
 const signal = AbortSignal.timeout(60_000);
 const { execPath } = process;
@@ -84,4 +88,22 @@ test("measures the worker's real files: the same in another folder, another with
   await writeFile(runtime, 'another runtime');
   seen.add(await imageOf('one'));
   expect(seen.size).toBe(6);
+});
+
+test('as a SEV-SNP guest it says the same of the same files, by a chip of its own', async () => {
+  const rootDir = join(folder, 'root');
+  const { trustRoot } = await createSimulatedSnpRoot(rootDir);
+  const verifier = new EvidenceVerifier({ roots: [trustRoot] });
+  const claimsOf = async (tree: string) => {
+    const init = { network: network.file, program: 'apps/worker', rootDir, platform: 'platform-0' } as const;
+    const device = await unsafeSimulatedSnpDriver({ ...init, imageRoot: join(folder, tree) }).open({ signal });
+    const evidence = await device.quote(new Uint8Array(64).fill(7), { signal });
+    return verifier.verify(evidence, Math.floor(Date.now() / 1000));
+  };
+  const claims = await claimsOf('one');
+  expect(claims).toMatchObject({ simulated: true, configId: networkFileId(network.file) });
+  await cp(join(folder, 'one'), join(folder, 'other'), { recursive: true });
+  expect((await claimsOf('other')).imageId).toBe(claims.imageId);
+  await writeFile(join(folder, 'other', 'apps/worker/src/main.ts'), 'run() ;\n');
+  expect((await claimsOf('other')).imageId).not.toBe(claims.imageId);
 });

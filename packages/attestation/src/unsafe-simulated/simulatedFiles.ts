@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto';
-import { link, mkdir, open, readFile, unlink } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fromHex, toHex } from '@cloister/crypto';
 import { commonNameOf } from '../verify/dcap/roles.ts';
@@ -9,11 +8,11 @@ import { SimulatedError } from './errors.ts';
 import { exportP256Key, importP256Key } from './p256Key.ts';
 import { createSimulatedPlatform, type SimulatedPlatform, simulatedTcb } from './simulatedPlatform.ts';
 import { type CertifiedKey, makeSimulatedRoot, type SimulatedRoot } from './simulatedRoot.ts';
+import { assertPlatformName, exists, readAs, writeOnce } from './storedFile.ts';
 
 const rootFile = 'unsafe-simulated-root.json';
 const rootFormat = 'cloister-unsafe-simulated-root-1';
 const platformFormat = 'cloister-unsafe-simulated-platform-1';
-const maxFileBytes = 64 * 1024;
 
 type StoredKey = { readonly key: string; readonly certificate: string };
 type StoredRoot = {
@@ -82,11 +81,7 @@ export async function openSimulatedPlatform(
   name: string,
   now: number = Math.floor(Date.now() / 1000),
 ): Promise<SimulatedPlatform> {
-  if (!/^[a-z0-9][a-z0-9-]{0,31}$/.test(name))
-    throw new SimulatedError({
-      code: 'INVALID_PLATFORM_NAME',
-      message: `Expected a platform name of 1 to 32 lower-case letters, digits and hyphens, got "${name.slice(0, 64)}"`,
-    });
+  assertPlatformName(name);
   const root = await loadSimulatedRoot(dir);
   const path = join(dir, `unsafe-simulated-platform-${name}.json`);
   if (!(await exists(path))) {
@@ -116,56 +111,4 @@ function loadKey(stored: StoredKey, commonName: string): CertifiedKey {
   const parsed = parseCertificate(certificate, 'stored certificate');
   if (parsed.commonName !== commonName) throw new Error(`the certificate is for "${parsed.commonName}"`);
   return { key: importP256Key(stored.key), commonName, certificate, serial: fromHex(parsed.serial) };
-}
-
-async function readAs<Stored extends { readonly format: string }, Value>(
-  path: string,
-  format: string,
-  read: (stored: Stored) => Value,
-): Promise<Value> {
-  try {
-    const bytes = await readFile(path);
-    if (bytes.length > maxFileBytes) throw new Error(`${bytes.length} bytes`);
-    const stored = JSON.parse(bytes.toString('utf8')) as Stored;
-    if (stored.format !== format) throw new Error(`format "${String(stored.format)}"`);
-    return read(stored);
-  } catch (cause) {
-    throw new SimulatedError({
-      code: 'SIMULATED_FILE_MALFORMED',
-      message: `Expected "${path}" to be a file of format "${format}"`,
-      meta: { path },
-      hint: 'Remove the data folder to begin with a fresh simulated root',
-      cause,
-    });
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    const file = await open(path, 'r');
-    await file.close();
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw error;
-  }
-}
-
-/** Writes a whole new file in one step; where another process was first, its file stays. */
-async function writeOnce(path: string, value: unknown): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.tmp`;
-  const file = await open(temporary, 'wx', 0o600);
-  try {
-    await file.writeFile(`${JSON.stringify(value, null, 2)}\n`);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  try {
-    await link(temporary, path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  } finally {
-    await unlink(temporary);
-  }
 }

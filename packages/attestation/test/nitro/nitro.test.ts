@@ -1,6 +1,7 @@
 import { nitroImageId } from '@cloister/core';
 import { concatBytes, toHex } from '@cloister/crypto';
 import { describe, expect, test } from 'vitest';
+import { makeKey } from '../../src/unsafe-simulated/vendorCertificate.ts';
 import {
   appraise,
   awsNitroRoot,
@@ -18,7 +19,6 @@ import {
 import { CborReader } from '../../src/verify/nitro/cbor.ts';
 import { fixture, hasFixtures } from '../fixtures.ts';
 import { now, outcome } from '../synthetic.ts';
-import { makeKey } from '../syntheticX509.ts';
 import {
   awsKeys,
   awsRoot,

@@ -1,7 +1,14 @@
 import { concatBytes, utf8 } from '@cloister/crypto';
+import {
+  type AnyCertificateSpec,
+  type AnyKey,
+  issue,
+  makeKey,
+  signP384,
+} from '../../src/unsafe-simulated/vendorCertificate.ts';
 import { devPrefix, type TrustRoot, trustRootOfSpki } from '../../src/verify/index.ts';
 import { now } from '../synthetic.ts';
-import { type AnyCertificateSpec, type AnyKey, certificateSpec, issue, makeKey, signP384 } from '../syntheticX509.ts';
+import { certificateSpec } from '../syntheticX509.ts';
 
 /** A made-up AWS: root, region, zone, instance, enclave. */
 export const awsKeys = {

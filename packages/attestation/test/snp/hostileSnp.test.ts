@@ -1,11 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { der, integer, octetString } from '../../src/unsafe-simulated/derWriter.ts';
 import { makeSimulatedRoot, randomSerial } from '../../src/unsafe-simulated/index.ts';
+import {
+  type AnyCertificateSpec,
+  ecdsaWithSha384,
+  makeKey,
+  pssAlgorithm,
+} from '../../src/unsafe-simulated/vendorCertificate.ts';
 import { amdRoots, type TrustRoot, trustRootOfSpki } from '../../src/verify/index.ts';
 import { verifySnpKey } from '../../src/verify/snp/verifySnpKey.ts';
 import { verifySnpReport } from '../../src/verify/snp/verifySnpReport.ts';
 import { now, outcome } from '../synthetic.ts';
-import { type AnyCertificateSpec, ecdsaWithSha384, makeKey, pssAlgorithm } from '../syntheticX509.ts';
 import { amdKeys, amdRoot, makeSnpWorld, type SnpWorldOptions, strangeExtension } from './syntheticSnp.ts';
 
 const stranger = makeKey('rsa');

@@ -93,7 +93,7 @@ describe('synthetic reports verify', () => {
   });
 
   test('PSS with the trailer field left out, as Turin has it', async () => {
-    const { pssAlgorithm } = await import('../syntheticX509.ts');
+    const { pssAlgorithm } = await import('../../src/unsafe-simulated/vendorCertificate.ts');
     const algorithm = pssAlgorithm({ trailer: undefined });
     expect(await claimsOf(makeSnpWorld({ leaf: { algorithm } }))).toMatchObject({ product: 'Milan' });
   });

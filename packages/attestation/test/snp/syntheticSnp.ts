@@ -1,19 +1,19 @@
 import { concatBytes } from '@cloister/crypto';
 import { der, integer, oid, sequence } from '../../src/unsafe-simulated/derWriter.ts';
 import { extension } from '../../src/unsafe-simulated/index.ts';
-import { devPrefix, type SnpProduct, type TrustRoot, trustRootOfSpki } from '../../src/verify/index.ts';
-import type { SnpCertificates } from '../../src/verify/snp/verifySnpKey.ts';
-import { now } from '../synthetic.ts';
 import {
   type AnyCertificateSpec,
   type AnyCrlSpec,
   type AnyKey,
-  certificateSpec,
   issue,
   issueList,
   makeKey,
   signP384,
-} from '../syntheticX509.ts';
+} from '../../src/unsafe-simulated/vendorCertificate.ts';
+import { devPrefix, type SnpProduct, type TrustRoot, trustRootOfSpki } from '../../src/verify/index.ts';
+import type { SnpCertificates } from '../../src/verify/snp/verifySnpKey.ts';
+import { now } from '../synthetic.ts';
+import { certificateSpec } from '../syntheticX509.ts';
 
 /** A made-up AMD: keys once, since RSA keys cost time. */
 export const amdKeys = { ark: makeKey('rsa'), ask: makeKey('rsa'), leaf: makeKey('p384') };
