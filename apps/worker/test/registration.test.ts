@@ -225,10 +225,11 @@ describe('registering patiently', () => {
     WorkerRegistryBlockTooOld: [3n, 300n],
     WorkerRegistryBlockUnknown: [3n, 300n],
     WorkerRegistryBlockHashMismatch: [3n, zeroBytes32, zeroBytes32],
+    CommitteeResultVerifierNotSigned: [zeroBytes32],
   } as const;
 
   test.each(Object.keys(stale) as (keyof typeof stale)[])(
-    'tries again with new evidence when the block went stale on the way: %s',
+    'tries again with new evidence when block or committee were others on the way: %s',
     async (errorName) => {
       let refusals = 2;
       network.registries.refuseRegistration = () =>
