@@ -4,8 +4,7 @@ import type { PlacementReader } from '@cloister/placement';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { address, bytes32, SimulatedNetwork } from '../../../packages/sdk/test/simulatedNetwork.ts';
 import { HeadWatchError } from '../src/heads/headWatch.ts';
-import { readKeyFacts } from '../src/keys/chainKeyFacts.ts';
-import type { KeyFacts } from '../src/keys/keyRules.ts';
+import { readKeyFacts, type StateFacts } from '../src/keys/chainKeyFacts.ts';
 import { ReleaseLog } from '../src/keys/releaseLog.ts';
 
 const [operator, signer] = [address(0xab), address(0xcd)];
@@ -23,13 +22,14 @@ const record: WorkerRecord = {
   tcb: bytes32(0x1e),
   networkKeysHash: bytes32(0x1f),
 };
-const manifest = functionManifest({
+const stateless = functionManifest({
   name: 'sample',
   code: { sha256: bytes32(0xcc), bytes: 10 },
   placement: { replicas: 2, teeTypes: ['tdx'], minTcbEvaluationDataNumber: 17, distinct: [] },
 });
 const signal = () => AbortSignal.timeout(15_000);
 
+let manifest = stateless;
 let network: SimulatedNetwork;
 let registry: RegistryReader;
 let releases: ReleaseLog;
@@ -39,6 +39,7 @@ let placed: unknown[][];
 let witnessed: (block: bigint) => void;
 let hosts: () => Promise<readonly Bytes32[]>;
 beforeEach(async () => {
+  manifest = stateless;
   network = await SimulatedNetwork.start();
   network.registries.genesis = network.rpc.head.timestamp - 60n * 7n - 5n;
   registry = network.reader();
@@ -49,7 +50,7 @@ beforeEach(async () => {
 });
 afterEach(() => network.stop());
 
-async function read(): Promise<KeyFacts> {
+async function read(): Promise<StateFacts> {
   const { genesis, epochLength, roundLength } = network.registries;
   const placementOf = async (...asked: unknown[]) => {
     placed.push(asked.slice(0, 3));
@@ -85,6 +86,15 @@ describe('the facts of one decision', () => {
   test('are of the newest block, its epoch, and the keys that the registry has then', async () => {
     network.registries.networkKeysHash = bytes32(0x5a);
     expect(await read()).toMatchObject({ block: 4n, epoch: 7n, networkKeysHash: bytes32(0x5a) });
+  });
+
+  test('have that block’s time, and how many partitions the state of a manifest has', async () => {
+    const facts = await read();
+    expect(facts.now).toBe(network.rpc.head.timestamp);
+    expect(await facts.partitions(manifestId(manifest), signal())).toBe(0);
+    manifest = { ...manifest, state: { partitions: 5 } };
+    expect(await (await read()).partitions(manifestId(manifest), signal())).toBe(5);
+    await expect(facts.partitions(bytes32(9), signal())).rejects.toThrow('no such manifest');
   });
 
   test('are none of a chain that enough other members do not see', async () => {

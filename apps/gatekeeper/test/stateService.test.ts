@@ -143,6 +143,31 @@ describe('a fence', () => {
   });
 });
 
+test('who was let in at a block is let in again at that block, and judged anew at the next', async () => {
+  let asked = 0;
+  const { facts } = town;
+  town.facts = () => ({
+    ...facts(),
+    app: async (...of) => {
+      asked += 1;
+      return facts().app(...of);
+    },
+  });
+  await service().fence(fenceRequest(host), signal);
+  await service().fence(fenceRequest(host, { nonce: b32(8) }), signal);
+  expect(asked).toBe(1);
+  await expect(service().fence(fenceRequest(host, { block: 80n }), signal)).rejects.toThrow(code('KEY_REQUEST_STALE'));
+  await expect(service().fence(fenceRequest(host, { keyVersion: 3 }), signal)).rejects.toThrow(
+    code('KEY_VERSION_OUTSIDE'),
+  );
+  await expect(service().fence(fenceRequest(makeHost(), { fence: 2n }), signal)).rejects.toThrow(
+    code('KEY_WORKER_NOT_PLACED'),
+  );
+  town.block += 1n;
+  town.hosts.delete(host.signer);
+  await expect(service().fence(fenceRequest(host), signal)).rejects.toThrow(code('KEY_WORKER_NOT_PLACED'));
+});
+
 describe('a takeover', () => {
   test('is signed where promises of enough members show it, and again', async () => {
     const promises = await promisesTo(host, 1n);

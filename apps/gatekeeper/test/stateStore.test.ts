@@ -437,6 +437,7 @@ describe('who may not have the app’s state key may not write', () => {
     const host = makeHost();
     const store = await town.open(host);
     town.hosts.delete(host.signer);
+    town.block += 1n;
     await expect(store.put('x', bytes('1'), signal)).rejects.toThrow(code('STATE_REFUSED'));
   });
 });

@@ -77,12 +77,7 @@ export async function checkKeyRequest(
   signal: AbortSignal,
 ): Promise<AskingWorker> {
   const { app, keyVersion, manifest } = request;
-  const distance = request.block > facts.block ? request.block - facts.block : facts.block - request.block;
-  if (distance > init.maxBlockDistance || request.epoch !== facts.epoch)
-    throw refused(
-      'KEY_REQUEST_STALE',
-      `It names block "${request.block}" and epoch "${request.epoch}", now is block "${facts.block}" of epoch "${facts.epoch}"`,
-    );
+  assertRecent(request, facts, init);
 
   const worker = await facts.worker(signer, signal);
   if (worker === undefined || !worker.active)
@@ -124,6 +119,20 @@ export async function checkKeyRequest(
     );
   assertPlatformHasRoom(worker.platformId, facts.appsOf(worker.platformId, app), init);
   return worker;
+}
+
+/** Throws KEY_REQUEST_STALE for a request of another time. */
+export function assertRecent(
+  { block, epoch }: Pick<KeyRequest, 'block' | 'epoch'>,
+  facts: Pick<KeyFacts, 'block' | 'epoch'>,
+  init: Pick<KeyRulesInit, 'maxBlockDistance'>,
+): void {
+  const distance = block > facts.block ? block - facts.block : facts.block - block;
+  if (distance > init.maxBlockDistance || epoch !== facts.epoch)
+    throw refused(
+      'KEY_REQUEST_STALE',
+      `It names block "${block}" and epoch "${epoch}", now is block "${facts.block}" of epoch "${facts.epoch}"`,
+    );
 }
 
 /** Throws by what the class asks of the context: none, or for a time key a round that has begun in a block that stays. */
