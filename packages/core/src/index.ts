@@ -102,6 +102,7 @@ export {
   keyIdentityHash,
   roundOfTimeContext,
   secretsIdentity,
+  stateIdentity,
   timeContext,
   timeIdentity,
 } from './committee/keyIdentity.ts';

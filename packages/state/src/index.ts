@@ -16,6 +16,6 @@ export {
   maxValueBytes,
 } from './limits.ts';
 export { type GatewayBlobsInit, gatewayBlobs, type StateBlobs } from './log/stateBlobs.ts';
-export { partitionKey, stateIdentity } from './partitionKey.ts';
+export { partitionKey } from './partitionKey.ts';
 export { StateError, type StateErrorCode } from './stateError.ts';
 export { type StateListOptions, StateStore, type StateStoreComponents, type StateTransaction } from './stateStore.ts';

@@ -35,6 +35,11 @@ export function secretsIdentity(app: Bytes32, keyVersion: number): KeyIdentity {
   return { app, keyVersion, class: 'secrets', context: zeroBytes32 };
 }
 
+/** The identity of an app's state: its hosts derive each partition's key from the signature over it. */
+export function stateIdentity(app: Bytes32, keyVersion: number): KeyIdentity {
+  return { app, keyVersion, class: 'state', context: zeroBytes32 };
+}
+
 /** The context of a time key: abi.encode(uint64 round). */
 export function timeContext(round: bigint): Bytes32 {
   return `0x${round.toString(16).padStart(64, '0')}`;
