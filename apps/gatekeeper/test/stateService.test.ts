@@ -15,6 +15,7 @@ import { fromHex, toHex } from '@cloister/crypto';
 import { combinePartials } from '@cloister/threshold/combine';
 import { signWithShare } from '@cloister/threshold/native';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { stateKey } from '../src/state/heldState.ts';
 import { StateBook } from '../src/state/stateBook.ts';
 import { maxFenceStep } from '../src/state/stateRules.ts';
 import { domain } from './ceremonyRoom.ts';
@@ -139,7 +140,13 @@ describe('a fence', () => {
       throw new Error('no space');
     };
     await expect(member.service.fence(fenceRequest(host, { fence: 2n }), signal)).rejects.toThrow('no space');
-    expect(member.disk.states.values().next().value?.fence).toBe(1n);
+    const onDisk = () => member.disk.states.get(stateKey(subject.app, subject.partition));
+    expect(onDisk()?.fence).toBe(1n);
+    // Asked again, it is no longer new, and still not kept.
+    await expect(member.service.fence(fenceRequest(host, { fence: 2n }), signal)).rejects.toThrow('no space');
+    member.beforeKeep = () => {};
+    await member.service.fence(fenceRequest(host, { fence: 2n }), signal);
+    expect(onDisk()?.fence).toBe(2n);
   });
 });
 
@@ -342,6 +349,22 @@ describe('a certified head', () => {
     // An earlier one of the same fence takes nothing away.
     await service().keep(stateRecordToJson(certifiedHead({ ...place, version: 4n })));
     expect(service().status(subject)?.certified).toMatchObject(place);
+  });
+
+  test('is kept before it is said so, and written once', async () => {
+    const member = town.member(0);
+    const head = stateRecordToJson(certifiedHead(place));
+    member.beforeKeep = () => {
+      throw new Error('no space');
+    };
+    for (let turn = 0; turn < 2; turn++) await expect(member.service.keep(head)).rejects.toThrow('no space');
+    let written = 0;
+    member.beforeKeep = () => {
+      written += 1;
+    };
+    for (let turn = 0; turn < 2; turn++) await member.service.keep(head);
+    expect(written).toBe(1);
+    expect(member.disk.states.get(stateKey(subject.app, subject.partition))?.certified).toMatchObject(place);
   });
 
   test('of another network, or that nobody signed, is not', async () => {

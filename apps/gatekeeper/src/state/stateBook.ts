@@ -24,6 +24,8 @@ export class StateBook {
   readonly #states: Map<string, HeldState>;
   readonly #disk: StateDisk;
   readonly #maxStates: number;
+  /** What the disk may not have. */
+  readonly #unkept = new Set<string>();
   /** Turns of those who change a partition. */
   readonly #turns = new Map<string, Promise<unknown>>();
   #sorted: readonly string[] | undefined;
@@ -42,15 +44,21 @@ export class StateBook {
     return this.#states.get(stateKey(app, partition));
   }
 
-  /** Takes the state up at once, and resolves once it outlives a restart. Throws STATE_BOOK_FULL. */
+  /**
+   * Takes the state up at once, and resolves once it outlives a restart: at once where it does already. Throws STATE_BOOK_FULL, and what the disk
+   * throws: then it counts all the same, and the next call tries again.
+   */
   async set(state: HeldState): Promise<void> {
     const key = stateKey(state.app, state.partition);
+    if (this.#states.get(key) === state && !this.#unkept.has(key)) return;
     if (!this.#states.has(key)) {
       if (this.#states.size >= this.#maxStates) throw new StateBookError(this.#maxStates);
       this.#sorted = undefined;
     }
     this.#states.set(key, state);
+    this.#unkept.add(key);
     await this.#disk.keep(state);
+    this.#unkept.delete(key);
   }
 
   /** Runs `work` when nobody else is at work on the partition. */

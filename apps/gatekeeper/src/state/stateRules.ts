@@ -49,7 +49,7 @@ export function afterFence(
     throw refused('STATE_FENCE_TOO_FAR', `The fence "${fence}" is too far above "${before.fence}"`);
   if (fence > before.fence && isHeldByAnother)
     throw refused('STATE_HELD', `Partition "${partition}" of app "${app}" is being written by "${before.holder}"`);
-  return { ...before, fence, holder };
+  return held?.fence === fence ? held : { ...before, fence, holder };
 }
 
 /**
@@ -107,8 +107,10 @@ export function afterCertified(held: HeldState | undefined, head: CertifiedState
   const before = held ?? noState(head);
   if (head.fence < before.fence || head.fence === 0n) throw fenced(before.fence, head.fence);
   assertCertified(before, head, head, init);
+  const certified = laterOf(before.certified, head);
+  if (held !== undefined && head.fence === held.fence && certified === held.certified) return held;
   const holder = head.fence > before.fence ? zeroAddress : before.holder;
-  return { ...before, fence: head.fence, holder, certified: laterOf(before.certified, head) };
+  return { ...before, fence: head.fence, holder, certified };
 }
 
 /** Throws STATE_PROMISES_TOO_FEW unless enough members of now have let the holder write under the fence. */

@@ -105,7 +105,7 @@ export class StateService {
           signature: me.sign(statePromiseDigest(domain, { ...promise, certified })),
         };
         this.#renewLease(request, facts.now);
-        if (held?.fence !== fence || held.holder !== holder) await book.set(next);
+        await book.set(next);
         return answer;
       });
     });
@@ -148,10 +148,9 @@ export class StateService {
     return this.#answered(head, () =>
       book.inTurn(head.app, head.partition, async () => {
         const { generation, beaconKey } = this.#standing();
-        const held = book.get(head.app, head.partition);
-        const next = afterCertified(held, head, { domain, beaconKey, generation });
+        const next = afterCertified(book.get(head.app, head.partition), head, { domain, beaconKey, generation });
         const signature = me.sign(stateKeptDigest(domain, stateHeadMessage(domain, head), generation.number));
-        if (next.certified !== held?.certified) await book.set(next);
+        await book.set(next);
         return { generation: generation.number, signature };
       }),
     );
