@@ -367,11 +367,11 @@ describe('a lying member', () => {
     await expect(nextWriter()).rejects.toThrow(code('STATE_HEAD_UNAVAILABLE'));
   });
 
-  test('that names a fence beyond all others uses none of them up', async () => {
+  test.each([(1n << 64n) - 2n, 1n << 62n])('that names the fence %i uses none of those below it up', async (named) => {
     liar.lie = (path, answer) =>
-      path.startsWith('/v1/state/0x') ? { ...(answer as object), fence: ((1n << 64n) - 2n).toString() } : answer;
+      path.startsWith('/v1/state/0x') ? { ...(answer as object), fence: named.toString() } : answer;
     const next = await nextWriter();
-    expect(next.head.fence).toBe(2n);
+    expect(next.head.fence).toBeLessThanOrEqual(3n);
   });
 
   test('that signs two heads of one version makes no second certificate', async () => {

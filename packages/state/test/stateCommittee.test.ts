@@ -50,8 +50,8 @@ describe('members that are of no use', () => {
 });
 
 describe('what members refuse by', () => {
-  const refusing = (codes: readonly string[]) => async (url: URL) =>
-    refusal(codes[Number(url.hostname.slice(1)) - 1] as string);
+  const refusing = (codes: readonly string[]) => async (url: URL, init: RequestInit) =>
+    init.body === undefined ? refusal('NOT_FOUND', 404) : refusal(codes[Number(url.hostname.slice(1)) - 1] as string);
 
   test.each<[string, readonly string[]]>([
     ['STATE_REFUSED', ['KEY_WORKER_NOT_PLACED', 'KEY_WORKER_NOT_PLACED', 'KEY_NO_SHARES', 'KEY_WORKER_NOT_PLACED']],
@@ -59,6 +59,7 @@ describe('what members refuse by', () => {
     ['STATE_HEAD_UNAVAILABLE', ['KEY_WORKER_NOT_PLACED', 'STATE_RECOVERING', 'CHAIN_SPLIT', 'STATE_NO_SHARES']],
     ['STATE_HELD', ['STATE_HELD', 'STATE_HELD', 'STATE_HELD', 'STATE_RECOVERING']],
     ['STATE_FENCED', ['STATE_HELD', 'STATE_FENCED', 'STATE_HELD', 'STATE_HELD']],
+    ['STATE_FENCED', ['STATE_HELD', 'STATE_FENCE_TOO_FAR', 'STATE_HELD', 'STATE_HELD']],
   ])('%s', async (expected, codes) => {
     await expect(take(refusing(codes))).rejects.toThrow(code(expected));
   });
@@ -66,17 +67,37 @@ describe('what members refuse by', () => {
 
 test('a fence is asked for above those of a threshold of members, and higher each time that others have raised it', async () => {
   const asked: string[] = [];
-  const fences = ['7', '9', '18446744073709551615', '8'];
-  const fetch = async (url: URL, init: RequestInit) => {
+  const fences = ['7', '9', '9000000000000000000', '8'];
+  let hanging = 3;
+  const fetch = async (url: URL, init: RequestInit): Promise<Response> => {
     const at = Number(url.hostname.slice(1)) - 1;
+    // The first time the highest number is among the first three that come.
+    if (init.body === undefined && at === hanging) {
+      hanging = -1;
+      return new Promise(() => {});
+    }
     if (init.body === undefined) return Response.json({ fence: fences[at] });
     const { fence } = JSON.parse(String(init.body)) as { fence: string };
     if (at === 0) asked.push(fence);
     return refusal('STATE_FENCED');
   };
   await expect(take(fetch)).rejects.toThrow(code('STATE_FENCED'));
-  expect(asked).toEqual(['10', '11', '12', '13']);
+  expect(asked).toEqual(['9000000000000000001', '11', '12', '13']);
 });
+
+test.each(['9223372036854775808', '18446744073709551615', '-1', '1e3', ''])(
+  'no member is asked for a fence above "%s"',
+  async (named) => {
+    const asked: string[] = [];
+    const fetch = async (url: URL, init: RequestInit): Promise<Response> => {
+      if (init.body === undefined) return Response.json({ fence: url.hostname === 'm1' ? named : '3' });
+      asked.push((JSON.parse(String(init.body)) as { fence: string }).fence);
+      return refusal('STATE_RECOVERING', 503);
+    };
+    await expect(take(fetch)).rejects.toThrow(code('STATE_HEAD_UNAVAILABLE'));
+    expect(new Set(asked)).toEqual(new Set(['4']));
+  },
+);
 
 test('whoever gives it up is let go at once', async () => {
   const giveUp = new AbortController();

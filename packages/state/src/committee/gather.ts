@@ -47,7 +47,7 @@ const passing = new Set([
   ...['BEACON_ROUND_AHEAD', 'BEACON_NO_SHARES', 'BEACON_UNAVAILABLE', 'STATE_PROMISES_TOO_FEW'],
 ]);
 /** What a member says that has seen more than this host. */
-const overtaken = new Set(['STATE_FENCED', 'STATE_STALE', 'STATE_CONFLICT']);
+const overtaken = new Set(['STATE_FENCED', 'STATE_FENCE_TOO_FAR', 'STATE_STALE', 'STATE_CONFLICT']);
 
 function failure(members: number, threshold: number, answered: number, refusals: readonly MemberRefusal[]): StateError {
   const reasons = refusals.map(({ member, code, message }) => `${member.slice(0, 10)}: ${code}, ${message}`).join('; ');

@@ -80,16 +80,14 @@ export class StateCommittee {
    * under it. Throws STATE_HELD, STATE_HEAD_UNAVAILABLE, STATE_FENCED where others raise it all the while, STATE_REFUSED.
    */
   async take(subject: StateSubject, signal: AbortSignal): Promise<HeldFence> {
-    let least = 1n;
     for (let attempt = 1; ; attempt++) {
       const generation = await this.#components.generation(signal);
-      const fence = await this.#nextFence(subject, generation, least, signal);
+      const fence = await this.#nextFence(subject, generation, attempt, signal);
       try {
         return await this.#takeFence(subject, fence, generation, signal);
       } catch (error) {
         const isRaised = error instanceof StateError && error.code === 'STATE_FENCED';
         if (!isRaised || attempt === maxTakes) throw error;
-        least = fence + 1n;
       }
     }
   }
@@ -119,26 +117,35 @@ export class StateCommittee {
       );
   }
 
-  /** A fence above those that a threshold of members have seen: a number that one of them makes up leads nowhere. */
+  /**
+   * A fence above those that a threshold of members have seen, the higher the more often it was tried. The first time a threshold of answers is
+   * enough, so that nobody waits for a member that hangs; then all count, as one that makes a number up may have been among the first.
+   */
   async #nextFence(
     { app, partition }: StateSubject,
-    { members, threshold }: StateGeneration,
-    least: bigint,
+    generation: StateGeneration,
+    attempt: number,
     signal: AbortSignal,
   ): Promise<bigint> {
-    const fences = await Promise.all(
-      members.map(async (member) => {
-        try {
-          return fenceIn(await askMember(this.#door, member, { app, partition }, undefined, signal));
-        } catch (error) {
-          return refusalOf(member, error).code === 'NOT_FOUND' ? 0n : undefined;
-        }
-      }),
-    );
+    const { members, threshold } = generation;
+    const ask = async (member: StateMember, inner: AbortSignal): Promise<bigint> => {
+      try {
+        return fenceIn(await askMember(this.#door, member, { app, partition }, undefined, inner));
+      } catch (error) {
+        if (refusalOf(member, error).code === 'NOT_FOUND') return 0n;
+        throw error;
+      }
+    };
+    const enough = (fences: readonly bigint[]) => (fences.length >= threshold ? [...fences] : undefined);
+    const known =
+      attempt === 1
+        ? await gather(generation, (member, _, inner) => ask(member, inner), enough, signal)
+        : (await Promise.allSettled(members.map((member) => ask(member, signal)))).flatMap((one) =>
+            one.status === 'fulfilled' ? [one.value] : [],
+          );
     signal.throwIfAborted();
-    const known = fences.filter((fence) => fence !== undefined).sort((left, right) => (left < right ? -1 : 1));
-    const next = (known[Math.min(threshold, known.length) - 1] ?? 0n) + 1n;
-    return next > least ? next : least;
+    known.sort((left, right) => (left < right ? -1 : 1));
+    return (known[Math.min(threshold, known.length) - 1] ?? 0n) + BigInt(attempt);
   }
 
   async #takeFence(
@@ -290,9 +297,12 @@ function isSignedBy(digest: Bytes32, signature: Hex, signer: Address): boolean {
 }
 
 /** The fence that a member says it knows. */
-function fenceIn(json: unknown): bigint | undefined {
+function fenceIn(json: unknown): bigint {
   const { fence } = (typeof json === 'object' && json !== null ? json : {}) as Record<string, unknown>;
-  return typeof fence === 'string' && /^[0-9]{1,20}$/.test(fence) ? BigInt(fence) : undefined;
+  // Half of all fences are left for those above the one that is named.
+  if (typeof fence !== 'string' || !/^[0-9]{1,19}$/.test(fence) || BigInt(fence) >> 63n !== 0n)
+    throw useless('it names no fence');
+  return BigInt(fence);
 }
 
 /** An answer that does not count. */
