@@ -5,6 +5,8 @@ import { afterEach, expect, test } from 'vitest';
 import type { BeaconKeeper } from '../src/beacon/beaconKeeper.ts';
 import type { HandoverKeeper } from '../src/handover/handoverKeeper.ts';
 import type { KeyService } from '../src/keys/keyService.ts';
+import type { ResultService } from '../src/results/resultService.ts';
+import type { RoundKeeper } from '../src/rounds/roundKeeper.ts';
 import { GatekeeperServer } from '../src/server.ts';
 import { domain } from './ceremonyRoom.ts';
 import {
@@ -31,6 +33,8 @@ async function served({ service, recovery, person }: StateMemberAtWork) {
       keys: {} as KeyService,
       handovers: {} as HandoverKeeper,
       beacon: {} as BeaconKeeper,
+      rounds: {} as RoundKeeper,
+      results: {} as ResultService,
       states: service,
       stateRecovery: recovery,
       publicSharesOf: () => undefined,
