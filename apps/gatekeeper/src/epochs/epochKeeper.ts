@@ -64,6 +64,11 @@ export type EpochInit = {
   readonly commitMs: number;
 };
 
+/** Candidates of one attempt that are computed in vain. */
+const maxRefused = 4;
+/** Members that are asked for a vector in one turn, its own member first. */
+const maxAsked = 3;
+
 /** A record on its way: what it rests on, and who has signed it so far. */
 type Candidate = {
   readonly record: EpochRecord;
@@ -82,9 +87,11 @@ type Work = {
   /** By digest, in the order in which they came. */
   readonly candidates: Map<Bytes32, Candidate>;
   readonly leaves: Map<Bytes32, EpochLeaves>;
-  /** What this member will not sign, by digest and basis: looked at once. */
-  readonly refused: Set<string>;
+  /** What this member will not sign, by attempt, each by digest and basis: looked at once, and not at any number of them. */
+  readonly refused: Map<number, Set<string>>;
   own: KeptEpoch | undefined;
+  /** How often the others were asked. */
+  turn: number;
   posted: number;
   isRecorded: boolean;
 };
@@ -93,14 +100,15 @@ type Work = {
  * Sees to it that every epoch gets its record: commits to what this member measured, publishes it, computes the record from what all
  * published, proposes it when it is this member's turn, signs what others propose where it comes to the same, and posts it.
  *
- * A member that restarts goes on with what it had committed to, where its device seals, and has no measurements of that epoch otherwise;
- * it signs no attempt that had begun before it started.
+ * A member that restarts goes on with what it had committed to, where its device seals, and has no measurements of that epoch otherwise.
+ * It signs no record of an epoch that was over when it started: it no longer knows which it had signed.
  */
 export class EpochKeeper {
   readonly #components: EpochComponents;
   readonly #init: EpochInit;
   #work: Work | undefined;
-  #startedIn: { readonly epoch: bigint; readonly attempt: number } | undefined;
+  /** The last epoch that was over when this process began. */
+  #overAtStart: bigint | undefined;
   #objection = '';
 
   constructor(components: EpochComponents, init: EpochInit) {
@@ -134,7 +142,7 @@ export class EpochKeeper {
     const { chain } = this.#components;
     const now = await chain.finalTimestamp(signal);
     const epoch = this.#init.epochAt(now) - 1n;
-    if (this.#work?.epoch.epoch !== epoch) await this.#begin(epoch, now, signal);
+    if (this.#work?.epoch.epoch !== epoch) await this.#begin(epoch, signal);
     const work = this.#work;
     if (work === undefined) return;
     const wasRecorded = work.isRecorded;
@@ -151,12 +159,12 @@ export class EpochKeeper {
     await this.#post(work, attempt, signal);
   }
 
-  async #begin(epoch: bigint, now: bigint, signal: AbortSignal): Promise<void> {
+  async #begin(epoch: bigint, signal: AbortSignal): Promise<void> {
     const { chain, beaconOf, keep, clockMs } = this.#components;
+    this.#overAtStart ??= epoch;
     if (this.#work !== undefined) await this.#setAside(this.#work);
     this.#work = undefined;
     const facts = epoch < 0n ? undefined : await chain.factsOf(epoch, signal);
-    this.#startedIn ??= { epoch, attempt: facts === undefined ? 0 : (epochAttemptAt(now, facts.endsAt) ?? 0) };
     if (facts?.generation === undefined) return;
     const beacon = await beaconOf(facts.firstRound, signal);
     const { generation } = facts;
@@ -168,8 +176,9 @@ export class EpochKeeper {
       signed: new Map(),
       candidates: new Map(),
       leaves: new Map(),
-      refused: new Set(),
+      refused: new Map(),
       own: kept?.vector.epoch === epoch ? kept : undefined,
+      turn: 0,
       posted: -1,
       isRecorded: false,
     };
@@ -188,7 +197,7 @@ export class EpochKeeper {
     const member = me.operator;
     if (!generation.members.some(({ operator, signer }) => operator === member && signer === me.signer)) return;
     if (work.own === undefined) {
-      if (epoch <= (this.#startedIn?.epoch ?? epoch)) return;
+      if (epoch <= (this.#overAtStart ?? epoch)) return;
       const vector = {
         format: 'cloister-measurements-1' as const,
         epoch,
@@ -229,6 +238,7 @@ export class EpochKeeper {
   async #exchange(work: Work, attempt: number, signal: AbortSignal): Promise<void> {
     const { peers, me, clockMs } = this.#components;
     const { epoch } = work.epoch;
+    work.turn += 1;
     const others = this.#current().filter(({ signer }) => signer !== me.signer);
     const told = await Promise.all(
       others.map(async (member) => ({ member, index: await peers.epochIndex(member, epoch, signal) })),
@@ -242,7 +252,9 @@ export class EpochKeeper {
         const id = publicationId(publication);
         const tellers = told.filter(({ index }) => index?.publications.some((one) => publicationId(one) === id));
         const isOwn = ({ member }: (typeof told)[number]) => member.operator === publication.member;
-        for (const { member } of [...tellers.filter(isOwn), ...tellers.filter((one) => !isOwn(one))]) {
+        const others = tellers.filter((one) => !isOwn(one));
+        const rotated = others.map((_, index) => others[(index + work.turn) % others.length] as (typeof told)[number]);
+        for (const { member } of [...tellers.filter(isOwn), ...rotated].slice(0, maxAsked)) {
           const bytes = await peers.measurementVector(member, publication.vectorId, signal);
           if (bytes === undefined) continue;
           try {
@@ -320,7 +332,9 @@ export class EpochKeeper {
     for (const { record, basis, digest, signatures } of [...work.candidates.values()]) {
       // The others' newest final block may be a little ahead of this member's, or behind.
       if (Math.abs(record.attempt - attempt) > 1 || signatures.has(this.#components.me.signer)) continue;
-      if (!this.#maySign(work, record.attempt) || work.refused.has(`${digest}${basis}`)) continue;
+      const refused = work.refused.get(record.attempt) ?? new Set();
+      const isRefused = refused.has(`${digest}${basis}`) || refused.size >= maxRefused;
+      if (!this.#maySign(work, record.attempt) || isRefused) continue;
       const known = new Map(work.book.publications.map(({ id, publication }) => [id, publication]));
       try {
         const heldLong = this.#components.clockMs() - this.#init.commitMs;
@@ -328,7 +342,7 @@ export class EpochKeeper {
         const checked = checkCandidate(work.epoch, candidate, known, work.book, heldLong);
         if ('data' in checked) this.#sign(work, { record, basis }, checked.data.leaves);
         else {
-          if (!checked.mayPass) work.refused.add(`${digest}${basis}`);
+          if (!checked.mayPass) work.refused.set(record.attempt, refused.add(`${digest}${basis}`));
           this.#object(record, digest, checked.objection);
         }
       } catch (error) {
@@ -339,13 +353,9 @@ export class EpochKeeper {
   }
 
   #maySign(work: Work, attempt: number): boolean {
-    const { me } = this.#components;
-    const started = this.#startedIn;
-    const isMember = this.#current().some(({ signer }) => signer === me.signer);
-    const isAfterStart =
-      started !== undefined &&
-      (work.epoch.epoch > started.epoch || (work.epoch.epoch === started.epoch && attempt > started.attempt));
-    return isMember && isAfterStart && !work.signed.has(attempt);
+    const { epoch } = work.epoch;
+    const isMember = this.#current().some(({ signer }) => signer === this.#components.me.signer);
+    return isMember && epoch > (this.#overAtStart ?? epoch) && !work.signed.has(attempt);
   }
 
   /** One signature an attempt, whatever happens: two would cost the bond. */
