@@ -167,6 +167,7 @@ function serverOf(keys: KeyService): GatekeeperServer {
     stateRecovery: {} as StateRecovery,
     results: {} as ResultService,
     publicSharesOf: () => undefined,
+    epochs: { index: async () => undefined, vector: async () => undefined, leaves: async () => undefined },
     head: () => undefined,
     status: () => undefined,
     evidence: () => undefined,

@@ -160,6 +160,7 @@ async function runWorker(gateway: string): Promise<string> {
     imageRegistry: domain.registry,
     appRegistry: domain.registry,
     gatekeeperCommittee: domain.registry,
+    epochRecords: domain.registry,
   };
   const dialler = new WorkerDialler({
     network: { gateways: [gateway], chainId: domain.chainId, contracts },

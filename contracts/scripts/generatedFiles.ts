@@ -38,6 +38,7 @@ export const generatedContracts = [
   ['src/attestation/CommitteeResultVerifier.sol', 'CommitteeResultVerifier'],
   ['src/governance/GatekeeperCommittee.sol', 'GatekeeperCommittee'],
   ['src/governance/DepositBond.sol', 'DepositBond'],
+  ['src/governance/EpochRecords.sol', 'EpochRecords'],
   ['src/PlatformAssurance.sol', 'PlatformAssurance'],
   ['src/Batch.sol', 'Batch'],
   ['src/receipts/CloisterConsumer.sol', 'CloisterConsumer'],

@@ -14,17 +14,18 @@ import {
   joinAll,
   proofOf,
 } from '../test/support/committeeWorld.ts';
+import { deployEpochRecords, postRecord, recordWith } from '../test/support/epochRecords.ts';
 import { defaultImageId, networkFileId, workerBinding } from '../test/support/evidence.ts';
 import { recordedPlatform } from '../test/support/recordedPlatform.ts';
-import { chainId, enroll, signerOf, teePolicy, teeTdx } from '../test/support/world.ts';
+import { chainId, enroll, hour, signerOf, teePolicy, teeTdx } from '../test/support/world.ts';
 import type { Measure } from './measureAttestationGas.ts';
 
 const bonded = 10n ** 18n;
 
 /**
  * Four gatekeepers with a bond that register and renew by TDX quotes of a known platform; the founding of their committee and
- * its next handover, each with three signatures of each side that signs; and a question for their word alone. The chain's clock
- * must stand at `recordedAt`.
+ * its next handover, each with three signatures of each side that signs; a question for their word alone; and an epoch's record with
+ * three signatures. The chain's clock must stand at `recordedAt`.
  */
 export async function measureCommitteeGas(
   connection: Connection,
@@ -42,6 +43,12 @@ export async function measureCommitteeGas(
   await measure('committee-handover-4', await handOver(world));
   await measure('committee-verify-t3', await askForWord(world, 3));
   await measure('register-snp-by-committee', await registrationByResult(connection, world));
+  // Two epochs of this clock are over; the first record writes what every later one only overwrites.
+  const genesis = world.settings.genesis - 2n * BigInt(hour);
+  const clock = await world.viem.deployContract('WorkerRegistry', [{ ...world.settings, genesis }]);
+  const records = await deployEpochRecords(world, clock.address);
+  await postRecord(records, await recordWith(world, 0n));
+  await measure('epoch-post', await postRecord(records, await recordWith(world, 1n)));
 }
 
 /** A worker's first registration by SEV-SNP evidence that three of the members judged. */

@@ -20,6 +20,7 @@ const network: NetworkFile = {
     workerRegistry: address('04'),
     appRegistry: address('05'),
     gatekeeperCommittee: address('06'),
+    epochRecords: address('07'),
   },
   rpcs: ['https://rpc.example'],
   gateways: ['https://gateway.example'],

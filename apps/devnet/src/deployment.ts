@@ -107,12 +107,13 @@ export function networkFileOf(
   roots: DevRoots,
   networkKeys: NetworkFile['networkKeys'],
 ): NetworkFile {
-  const { timelock, phaToken, imageRegistry, workerRegistry, appRegistry, gatekeeperCommittee } = deployed;
+  const { timelock, phaToken, imageRegistry, workerRegistry, appRegistry, gatekeeperCommittee, epochRecords } =
+    deployed;
   return parseNetworkFile({
     format: 'cloister-network-1',
     name: 'devnet',
     chainId,
-    contracts: { timelock, phaToken, imageRegistry, workerRegistry, appRegistry, gatekeeperCommittee },
+    contracts: { timelock, phaToken, imageRegistry, workerRegistry, appRegistry, gatekeeperCommittee, epochRecords },
     rpcs: [rpc],
     gateways: [gateway],
     trustRoots: [

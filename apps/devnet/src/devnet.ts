@@ -234,6 +234,7 @@ async function startGatekeepers(parts: Parts): Promise<void> {
         imageRoot: root,
         attemptSeconds: 20,
         tickMs: 500,
+        commitMs: 3_000,
       });
     }),
   );

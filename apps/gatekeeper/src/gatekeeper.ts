@@ -5,6 +5,7 @@ import type { LeaseKeeper } from '@cloister/enclave';
 import type { Logger } from '@cloister/service';
 import type { BeaconKeeper } from './beacon/beaconKeeper.ts';
 import type { CommitteeChain } from './committeeState.ts';
+import type { EpochKeeper } from './epochs/epochKeeper.ts';
 import type { HandoverKeeper } from './handover/handoverKeeper.ts';
 import type { HeadWatch } from './heads/headWatch.ts';
 import type { ReleaseLog } from './keys/releaseLog.ts';
@@ -20,6 +21,7 @@ export type GatekeeperComponents = {
   readonly rounds: RoundKeeper;
   readonly heads: HeadWatch;
   readonly stateRecovery: Pick<StateRecovery, 'follow' | 'isWholeAt'>;
+  readonly epochs: EpochKeeper;
   readonly store: ShareStore;
   readonly releases: ReleaseLog;
   readonly clock: NetworkClock;
@@ -47,6 +49,8 @@ export class Gatekeeper {
   #lastTrouble = '';
   #lastStateTrouble = '';
   #isRegistered = false;
+  #recording: Promise<void> | undefined;
+  #lastRecordTrouble = '';
 
   constructor(components: GatekeeperComponents, init: GatekeeperInit) {
     this.#components = components;
@@ -76,6 +80,7 @@ export class Gatekeeper {
 
   async stop(): Promise<void> {
     await this.#loop;
+    await this.#recording;
     this.#components.handovers.stop();
     this.#components.store.wipe();
   }
@@ -149,10 +154,26 @@ export class Gatekeeper {
     const isNewRound = this.#now === undefined || round > tickAt(this.#now, clock.genesis, clock.roundLength);
     this.#now = now;
     if (await lease.isDue(now, signal)) await lease.registerPatiently(signal);
+    this.#recording ??= this.#record(signal).finally(() => {
+      this.#recording = undefined;
+    });
     // Made ahead of anybody's question; a member that can't now is asked again when somebody wants it.
     if (isNewRound && handovers.final?.keys !== undefined) {
       void beacon.signature(round, signal).catch(() => {});
       void rounds.statement(round, signal).catch(() => {});
+    }
+  }
+
+  /** Beside all else: keys and the beacon wait for nobody's measurements. */
+  async #record(signal: AbortSignal): Promise<void> {
+    const { epochs, log } = this.#components;
+    try {
+      await epochs.tick(signal);
+      this.#lastRecordTrouble = '';
+    } catch (error) {
+      const trouble = describeError(error);
+      if (!signal.aborted && trouble !== this.#lastRecordTrouble) log.warn('epochs: waiting', { error });
+      this.#lastRecordTrouble = trouble;
     }
   }
 }

@@ -11,12 +11,14 @@ export const gatekeeperConfig = config.object({
   }),
   /** How others reach it: registered on the chain. Default: where it listens. */
   endpoint: config.optional(config.url()),
-  /** Folder for what the hardware seals. On a device that can't seal nothing is written there. */
+  /** Folder for what the hardware seals, nothing on a device that can't, and for what was published of the last epochs. */
   dataDir: config.text(),
   /** Seconds of the chain's clock for one attempt at a handover: the same for all members. */
   attemptSeconds: config.integer({ min: 5, max: 3_600, default: 60 }),
   /** How often the chain is looked at, in ms. */
   tickMs: config.integer({ min: 100, max: 60_000, default: 2_000 }),
+  /** How long the others' commitments to what they measured are waited for at the end of an epoch, in ms; their vectors two and a half times as long. */
+  commitMs: config.integer({ min: 500, max: 20_000, default: 10_000 }),
   /** Apps whose keys one platform gets in an epoch. */
   maxAppsPerPlatform: config.integer({ min: 1, max: 100_000, default: 256 }),
 });

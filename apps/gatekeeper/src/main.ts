@@ -16,6 +16,10 @@ import { createMetrics, runProcess } from '@cloister/service';
 import { BeaconKeeper } from './beacon/beaconKeeper.ts';
 import { ChainCommittee } from './chainCommittee.ts';
 import { openEnclaveKeys } from './enclaveKeys.ts';
+import { ChainEpochs } from './epochs/chainEpochs.ts';
+import { openEpochArchive } from './epochs/epochArchive.ts';
+import { EpochKeeper } from './epochs/epochKeeper.ts';
+import { openEpochKeep } from './epochs/sealedEpoch.ts';
 import { Gatekeeper } from './gatekeeper.ts';
 import { gatekeeperConfig } from './gatekeeperConfig.ts';
 import { HandoverKeeper } from './handover/handoverKeeper.ts';
@@ -151,10 +155,12 @@ runProcess({
       { domain },
     );
     const { releases, keep: keepReleases } = await openReleases(config.dataDir, device.atRest, keys.signer);
+    const randomness = async (round: bigint, inner: AbortSignal) =>
+      beaconRandomness(await beacon.signature(round, inner));
     const placement = new PlacementReader({
       registry,
       history,
-      randomness: async (round, inner) => beaconRandomness(await beacon.signature(round, inner)),
+      randomness,
       clock,
       termEpochs: placementTermEpochs(network),
     });
@@ -206,6 +212,27 @@ runProcess({
       },
       { domain },
     );
+    const epochs = new EpochKeeper(
+      {
+        chain: new ChainEpochs({ reader, history, clock, operator }, contracts),
+        peers,
+        me: { operator: operator.address, signer: keys.signer, sign: keys.sign },
+        state: () => handovers.final,
+        beaconOf: randomness,
+        measurementsOf: () => [],
+        releaseLogHead: () => releases.head.head,
+        assertWitnessed: () => heads.assertWitnessed(heads.own ?? { number: 0n }),
+        keep: await openEpochKeep(config.dataDir, device.atRest, keys.signer),
+        archive: await openEpochArchive(config.dataDir),
+        clockMs: () => performance.now(),
+        log,
+      },
+      {
+        domain,
+        epochAt: (timestamp) => tickAt(timestamp, clock.genesis, clock.epochLength),
+        commitMs: config.commitMs,
+      },
+    );
     let gatekeeper: Gatekeeper | undefined;
     const server = new GatekeeperServer(
       {
@@ -216,6 +243,7 @@ runProcess({
         states,
         stateRecovery,
         results,
+        epochs,
         publicSharesOf: (generation) => store.held.find(({ number }) => number === generation)?.publicShares,
         head: () => heads.own,
         status: () => (gatekeeper?.isRegistered ? gatekeeper.status() : undefined),
@@ -255,6 +283,7 @@ runProcess({
         rounds,
         heads,
         stateRecovery,
+        epochs,
         store,
         releases,
         clock,

@@ -5,6 +5,7 @@ import {
   CloisterError,
   DeadlineError,
   describeError,
+  epochIndexToJson,
   JsonError,
   maxJudgedEvidenceBytes,
   maxKeyRequestBytes,
@@ -18,6 +19,7 @@ import {
 } from '@cloister/core';
 import { clientOf, type Logger, type Metrics, metricsContentType } from '@cloister/service';
 import type { BeaconKeeper } from './beacon/beaconKeeper.ts';
+import type { EpochKeeper } from './epochs/epochKeeper.ts';
 import { maxExchangeBytes, parseExchange } from './handover/exchange.ts';
 import type { HandoverKeeper } from './handover/handoverKeeper.ts';
 import type { KeyService } from './keys/keyService.ts';
@@ -36,6 +38,7 @@ export type ServerComponents = {
   readonly states: Pick<StateService, 'fence' | 'write' | 'keep' | 'status'>;
   readonly stateRecovery: Pick<StateRecovery, 'page'>;
   readonly results: ResultService;
+  readonly epochs: Pick<EpochKeeper, 'index' | 'vector' | 'leaves'>;
   /** The newest block that this member sees, for the others; undefined before it has seen one. */
   readonly head: () => SignedChainHead | undefined;
   readonly publicSharesOf: (generation: bigint) => PublicShares | undefined;
@@ -175,6 +178,7 @@ export class GatekeeperServer {
       const known = states.status({ app: app as Bytes32, partition: Number(partition) });
       if (known !== undefined) return send(response, 200, known);
     }
+    if (url.startsWith('/v1/epochs/') && (await this.#sendEpoch(response, url.slice('/v1/epochs/'.length)))) return;
     if (url === '/v1/head') return send(response, 200, signedChainHeadToJson(started(head())));
     if (url === '/v1/gatekeeper') return send(response, 200, started(status()));
     if (url === '/v1/evidence') return send(response, 200, started(evidence()));
@@ -183,6 +187,24 @@ export class GatekeeperServer {
       return;
     }
     send(response, 404, { code: 'NOT_FOUND', message: 'See /v1/gatekeeper' });
+  }
+
+  /** Answers false where there is nothing. */
+  async #sendEpoch(response: ServerResponse, path: string): Promise<boolean> {
+    const { epochs } = this.#components;
+    const [, vectorId] = /^vectors\/(0x[0-9a-f]{64})$/.exec(path) ?? [];
+    const bytes = vectorId === undefined ? undefined : await epochs.vector(vectorId as Bytes32);
+    if (bytes !== undefined) {
+      response.writeHead(200, { ...openHeaders, 'content-type': 'application/json' }).end(bytes);
+      return true;
+    }
+    const [, digest] = /^leaves\/(0x[0-9a-f]{64})$/.exec(path) ?? [];
+    const leaves = digest === undefined ? undefined : await epochs.leaves(digest as Bytes32);
+    const [, epoch] = /^(0|[1-9][0-9]{0,17})$/.exec(path) ?? [];
+    const index = epoch === undefined ? undefined : await epochs.index(BigInt(epoch));
+    const found = leaves ?? (index && epochIndexToJson(index));
+    if (found !== undefined) send(response, 200, found);
+    return found !== undefined;
   }
 
   #fail(response: ServerResponse, error: unknown): void {

@@ -17,6 +17,7 @@ const contracts = {
   workerRegistry: address('04'),
   appRegistry: address('05'),
   gatekeeperCommittee: address('c6'),
+  epochRecords: address('c7'),
 };
 const domain = { chainId: 31337, registry: contracts.workerRegistry };
 const gatekeeper = (byte: string, leaseUntil: bigint): StubGatekeeper => ({

@@ -26,8 +26,14 @@ import type { StateRecovery } from '../src/state/stateRecovery.ts';
 import { StateRefusedError } from '../src/state/stateRules.ts';
 import type { StateService } from '../src/state/stateService.ts';
 
-const session = `0x${'5e'.repeat(32)}`;
+const session = `0x${'5e'.repeat(32)}` as const;
 const shares = [{ apps: `0x${'a1'.repeat(48)}`, beacon: `0x${'b1'.repeat(48)}` }] as const;
+const leaves = {
+  measurementsRoot: [{ leaf: session, says: { work: 1n } }],
+  directoryRoot: [],
+  evictionRoot: [],
+  releaseLogRoot: [],
+} as const;
 const keyBody = { some: 'request' };
 
 /** What stands behind the door here. */
@@ -88,6 +94,12 @@ async function open(behind: Partial<Behind> = {}, init: Partial<ServerInit> = {}
         answer: async (json: unknown) => ({ judged: json }),
         ...behind.results,
       } as ResultService,
+      epochs: {
+        index: async (epoch) =>
+          epoch === 7n ? { epoch, commitments: [], publications: [], candidates: [] } : undefined,
+        vector: async (id) => (id === session ? new TextEncoder().encode('{"any":"vector"}') : undefined),
+        leaves: async (digest) => (digest === session ? leaves : undefined),
+      },
       publicSharesOf: (generation) => (generation === 7n ? shares : undefined),
       head: behind.head ?? (() => ({ number: 5n, hash: zeroBytes32, timestamp: 50n, signature: '0xaa' })),
       status: behind.status ?? (() => ({ generation: 7n, holdsShares: true })),
@@ -131,6 +143,9 @@ describe('whoever asks is answered', () => {
     ['/v1/rounds/26/evicted', [zeroAddress]],
     ['/v1/generations/7/public-shares', shares],
     [`/v1/state/${session}/7`, { fence: '9' }],
+    ['/v1/epochs/7', { epoch: '7', commitments: [], publications: [], candidates: [] }],
+    [`/v1/epochs/vectors/${session}`, { any: 'vector' }],
+    [`/v1/epochs/leaves/${session}`, { ...leaves, measurementsRoot: [{ leaf: session, says: { work: '1' } }] }],
   ])('GET %s', async (path, body) => {
     expect(await get(path)).toMatchObject({ status: 200, body });
   });
@@ -200,6 +215,13 @@ describe('whoever asks is answered', () => {
     `/v1/state/${session}/07`,
     `/v1/state/${session}/1024`,
     `/v1/state/${session.slice(0, -1)}/7`,
+    '/v1/epochs/8',
+    '/v1/epochs/07',
+    '/v1/epochs/7/',
+    '/v1/epochs/vectors/7',
+    `/v1/epochs/vectors/0x${'00'.repeat(32)}`,
+    `/v1/epochs/leaves/0x${'00'.repeat(32)}`,
+    `/v1/epochs/leaves/${session.toUpperCase()}`,
   ])('with 404 where there is nothing: %s', async (path) => {
     expect(await get(path)).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } });
   });

@@ -3,6 +3,7 @@ import { StateCommittee, StateStore } from '@cloister/state';
 import { uncompressG2Native, verifySignatureNative } from '@cloister/threshold/native';
 import { afterEach, expect, test } from 'vitest';
 import type { BeaconKeeper } from '../src/beacon/beaconKeeper.ts';
+import type { EpochKeeper } from '../src/epochs/epochKeeper.ts';
 import type { HandoverKeeper } from '../src/handover/handoverKeeper.ts';
 import type { KeyService } from '../src/keys/keyService.ts';
 import type { ResultService } from '../src/results/resultService.ts';
@@ -35,6 +36,7 @@ async function served({ service, recovery, person }: StateMemberAtWork) {
       beacon: {} as BeaconKeeper,
       rounds: {} as RoundKeeper,
       results: {} as ResultService,
+      epochs: {} as EpochKeeper,
       states: service,
       stateRecovery: recovery,
       publicSharesOf: () => undefined,

@@ -107,6 +107,7 @@ function dialler(gateways: readonly string[], options: Partial<WorkerDiallerComp
           imageRegistry: registry,
           appRegistry: registry,
           gatekeeperCommittee: registry,
+          epochRecords: registry,
         },
       },
       workerId,

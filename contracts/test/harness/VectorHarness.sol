@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {EpochRecord, EpochRecordLib} from "../../src/governance/EpochRecordLib.sol";
 import {BlockHashes} from "../../src/libraries/BlockHashes.sol";
 import {CommitteeProof} from "../../src/libraries/CommitteeProof.sol";
 import {Ids} from "../../src/libraries/Ids.sol";
+import {MerkleTree} from "../../src/libraries/MerkleTree.sol";
 import {P256Verify} from "../../src/libraries/P256Verify.sol";
 import {Receipt, ReceiptLib} from "../../src/receipts/ReceiptLib.sol";
 
@@ -88,6 +90,14 @@ contract VectorHarness {
         bytes32 separator
     ) external pure returns (bytes32) {
         return ReceiptLib.keyConfigDigest(configHash, notBefore, notAfter, separator);
+    }
+
+    function epochRecordDigest(EpochRecord calldata record, bytes32 separator) external pure returns (bytes32) {
+        return EpochRecordLib.digest(record, separator);
+    }
+
+    function holdsLeaf(bytes32 root, bytes32 leaf, bytes32[] calldata proof) external pure returns (bool) {
+        return MerkleTree.holds(root, leaf, proof);
     }
 
     function blockHashOf(uint256 blockNumber) external view returns (bytes32) {

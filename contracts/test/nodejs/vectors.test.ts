@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { before, describe, it } from 'node:test';
 import { network } from 'hardhat';
-import { concatHex, getAddress, type Hex, sliceHex, zeroHash } from 'viem';
+import { concatHex, encodeAbiParameters, getAddress, type Hex, keccak256, sliceHex, toHex, zeroHash } from 'viem';
 import type { Receipt } from '../support/receipts.ts';
 
 const file = new URL('../../../vectors/records.json', import.meta.url);
@@ -120,5 +120,75 @@ describe('vectors/records.json', { skip }, () => {
       await harness.read.keyConfigDigest([configHash, BigInt(notBefore), BigInt(notAfter), separator]),
       digest,
     );
+  });
+});
+
+const committeeFile = new URL('../../../vectors/committee.json', import.meta.url);
+
+type CommitteeVectors = {
+  readonly domain: { readonly chainId: number; readonly registry: Hex };
+  readonly evictions: readonly {
+    readonly root: Hex;
+    readonly absent: readonly { readonly proof: { readonly lo: Hex; readonly hi: Hex; readonly siblings: Hex[] } }[];
+  }[];
+  readonly epochRecord: {
+    readonly record: Record<EpochField, string> & {
+      readonly attempt: number;
+      readonly totals: Record<'stake' | 'work' | 'rewards', string> & { members: number; workers: number };
+    };
+    readonly digest: Hex;
+  };
+};
+type EpochField = 'epoch' | 'block' | 'blockHash' | 'beacon' | EpochRoot;
+type EpochRoot = 'measurementsRoot' | 'directoryRoot' | 'rewardsRoot' | 'evictionRoot' | 'releaseLogRoot';
+
+describe('vectors/committee.json', () => {
+  const vectors = JSON.parse(readFileSync(committeeFile, 'utf8')) as CommitteeVectors;
+  const deploy = () => connection.viem.deployContract('VectorHarness', []);
+
+  it('epoch record', async () => {
+    const harness = await deploy();
+    const { chainId, registry } = vectors.domain;
+    const { record, digest } = vectors.epochRecord;
+    const { attempt, totals } = record;
+    const hashes = Object.fromEntries(
+      Object.entries(record).filter(([, value]) => typeof value === 'string' && value.startsWith('0x')),
+    ) as Record<'blockHash' | 'beacon' | EpochRoot, Hex>;
+    const separator = await harness.read.domainSeparator([BigInt(chainId), registry]);
+    const onChain = {
+      ...hashes,
+      epoch: BigInt(record.epoch),
+      attempt,
+      blockNumber: BigInt(record.block),
+      members: totals.members,
+      workers: totals.workers,
+      stake: BigInt(totals.stake),
+      work: BigInt(totals.work),
+      rewards: BigInt(totals.rewards),
+    };
+    assert.equal(await harness.read.epochRecordDigest([onChain, separator]), digest);
+  });
+
+  it('gaps between evicted signers', async () => {
+    const harness = await deploy();
+    for (const { root, absent } of vectors.evictions)
+      for (const { proof } of absent) {
+        const { lo, hi, siblings } = proof;
+        const leaf = keccak256(encodeAbiParameters([{ type: 'address' }, { type: 'address' }], [lo, hi]));
+        assert.equal(await harness.read.holdsLeaf([root, leaf, siblings]), true);
+        assert.equal(await harness.read.holdsLeaf([root, keccak256(leaf), siblings]), false);
+        assert.equal(await harness.read.holdsLeaf([root, leaf, [...siblings, zeroHash]]), false);
+      }
+  });
+
+  it('reads no proof of more siblings than any tree has', async () => {
+    const harness = await deploy();
+    const node = (one: Hex, other: Hex) =>
+      keccak256(concatHex(one < other ? ['0x01', one, other] : ['0x01', other, one]));
+    for (const length of [32, 33]) {
+      const proof = Array.from({ length }, (_, index) => toHex(index + 1, { size: 32 }));
+      const root = proof.reduce(node, zeroHash as Hex);
+      assert.equal(await harness.read.holdsLeaf([root, zeroHash, proof]), length === 32);
+    }
   });
 });

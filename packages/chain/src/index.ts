@@ -11,6 +11,7 @@ export { CommitteeHistory, type PastGeneration } from './committeeHistory.ts';
 export { type CommitteeMember, CommitteeReader, type CommitteeStatus } from './committeeReader.ts';
 export { type DeployableContract, DeployError, deployContract } from './deploy.ts';
 export { type EpochFacts, type EpochFactsComponents, readEpochFacts } from './epochFacts.ts';
+export { EpochRecordsReader, onChainRecord, type PostedRecord } from './epochRecordsReader.ts';
 export { firstBlockSince } from './firstBlockSince.ts';
 export * from './generated/index.ts';
 export {

@@ -12,6 +12,8 @@ import {
   committeeResultVerifierBytecode,
   depositBondAbi,
   depositBondBytecode,
+  epochRecordsAbi,
+  epochRecordsBytecode,
   gatekeeperCommitteeAbi,
   gatekeeperCommitteeBytecode,
   imageRegistryAbi,
@@ -68,6 +70,7 @@ export type DeployedNetwork = {
   /** Take the committee's word for evidence that the chain can't check. */
   readonly snpVerifier: Address;
   readonly nitroVerifier: Address;
+  readonly epochRecords: Address;
 };
 
 /**
@@ -192,6 +195,12 @@ export async function deployUnsafeSimulatedNetwork(
     });
   const snpVerifier = await byResult('CommitteeResultVerifier of SEV-SNP', teeTypes['sev-snp']);
   const nitroVerifier = await byResult('CommitteeResultVerifier of Nitro', teeTypes.nitro);
+  const epochRecords = await put({
+    name: 'EpochRecords',
+    abi: epochRecordsAbi,
+    bytecode: epochRecordsBytecode,
+    args: [timelock, gatekeeperCommittee, workerRegistry],
+  });
   const batch = await put({ name: 'Batch', abi: batchAbi, bytecode: batchBytecode, args: [] });
   return {
     timelock,
@@ -210,5 +219,6 @@ export async function deployUnsafeSimulatedNetwork(
     gatekeeperCommittee,
     snpVerifier,
     nitroVerifier,
+    epochRecords,
   };
 }

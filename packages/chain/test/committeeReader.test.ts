@@ -15,6 +15,7 @@ const contracts = {
   appRegistry: address('05'),
   // Letters, so that a checksummed address differs from the lower-case one.
   gatekeeperCommittee: address('c6'),
+  epochRecords: address('c7'),
 };
 const gatekeeper = (byte: string): StubGatekeeper => ({
   operator: address(`a${byte}`),

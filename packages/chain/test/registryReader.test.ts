@@ -13,6 +13,7 @@ const contracts = {
   workerRegistry: address('04'),
   appRegistry: address('05'),
   gatekeeperCommittee: address('06'),
+  epochRecords: address('07'),
 };
 // Letters, so that a checksummed address differs from the lower-case one.
 const operator = address('ab');

@@ -25,6 +25,7 @@ const networkFileJson = z.strictObject({
     workerRegistry: z.address,
     appRegistry: z.address,
     gatekeeperCommittee: z.address,
+    epochRecords: z.address,
   }),
   /** JSON-RPC URLs of the chain; what binds is read from all of them and must agree. */
   rpcs: z.array(z.baseUrl).check(z.refineArray(1, 16)),
@@ -48,6 +49,7 @@ export type NetworkFile = {
     readonly workerRegistry: Address;
     readonly appRegistry: Address;
     readonly gatekeeperCommittee: Address;
+    readonly epochRecords: Address;
   };
   readonly rpcs: readonly string[];
   readonly gateways: readonly string[];

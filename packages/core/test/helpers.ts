@@ -37,6 +37,7 @@ export const network: NetworkFile = {
     workerRegistry: addr(4),
     appRegistry: addr(5),
     gatekeeperCommittee: addr(6),
+    epochRecords: addr(7),
   },
   rpcs: ['http://127.0.0.1:8545'],
   gateways: ['http://127.0.0.1:8080'],

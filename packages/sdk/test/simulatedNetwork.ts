@@ -92,6 +92,7 @@ export class SimulatedNetwork {
         workerRegistry: address(4),
         appRegistry: address(5),
         gatekeeperCommittee: address(6),
+        epochRecords: address(7),
       },
       rpcs: [rpc.url],
       gateways: ['http://127.0.0.1:1'],

@@ -2,4 +2,4 @@
 
 /** keccak256 over the names and creation codes of all contracts: tells data made by other contracts. */
 export const contractsHash =
-  '0xd927ff0240d07db92f07cb7567f84bb462ef02d7381e59d1e26b50110033c34b' as const;
+  '0x803b57885c7f9e3b7029d5c811c39f67ffa968fe7c681b2527abc645dd6315de' as const;

@@ -8,6 +8,7 @@ export { contractErrorsAbi } from './contractErrors.ts';
 export { contractsHash } from './contractsHash.ts';
 export { creditLineAbi, creditLineBytecode } from './creditLine.ts';
 export { depositBondAbi, depositBondBytecode } from './depositBond.ts';
+export { epochRecordsAbi, epochRecordsBytecode } from './epochRecords.ts';
 export { evidenceVerifierAbi } from './evidenceVerifier.ts';
 export { gatekeeperCommitteeAbi, gatekeeperCommitteeBytecode } from './gatekeeperCommittee.ts';
 export { imageRegistryAbi, imageRegistryBytecode } from './imageRegistry.ts';
