@@ -7,6 +7,7 @@ import { collateralCommand } from './commands/collateral.ts';
 import { committeeCommands } from './commands/committee.ts';
 import { deployCommand } from './commands/deploy.ts';
 import { devCommand } from './commands/dev.ts';
+import { epochCommands } from './commands/epoch.ts';
 import { listingCommands } from './commands/listings.ts';
 import { networkCommands } from './commands/network.ts';
 import { secretsCommands } from './commands/secrets.ts';
@@ -35,6 +36,7 @@ devCommand(program);
 verifyEvidenceCommand(program);
 attestCommand(program);
 committeeCommands(program);
+epochCommands(program);
 collateralCommand(program);
 
 try {

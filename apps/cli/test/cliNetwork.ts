@@ -7,6 +7,7 @@ import { callCommand } from '../src/commands/call.ts';
 import { collateralCommand } from '../src/commands/collateral.ts';
 import { deployCommand } from '../src/commands/deploy.ts';
 import { devCommand } from '../src/commands/dev.ts';
+import { epochCommands } from '../src/commands/epoch.ts';
 import { listingCommands } from '../src/commands/listings.ts';
 import { networkCommands } from '../src/commands/network.ts';
 import { verifyCommand } from '../src/commands/verify.ts';
@@ -54,6 +55,7 @@ export async function run(...argv: string[]): Promise<Ran> {
   devCommand(program);
   verifyEvidenceCommand(program);
   collateralCommand(program);
+  epochCommands(program);
   for (const command of program.commands) command.exitOverride().configureOutput({ writeErr: () => {} });
   const text = { out: '', err: '' };
   const spies = (['stdout', 'stderr'] as const).map((stream) =>

@@ -41,6 +41,7 @@ const commands = [
   'hosts',
   'evict',
   'beacon',
+  'epoch',
 ];
 
 describe('cloister', () => {

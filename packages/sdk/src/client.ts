@@ -42,6 +42,7 @@ import {
 } from './call.ts';
 import { Committee } from './committee.ts';
 import { type DeployedApp, type DeployOptions, deployApp } from './deploy.ts';
+import { Epochs } from './epochs.ts';
 import { Gateways } from './gateways.ts';
 import { gatherLogs, readLogs, signLogRequest, type WorkerLogs } from './logs.ts';
 import { type ProofFile, proofOf, type VerifyProofOptions, type VerifyProofResult, verifyProof } from './proof.ts';
@@ -109,6 +110,8 @@ export class CloisterClient {
   readonly gateways: Gateways;
   /** The gatekeepers that hold the network's keys, and the randomness that they make. */
   readonly committee: Committee;
+  /** What the committee recorded of each epoch, and whether it follows. */
+  readonly epochs: Epochs;
   readonly #verifier: WorkerVerifier;
   readonly #statements: RoundStatements;
   readonly #fetch: typeof globalThis.fetch;
@@ -128,6 +131,12 @@ export class CloisterClient {
     this.registry = new RegistryReader(view, this.network.contracts);
     this.gateways = new Gateways({ urls: options.gateways ?? this.network.gateways, fetch: this.#fetch });
     this.committee = new Committee({ network: this.network, registry: this.registry, fetch: this.#fetch });
+    this.epochs = new Epochs({
+      network: this.network,
+      registry: this.registry,
+      committee: this.committee,
+      fetch: this.#fetch,
+    });
     this.#verifier = new WorkerVerifier({ network: this.network, registry: this.registry });
     this.#statements = new RoundStatements({ network: this.network, gateways: this.gateways });
   }

@@ -18,9 +18,11 @@ export { CallError, type CallErrorCode, type CallOptions, type CallRequest, type
 export { ClientError, type ClientOptions, CloisterClient, createClient, type ListedWorker } from './client.ts';
 export { Committee, type GatekeeperReport } from './committee.ts';
 export { appSalt, DeployAppError, type DeployedApp, type DeployOptions } from './deploy.ts';
+export { EpochError, type EpochErrorCode, Epochs } from './epochs.ts';
 export { GatewayError, type GatewayErrorCode } from './gateways.ts';
 export { type LogLine, LogsError, type WorkerLogs } from './logs.ts';
 export { ProofError, type ProofFile, type VerifyProofOptions, type VerifyProofResult } from './proof.ts';
+export type { FalseField, RecomputedEpoch } from './recomputeEpoch.ts';
 export { SecretsError, type SecretsErrorCode, type SecretValues, sealSecrets, sealToRound } from './secrets.ts';
 export type { ProofStep } from './steps.ts';
 export { ReceiptRefusedError } from './verifyReceipt.ts';
