@@ -8,12 +8,14 @@ import {
   ChainView,
   CommitteeReader,
   collateralStoreAbi,
+  EpochRecordsReader,
   type GovernedCall,
   governAtOnce,
   publishCollateral,
   RegistryReader,
   revokeImageCall,
   setBondRuleCall,
+  setChallengeAppCall,
   setEligibleCall,
   setNetworkKeysHashCall,
   setTeePolicyCall,
@@ -22,6 +24,7 @@ import {
 import { type DeployedNetwork, deployUnsafeSimulatedNetwork } from '@cloister/chain/unsafe-simulated';
 import {
   type Address,
+  challengeAppSource,
   type Hex,
   type NetworkFile,
   networkFileId,
@@ -29,8 +32,10 @@ import {
   parseNetworkFile,
   sleep,
   teeTypes,
+  zeroBytes32,
 } from '@cloister/core';
-import { toHex } from '@cloister/crypto';
+import { toHex, utf8 } from '@cloister/crypto';
+import { createClient } from '@cloister/sdk';
 import { createTestClient, http, parseEther } from 'viem';
 import { committeeThreshold, type DevnetState, everyAccount } from './dataFolder.ts';
 import { roundSeconds } from './options.ts';
@@ -199,4 +204,25 @@ export async function waitForKeys(
     if (keys !== undefined) return keys;
     await sleep(200, signal);
   }
+}
+
+/** Deploys the app that gatekeepers measure workers by, and lets the timelock name it, where none is named yet. */
+export async function nameChallengeApp(
+  deployer: ChainAccount,
+  deployerKey: Hex,
+  rpc: string,
+  network: NetworkFile,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { timelock, epochRecords } = network.contracts;
+  const records = new EpochRecordsReader(new ChainView({ chainId, rpcs: [rpc] }), network.contracts);
+  if ((await records.challengeApp(undefined, signal)) !== zeroBytes32) return false;
+  const { app } = await createClient({ network }).deploy({
+    account: deployerKey,
+    code: utf8(challengeAppSource),
+    name: 'challenge',
+    signal,
+  });
+  await governAtOnce(deployer, rpc, timelock, [setChallengeAppCall(epochRecords, app)]);
+  return true;
 }

@@ -25,6 +25,7 @@ import {
   chainId,
   deployContracts,
   fundAccounts,
+  nameChallengeApp,
   networkFileOf,
   publishDevCollateral,
   setCommitteeRules,
@@ -113,6 +114,13 @@ export async function startDevnet(
     const current: DevnetState = { ...state, ...images };
     await data.save(current);
     await startWorkers(parts);
+    const deployer = new ChainAccount({ chainId, rpc: rpcUrl, account: state.accounts.deployer.privateKey });
+    await reporter.step(
+      'challenges',
+      'Gatekeepers measure the workers by an app of their own',
+      () => nameChallengeApp(deployer, state.accounts.deployer.privateKey, rpcUrl, network, signal),
+      (isNew) => (isNew ? 'deployed' : 'was there'),
+    );
     const networkFile = data.file('network.json');
     return { networkFile, accountsFile, network, gatewayUrl, rpcUrl, state: current, children, workers, stop };
   } catch (error) {
@@ -233,6 +241,8 @@ async function startGatekeepers(parts: Parts): Promise<void> {
         unsafeSimulated: { rootDir: data.file('unsafe-dev-tee'), platform: `gatekeeper-${index}` },
         imageRoot: root,
         attemptSeconds: 20,
+        challengesPerWorker: 4,
+        challengeSteps: 500_000,
         tickMs: 500,
         commitMs: 3_000,
       });
@@ -262,6 +272,8 @@ async function startWorkers(parts: Parts): Promise<void> {
       device: 'unsafe-simulated-tdx',
       unsafeSimulated: { rootDir: data.file('unsafe-dev-tee'), platform: `platform-${index}` },
       imageRoot: root,
+      // Of three workers on one machine, each with the challenge app besides.
+      pooledSandboxes: 1,
     });
   };
   await reporter.step(

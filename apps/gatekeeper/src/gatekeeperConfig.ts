@@ -1,3 +1,4 @@
+import { maxChallengeSteps } from '@cloister/core';
 import { enclaveConfigFields } from '@cloister/enclave';
 import { config } from '@cloister/service';
 
@@ -19,6 +20,12 @@ export const gatekeeperConfig = config.object({
   tickMs: config.integer({ min: 100, max: 60_000, default: 2_000 }),
   /** How long the others' commitments to what they measured are waited for at the end of an epoch, in ms; their vectors two and a half times as long. */
   commitMs: config.integer({ min: 500, max: 20_000, default: 10_000 }),
+  /** Questions to each worker in an epoch, on average. */
+  challengesPerWorker: config.integer({ min: 1, max: 1_000, default: 12 }),
+  /** Questions to all workers together in an epoch: of many workers each is asked less. */
+  maxChallengesPerEpoch: config.integer({ min: 1, max: 1_000_000, default: 100_000 }),
+  /** Steps of work in a long question: the same for all members, so that what they measure can be compared. */
+  challengeSteps: config.integer({ min: 1_000, max: maxChallengeSteps, default: 20_000_000 }),
   /** Apps whose keys one platform gets in an epoch. */
   maxAppsPerPlatform: config.integer({ min: 1, max: 100_000, default: 256 }),
 });

@@ -1,5 +1,12 @@
 import { mkdir, readFile } from 'node:fs/promises';
-import { ChainAccount, ChainView, CommitteeReader, RegistryHistory, RegistryReader } from '@cloister/chain';
+import {
+  ChainAccount,
+  ChainView,
+  CommitteeReader,
+  EpochRecordsReader,
+  RegistryHistory,
+  RegistryReader,
+} from '@cloister/chain';
 import {
   type Bytes32,
   beaconRandomness,
@@ -8,6 +15,7 @@ import {
   parseNetworkFile,
   placementTermEpochs,
   tickAt,
+  zeroBytes32,
 } from '@cloister/core';
 import { toHex } from '@cloister/crypto';
 import { IntelChainEvidence, readOperatorKey, selectEnclaveDevice } from '@cloister/enclave';
@@ -15,6 +23,10 @@ import { PlacementReader } from '@cloister/placement';
 import { createMetrics, runProcess } from '@cloister/service';
 import { BeaconKeeper } from './beacon/beaconKeeper.ts';
 import { ChainCommittee } from './chainCommittee.ts';
+import { ChallengeCalls } from './challenges/challengeCalls.ts';
+import { ChallengePool } from './challenges/challengePool.ts';
+import { Challenger } from './challenges/challenger.ts';
+import { Measurements } from './challenges/measurements.ts';
 import { openEnclaveKeys } from './enclaveKeys.ts';
 import { ChainEpochs } from './epochs/chainEpochs.ts';
 import { openEpochArchive } from './epochs/epochArchive.ts';
@@ -94,6 +106,7 @@ runProcess({
       });
 
     const clock = await registry.clock(signal);
+    const epochAt = (timestamp: bigint) => tickAt(timestamp, clock.genesis, clock.epochLength);
     const chain = new ChainCommittee({ reader, operator, domain });
     const metrics = createMetrics();
     const peers = new Peers({
@@ -113,7 +126,7 @@ runProcess({
         domain,
         committee: contracts.gatekeeperCommittee,
         attemptSeconds: config.attemptSeconds,
-        epochAt: (timestamp) => tickAt(timestamp, clock.genesis, clock.epochLength),
+        epochAt,
         genesis: clock.genesis,
         patienceMs: config.tickMs / 2,
       },
@@ -212,6 +225,7 @@ runProcess({
       },
       { domain },
     );
+    const measurements = new Measurements({ longSteps: config.challengeSteps });
     const epochs = new EpochKeeper(
       {
         chain: new ChainEpochs({ reader, history, clock, operator }, contracts),
@@ -219,7 +233,7 @@ runProcess({
         me: { operator: operator.address, signer: keys.signer, sign: keys.sign },
         state: () => handovers.final,
         beaconOf: randomness,
-        measurementsOf: () => [],
+        measurementsOf: (epoch) => measurements.of(epoch),
         releaseLogHead: () => releases.head.head,
         assertWitnessed: () => heads.assertWitnessed(heads.own ?? { number: 0n }),
         keep: await openEpochKeep(config.dataDir, device.atRest, keys.signer),
@@ -229,7 +243,7 @@ runProcess({
       },
       {
         domain,
-        epochAt: (timestamp) => tickAt(timestamp, clock.genesis, clock.epochLength),
+        epochAt,
         commitMs: config.commitMs,
       },
     );
@@ -298,7 +312,38 @@ runProcess({
         tickMs: config.tickMs,
       },
     );
+    const records = new EpochRecordsReader(view, contracts);
+    const challengeCalls = new ChallengeCalls({
+      network,
+      keys: () => handovers.final?.keys,
+      app: async (inner) => {
+        heads.assertWitnessed(heads.own ?? { number: 0n });
+        const app = await records.challengeApp(undefined, inner);
+        return app === zeroBytes32 ? undefined : app;
+      },
+    });
+    const challenger = new Challenger(
+      {
+        workers: async (inner) => {
+          const { number, timestamp } = await view.head(inner);
+          const known = await history.workersAt(number, inner);
+          return known.filter((one) => one.active && one.leaseUntil > timestamp).map(({ workerId }) => workerId);
+        },
+        epoch: () => (gatekeeper?.now === undefined ? undefined : epochAt(gatekeeper.now)),
+        call: (workerId, body, inner) => challengeCalls.call(workerId, body, inner),
+        measurements,
+        short: new ChallengePool({ steps: 1, size: 16 }),
+        long: new ChallengePool({ steps: config.challengeSteps, size: 16 }),
+        clockMs: () => performance.now(),
+      },
+      {
+        epochSeconds: Number(clock.epochLength),
+        perWorker: config.challengesPerWorker,
+        maxPerEpoch: config.maxChallengesPerEpoch,
+      },
+    );
     await gatekeeper.start(signal, fail);
+    const challenging = challenger.run(signal);
     return {
       ready: {
         operator: operator.address,
@@ -310,6 +355,7 @@ runProcess({
         restored: keys.restored,
       },
       async stop() {
+        await challenging;
         await server.stop();
         await gatekeeper?.stop();
         keys.wipe();

@@ -2,6 +2,7 @@ import { type Address, type Hex, zeroBytes32 } from '@cloister/core';
 import { createPublicClient, encodeFunctionData, http, keccak256, stringToHex } from 'viem';
 import type { ChainAccount } from './account.ts';
 import {
+  epochRecordsAbi,
   gatekeeperCommitteeAbi,
   imageRegistryAbi,
   timelockControllerAbi,
@@ -97,6 +98,14 @@ export function setBondRuleCall(committee: Address, bond: Address, minimum: bigi
   return {
     target: committee,
     data: encodeFunctionData({ abi: gatekeeperCommitteeAbi, functionName: 'setBondRule', args: [bond, minimum] }),
+  };
+}
+
+/** The call that names the app which gatekeepers call to measure workers. */
+export function setChallengeAppCall(epochRecords: Address, app: Hex): GovernedCall {
+  return {
+    target: epochRecords,
+    data: encodeFunctionData({ abi: epochRecordsAbi, functionName: 'setChallengeApp', args: [app] }),
   };
 }
 

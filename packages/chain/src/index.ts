@@ -22,6 +22,7 @@ export {
   governAtOnce,
   revokeImageCall,
   setBondRuleCall,
+  setChallengeAppCall,
   setEligibleCall,
   setNetworkKeysHashCall,
   setTeePolicyCall,
