@@ -1,7 +1,12 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createSimulatedRoot, loadSimulatedRoot, mintQuote } from '@cloister/attestation/unsafe-simulated';
+import {
+  createSimulatedRoot,
+  createSimulatedSnpRoot,
+  loadSimulatedRoot,
+  mintQuote,
+} from '@cloister/attestation/unsafe-simulated';
 import { parseEvidence } from '@cloister/attestation/verify';
 import { fromHex } from '@cloister/crypto';
 import { Command } from 'commander';
@@ -248,6 +253,27 @@ describe('the simulated device', () => {
     const { out } = await run(...asked());
     expect(out).toContain('✓ unsafe-simulated-tdx — unsafe: a TDX device that is none');
     expect(out).toContain('Device: unsafe-simulated-tdx, tdx by unsafe-simulated, SIMULATED');
+  });
+
+  test('named as a SEV-SNP guest, it gives evidence of that kind, held against what networks ask', async () => {
+    kernel.provider = undefined;
+    const snp = ['--device', 'unsafe-simulated-snp', '--unsafe-simulated-root', dir()];
+    expect((await run(...snp)).error).toMatchObject({ code: 'SIMULATED_ROOT_MISSING' });
+    await createSimulatedSnpRoot(dir(), now);
+    const { result, exitCode } = await json(...snp);
+    expect(exitCode).toBe(0);
+    expect(result).toMatchObject({
+      ok: true,
+      device: { name: 'unsafe-simulated-snp', kind: 'sev-snp', simulated: true, sealsAtRest: false },
+      evidence: { teeType: 'sev-snp', tcbStatus: null, claims: { simulated: true, product: 'Genoa' } },
+    });
+    const { out } = await run(...snp);
+    expect(out).toContain('Device: unsafe-simulated-snp, sev-snp by unsafe-simulated, SIMULATED');
+    expect(out).toContain(`Image: ${result.evidence.claims.imageId}`);
+    const policy = file('without-floors.json');
+    await writeFile(policy, '{"unsafeAllowSimulated":true}');
+    const refused = await json(...snp, '--policy', policy);
+    expect([refused.exitCode, refused.result.evidence.refusal.code]).toEqual([1, 'TCB_FLOOR_MISSING']);
   });
 
   test('is refused beside a real one', async () => {

@@ -16,6 +16,7 @@ import {
 import {
   type AppraisalPolicy,
   type EvidenceResult,
+  networkPolicy,
   parsePolicy,
   pinnedRoots,
   serialiseEvidence,
@@ -81,7 +82,10 @@ export function attestCommand(program: Command, setup: AttestSetup = {}): void {
   program
     .command('attest')
     .description('what TEE this machine is, and why not: makes evidence, verifies and appraises it')
-    .option('--device <name>', 'dstack, configfs-tsm or unsafe-simulated-tdx (default: the one that is here)')
+    .option(
+      '--device <name>',
+      'dstack, configfs-tsm, unsafe-simulated-tdx or unsafe-simulated-snp (default: the one that is here)',
+    )
     .option('--report-data <hex>', 'what the evidence is over: 64 bytes in hexadecimal (default: random)')
     .option('--out <file>', 'write the evidence document to a file')
     .option('--collateral-service <url>', `service with the API of Intel's PCS (default: ${intelPcsUrl})`)
@@ -89,7 +93,10 @@ export function attestCommand(program: Command, setup: AttestSetup = {}): void {
     .option('--dstack-endpoint <path>', "the dstack agent's socket, or the URL of dstack's simulator")
     .option('--unsafe-simulated-root <dir>', 'folder with the DEV root of the simulated device')
     .option('--root <file>', 'trust this root certificate instead of the pinned ones; makes evidence simulated')
-    .option('--policy <file>', 'appraisal policy (default: UpToDate or SWHardeningNeeded, no debug)')
+    .option(
+      '--policy <file>',
+      'appraisal policy (default: what networks ask: UpToDate or SWHardeningNeeded, of SEV-SNP the floors, no debug)',
+    )
     .option('--timeout <seconds>', 'give up after so long', '120')
     .addHelpText(
       'after',
@@ -112,7 +119,7 @@ async function attest(options: Options, setup: AttestSetup): Promise<AttestResul
       : [trustRootOfCertificate(await readFile(options.root))];
   const policy: AppraisalPolicy =
     options.policy === undefined
-      ? { unsafeAllowSimulated: roots.some((root) => root.simulated) }
+      ? networkPolicy({ simulated: roots.some((root) => root.simulated) })
       : parsePolicy(await readFile(options.policy));
   const drivers: readonly AttestationDriver[] = [
     ...machineDrivers({
@@ -173,7 +180,7 @@ async function simulatedDevice(
   if (options.unsafeSimulatedRoot === undefined)
     throw new OptionValueError('--unsafe-simulated-root', '', 'the folder unsafe-dev-tee of a development network');
   const { openUnsafeSimulatedDriver } = await import('../unsafeSimulatedDriver.ts');
-  return openUnsafeSimulatedDriver(options.unsafeSimulatedRoot, setup.now);
+  return openUnsafeSimulatedDriver(options.device, options.unsafeSimulatedRoot, setup.now);
 }
 
 /** They only inform, so not being able to read them is no reason to give no evidence. */
@@ -243,6 +250,9 @@ function prose({ drivers, device, registers, eventLog, evidence, error, out }: A
       lines.push(...measurementLines('Measurements:', { mrtd, rtmr0, rtmr1, rtmr2, rtmr3, mrConfigId }));
       lines.push(`Image: ${claims.imageId}`);
       if (claims.composeHash !== null) lines.push(`dstack app: ${claims.composeHash}, part of the image`);
+    } else if (claims.teeType === 'sev-snp') {
+      const { measurement, hostData } = claims;
+      lines.push(...measurementLines('Measurements:', { measurement, hostData }), `Image: ${claims.imageId}`);
     }
   }
   if (eventLog !== null)
