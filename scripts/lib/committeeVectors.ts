@@ -9,9 +9,13 @@ import {
   evictionTreeOf,
   gatekeeperBindingHash,
   handoverDigest,
+  type KeyClass,
+  type KeyPurpose,
   keyAnswerDigest,
   keyIdentityHash,
+  keyPurposes,
   keyRequestDigest,
+  keyUseInfo,
   type MeasurementVector,
   measurementCommitmentDigest,
   measurementPublicationDigest,
@@ -32,6 +36,7 @@ import {
 } from '@cloister/core';
 import { fromHex, fromUtf8, SecretBytes, toHex, utf8 } from '@cloister/crypto';
 import { epochDataOf, placementOf, placementTermAt, rendezvousScore } from '@cloister/economics';
+import { deriveFromSignature } from '@cloister/threshold/combine';
 import { publicOf, signWithShare } from '@cloister/threshold/native';
 import { addr, b32, domain } from '../../packages/core/test/helpers.ts';
 // Sealing draws its seed at random; only a vector may choose one.
@@ -189,6 +194,18 @@ const evictions = [0, 1, 2, 5].map((count) => {
   return { signers, root: tree.root, absent };
 });
 
+/** A key of each purpose, as if one signature were of every class. */
+async function keyUsesOf(from: SecretBytes): Promise<object[]> {
+  const purposes = Object.entries(keyPurposes) as [KeyPurpose, KeyClass][];
+  return Promise.all(
+    purposes.map(async ([purpose, of], index) => {
+      const use = { purpose, name: index === 0 ? 'zwölf' : 'main', version: index + 1 };
+      const key = await deriveFromSignature({ class: of, signature: from }, use);
+      return { class: of, use, info: toHex(keyUseInfo(use)), key: toHex(key.reveal()) };
+    }),
+  );
+}
+
 /** The committee's records, what is sealed to an identity, and where an app is placed, over fixed inputs. */
 export async function committeeVectors(): Promise<object> {
   const identityHash = keyIdentityHash(domain, identity);
@@ -214,6 +231,7 @@ export async function committeeVectors(): Promise<object> {
       sealed: toHex(sealed),
       signature: toHex(signWithShare(share(0x11), fromHex(identityHash))),
     },
+    keyUses: await keyUsesOf(new SecretBytes(signWithShare(share(0x11), fromHex(identityHash)))),
     handover: {
       members,
       membersHash: handover.membersHash,

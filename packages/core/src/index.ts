@@ -107,6 +107,15 @@ export {
   timeIdentity,
 } from './committee/keyIdentity.ts';
 export {
+  type KeyPurpose,
+  type KeyPurposeOf,
+  type KeyUse,
+  KeyUseError,
+  type KeyUseErrorCode,
+  keyPurposes,
+  keyUseInfo,
+} from './committee/keyPurposes.ts';
+export {
   type KeyAnswer,
   type KeyRequest,
   keyAnswerDigest,

@@ -1,4 +1,6 @@
+import { hkdfSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { type KeyPurpose, type KeyUse, keyPurposes } from '@cloister/core';
 import { fromHex, SecretBytes, toHex, utf8 } from '@cloister/crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -72,23 +74,40 @@ describe('what is sealed to an identity', () => {
 });
 
 describe('keys of an identity', () => {
-  test('are the same for the same parts and different for others, however these are cut', async () => {
-    const key = async (...parts: string[]) => Buffer.from((await deriveFromSignature(signature, ...parts)).reveal());
-    expect(await key('env', 'main')).toEqual(await key('env', 'main'));
-    const all = [
-      await key('env', 'main'),
-      await key('envmain'),
-      await key('env', 'main', ''),
-      await key('en', 'vmain'),
-      await key('state'),
-      await key(),
-    ];
-    expect(new Set(all.map((bytes) => bytes.toString('hex'))).size).toBe(all.length);
+  const hex = async (purpose: KeyPurpose, name = 'main', version = 1, from = signature) => {
+    const ofClass = { class: keyPurposes[purpose], signature: from };
+    return toHex((await deriveFromSignature(ofClass, { purpose, name, version } as never)).reveal());
+  };
+
+  test('are the same for the same use, and others for another purpose, name, version or signature', async () => {
+    expect(await hex('function-key')).toBe(await hex('function-key'));
+    const purposes = Object.keys(keyPurposes) as KeyPurpose[];
+    const all = await Promise.all([
+      ...purposes.map((purpose) => hex(purpose)),
+      ...['n', 'main1', 'Main'].map((name) => hex('function-key', name)),
+      hex('function-key', 'main', 2),
+      hex('function-key', 'main', 1, signatureOf(new Uint8Array(32).fill(8))),
+      Promise.resolve(toHex(signature.reveal().slice(0, 32))),
+    ]);
+    expect(new Set(all).size).toBe(all.length);
+  });
+
+  test('of a purpose come from the class of that purpose alone', async () => {
+    const use = { purpose: 'function-key', name: 'main', version: 1 } as const;
+    await deriveFromSignature({ class: 'signing', signature }, use);
+    // @ts-expect-error a purpose of another class
+    const other = deriveFromSignature({ class: 'secrets', signature }, use);
+    await expect(other).rejects.toMatchObject({ code: 'PURPOSE_OF_OTHER_CLASS' });
+    // @ts-expect-error no purpose at all
+    const misspelt = deriveFromSignature({ class: 'signing', signature }, { ...use, purpose: 'functionkey' });
+    await expect(misspelt).rejects.toMatchObject({ code: 'KEY_PURPOSE_UNKNOWN' });
   });
 });
 
 describe('vectors/committee.json', () => {
-  const { seal } = JSON.parse(readFileSync(new URL('../../../vectors/committee.json', import.meta.url), 'utf8'));
+  const { seal, keyUses } = JSON.parse(
+    readFileSync(new URL('../../../vectors/committee.json', import.meta.url), 'utf8'),
+  );
 
   test('what was sealed then is sealed so now, and opens', async () => {
     const sealedNow = await sealWithSeed(
@@ -103,5 +122,19 @@ describe('vectors/committee.json', () => {
     expect(await openSealed(key, fromHex(seal.identity), utf8(seal.aad), fromHex(seal.sealed))).toEqual(
       utf8(seal.plaintext),
     );
+  });
+
+  test('keys of an identity are derived so', async () => {
+    const from = new SecretBytes(fromHex(seal.signature));
+    expect(keyUses.map(({ use }: { use: KeyUse }) => use.purpose)).toEqual(Object.keys(keyPurposes));
+    for (const { use, class: of, info, key } of keyUses) {
+      expect(keyPurposes[(use as KeyUse).purpose]).toBe(of);
+      expect(toHex((await deriveFromSignature({ class: of as never, signature: from }, use as never)).reveal())).toBe(
+        key,
+      );
+      // Once more by Node.js' own HKDF.
+      const again = hkdfSync('sha256', from.reveal(), 'cloister/app-key: v1', fromHex(info), 32);
+      expect(toHex(new Uint8Array(again))).toBe(key);
+    }
   });
 });

@@ -12,6 +12,8 @@ export type ThresholdErrorCode =
   | 'COMBINATION_INVALID'
   /** What was sealed was changed, or is meant for another identity. */
   | 'SEAL_INVALID'
+  /** A key was to be derived from a key of another class than its purpose has. */
+  | 'PURPOSE_OF_OTHER_CLASS'
   /** A dealer's share does not fit what it committed to. */
   | 'SHARE_INVALID'
   | 'DEALING_INVALID';
