@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { CommitteeReader } from '@cloister/chain';
-import { fetchBlob, maxSecretsBundleBytes, secretsIdentity } from '@cloister/core';
+import { fetchBlob, isCodeOf, maxSecretsBundleBytes, secretsIdentity } from '@cloister/core';
 import { fromHex, randomBytes, signDigest, toHex, utf8 } from '@cloister/crypto';
 import { createClient } from '@cloister/sdk';
 import { KeyClient } from '../../apps/worker/src/keys/keyClient.ts';
@@ -11,6 +11,7 @@ import { startApp } from '../support/appProcess.ts';
 import { clientOf, handler, textOf } from '../support/apps.ts';
 import { leaksIn, leaksInFolder } from '../support/leaks.ts';
 import { allowNetworkFile, startWorker } from '../support/privateWorker.ts';
+import { publish } from '../support/publish.ts';
 import { callRaw, verifiedWorker } from '../support/rawCalls.ts';
 import { Recorder } from '../support/recorder.ts';
 import { refusedWith } from '../support/refusals.ts';
@@ -19,7 +20,7 @@ import { until } from '../support/until.ts';
 
 export const scenario: Scenario = {
   title:
-    'A function uses a secret that only its hosts get: it is in no capture, log or file, and a genuine worker that the app is not placed on gets no key',
+    'A function uses a secret that only its hosts get, in code that only they can read: neither is in any capture, log or file, and a genuine worker that the app is not placed on gets no key',
   timeoutMs: 180_000,
   async run({ network: start, folder, signal, note }) {
     const network = await start();
@@ -48,6 +49,10 @@ export const scenario: Scenario = {
       handler(
         'const asked = await request.text(); return new Response(asked === env.PASSWORD ? "right, with " + env.TOKEN.length : "wrong");',
       ),
+    );
+    const recipe = `recipe-${toHex(randomBytes(12)).slice(2)}`;
+    const privateCode = utf8(
+      handler(`return new Response((await request.text()) === "${recipe}" ? "as in the code" : "not in the code");`),
     );
     const everywhere = { replicas: 64, teeTypes: ['tdx'] as const, minTcbEvaluationDataNumber: 0, distinct: [] };
     const ask = (app: `0x${string}`, body: string) => client.call(app, { method: 'POST', body: utf8(body) });
@@ -91,6 +96,33 @@ export const scenario: Scenario = {
       await refusedWith('KEYS_REFUSED', keys.signature(wish, signal));
       const { hosts } = await client.placement(app);
       assert.ok(hosts.includes(recorded.workerId) && !hosts.includes(late.announcement.workerId));
+
+      note('code sealed before any host exists runs at its hosts, and no other app can name it');
+      const quiet = await client.deploy({
+        account,
+        code: privateCode,
+        name: 'sealed-code',
+        sealCode: true,
+        manifest: { placement: everywhere },
+      });
+      assert.equal(quiet.manifest.imagePolicy, 'both');
+      assert.equal(textOf(await ask(quiet.app, recipe)), 'as in the code');
+      const atRecorder = await callRaw(client, recorder.url, recorded, {
+        app: quiet.app,
+        manifest: quiet.manifestId,
+        request: { method: 'POST', body: utf8(recipe) },
+      });
+      assert.equal(new TextDecoder().decode(atRecorder.body), 'as in the code');
+      assert.ok(isCodeOf(quiet.manifest.code, privateCode, quiet.codeSalt));
+      // Under the same name, with its keys for any image: what is left is that it is sealed to another app.
+      const copied = await publish(network, {
+        manifest: { ...quiet.manifest, imagePolicy: 'network' },
+        fields: { replicas: 64 },
+      });
+      const stolen = await ask(copied.app, recipe);
+      assert.deepEqual([stolen.outcome, stolen.receipt.details.code], ['refused', 'APP_CODE_SEAL_INVALID']);
+      const quietWish = { ...secretsIdentity(quiet.app, 1), manifest: quiet.manifestId };
+      await refusedWith('KEYS_REFUSED', keys.signature(quietWish, signal));
 
       note('one host alone: the other workers refuse, signed, and the client does not even ask them');
       const main = clientOf(network);
@@ -158,7 +190,7 @@ export const scenario: Scenario = {
       );
 
       note('no capture, log or file holds them');
-      const secrets = { password, token, changed };
+      const secrets = { password, token, changed, recipe, salt: fromHex(quiet.codeSalt ?? '0x') };
       const { bundleId } = await registry.secretsOf(app);
       const bundle = await fetchBlob({ stores: own.gateways, id: bundleId, maxBytes: maxSecretsBundleBytes });
       assert.ok(leaksIn(Buffer.from(bundle), { name: 'PASSWORD' }).length > 0, 'the names are there for everybody');

@@ -26,6 +26,8 @@ import {
   platformRevocationDigest,
   publicationId,
   roundStatementMessage,
+  sealedCodeAad,
+  sealedCodeDigest,
   sealedSecretDigest,
   secretsIdentity,
   stateFenceDigest,
@@ -230,6 +232,13 @@ export async function committeeVectors(): Promise<object> {
       plaintext: 'a value',
       sealed: toHex(sealed),
       signature: toHex(signWithShare(share(0x11), fromHex(identityHash))),
+    },
+    sealedCode: {
+      name: 'hello',
+      salt: b32(0x56),
+      codeSha256: b32(0x57),
+      digest: sealedCodeDigest(b32(0x56), b32(0x57)),
+      aad: toHex(sealedCodeAad('hello')),
     },
     keyUses: await keyUsesOf(new SecretBytes(signWithShare(share(0x11), fromHex(identityHash)))),
     handover: {

@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { NetworkFile } from '@cloister/core';
 import { Command } from 'commander';
 import { vi } from 'vitest';
 import { SimulatedNetwork } from '../../../packages/sdk/test/simulatedNetwork.ts';
@@ -10,11 +11,14 @@ import { devCommand } from '../src/commands/dev.ts';
 import { epochCommands } from '../src/commands/epoch.ts';
 import { listingCommands } from '../src/commands/listings.ts';
 import { networkCommands } from '../src/commands/network.ts';
+import { secretsCommands } from '../src/commands/secrets.ts';
 import { verifyCommand } from '../src/commands/verify.ts';
 import { verifyEvidenceCommand } from '../src/commands/verifyEvidence.ts';
 
 /** A simulated network whose gateway listens on loopback, as the command line needs it. */
-export async function startNetwork(): Promise<{ network: SimulatedNetwork; stop(): Promise<void> }> {
+export async function startNetwork(
+  changes: Partial<NetworkFile> = {},
+): Promise<{ network: SimulatedNetwork; stop(): Promise<void> }> {
   let network: SimulatedNetwork | undefined;
   const server = createServer(async (request, response) => {
     const parts: Buffer[] = [];
@@ -29,7 +33,7 @@ export async function startNetwork(): Promise<{ network: SimulatedNetwork; stop(
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const started = await SimulatedNetwork.start({ gateways: [url] });
+  const started = await SimulatedNetwork.start({ gateways: [url], ...changes });
   network = started;
   return {
     network: started,
@@ -51,6 +55,7 @@ export async function run(...argv: string[]): Promise<Ran> {
   deployCommand(program);
   callCommand(program);
   verifyCommand(program);
+  secretsCommands(program);
   listingCommands(program);
   devCommand(program);
   verifyEvidenceCommand(program);

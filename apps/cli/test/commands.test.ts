@@ -72,6 +72,7 @@ describe('deploy', () => {
       effectiveAt: expect.stringMatching(/^[0-9]+$/),
       published: true,
       inputs: ['hello.ts'],
+      codeSalt: null,
       secrets: [],
       secretsId: null,
       pinned: [],

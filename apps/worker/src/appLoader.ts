@@ -15,6 +15,7 @@ import {
 import type { SandboxDriver, Tenant } from '@cloister/sandbox';
 import { AppRefusedError } from './appRefusedError.ts';
 import type { AppSecrets } from './keys/appSecrets.ts';
+import { assertCodeVersion, type SealedVersion } from './keys/sealedCode.ts';
 
 export type AppLoaderComponents = {
   readonly registry: RegistryReader;
@@ -22,7 +23,7 @@ export type AppLoaderComponents = {
   readonly blobs: (id: Bytes32, maxBytes: number, signal: AbortSignal) => Promise<Uint8Array>;
   readonly driver: SandboxDriver;
   /** Opens what the committee's keys protect; only apps that are placed on this worker run then. */
-  readonly secrets: Pick<AppSecrets, 'assertPlaced' | 'anchored' | 'open'>;
+  readonly secrets: Pick<AppSecrets, 'assertPlaced' | 'anchored' | 'open' | 'code'>;
 };
 
 export type AppLoaderInit = {
@@ -143,7 +144,7 @@ export class AppLoader {
       if (error instanceof AppRefusedError) return false;
       throw error;
     }
-    return (await secrets.anchored(app, signal)) === secretsId;
+    return secretsId === undefined || (await secrets.anchored(app, signal)) === secretsId;
   }
 
   async #open(app: Bytes32, signal: AbortSignal): Promise<LoadedApp> {
@@ -161,13 +162,9 @@ export class AppLoader {
     const version = { app, manifestId: serving.manifestId, manifest, fields: serving.fields };
     const { secrets } = this.#components;
     if (needsKeys(manifest)) await secrets.assertPlaced(version, signal);
-    const opened = needsKeys(manifest) ? await secrets.open(version, signal) : undefined;
-    const code = await this.#components.blobs(manifest.code.sha256, maxCodeBytes, signal);
-    if (code.length !== manifest.code.bytes)
-      throw new AppRefusedError(
-        'APP_CODE_MISMATCH',
-        `The code has ${code.length} bytes, the manifest says ${manifest.code.bytes}`,
-      );
+    assertCodeVersion(version);
+    const opened = manifest.secrets.length > 0 ? await secrets.open(version, signal) : undefined;
+    const code = await this.#code(version, signal);
     const tenant = await this.#components.driver.open(
       {
         tenant: app,
@@ -190,6 +187,14 @@ export class AppLoader {
       secretsId: opened?.bundleId,
       tenant,
     };
+  }
+
+  async #code(version: SealedVersion, signal: AbortSignal): Promise<Uint8Array> {
+    const { sha256, bytes, sealed } = version.manifest.code;
+    const stored = await this.#components.blobs(sha256, maxCodeBytes, signal);
+    if (stored.length !== bytes)
+      throw new AppRefusedError('APP_CODE_MISMATCH', `The code has ${stored.length} bytes, the manifest says ${bytes}`);
+    return sealed === undefined ? stored : this.#components.secrets.code(version, stored, signal);
   }
 
   async #serving(app: Bytes32, signal: AbortSignal): Promise<Serving> {

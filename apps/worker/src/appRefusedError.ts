@@ -6,6 +6,10 @@ export type AppRefusedErrorCode =
   | 'APP_FIELDS_DIFFER'
   | 'APP_FEATURE_UNAVAILABLE'
   | 'APP_CODE_MISMATCH'
+  /** Sealed code that was changed, or sealed to something else. */
+  | 'APP_CODE_SEAL_INVALID'
+  /** Code sealed to keys that nobody gets any more, or not yet. */
+  | 'APP_CODE_VERSION_OUTSIDE'
   | 'APP_OTHER_MANIFEST'
   /** This worker is none of the app's hosts, and such an app runs on its hosts alone. */
   | 'APP_NOT_PLACED'

@@ -296,6 +296,7 @@ describe('an app with secrets', () => {
         state.opened += 1;
         return { bundleId: state.bundleId, values: { KEY: `value ${state.opened}` } };
       },
+      code: () => Promise.reject(new Error('No sealed code in this test')),
     };
     return { state, secrets };
   }
@@ -354,5 +355,73 @@ describe('an app with secrets', () => {
     state.placed = true;
     await apps.load(app, signal);
     expect(driver.counts).toEqual({ opened: 1, open: 1 });
+  });
+});
+
+describe('an app with sealed code', () => {
+  const stored = utf8('sealed bytes');
+  const reference = {
+    sha256: toHex(sha256(stored)),
+    bytes: stored.length,
+    sealed: { digest: `0x${'d1'.repeat(32)}`, keyVersion: 1 },
+  } as const;
+  /** Placed here, and opened as the test wants it; it has no secrets, so none are asked for. */
+  function world() {
+    const state = { placed: true, opened: 0 };
+    const secrets: AppLoaderComponents['secrets'] = {
+      ...noSecrets,
+      assertPlaced: async () => {
+        if (!state.placed) throw new AppRefusedError('APP_NOT_PLACED', 'elsewhere');
+      },
+      code: async ({ manifest }, bytes) => {
+        expect([manifest.code, bytes]).toEqual([reference, stored]);
+        state.opened += 1;
+        return utf8(`export default {} // ${state.opened}`);
+      },
+    };
+    return { state, secrets };
+  }
+  const sealed = () => sample({ code: reference, imagePolicy: 'both' }, stored);
+
+  test('runs what was inside', async () => {
+    const { secrets } = world();
+    const { app } = sealed();
+    const apps = loader({ maxTenants: 4, recheckMs: 0, drainMs: 0 }, secrets);
+    const loaded = await apps.load(app, signal);
+    expect(driver.tenants[0]?.workload).toMatchObject({ code: utf8('export default {} // 1'), env: {} });
+    expect(loaded.secretsId).toBeUndefined();
+    // Looked at again, it is the same: no secrets are anchored, and none are asked for.
+    expect(await apps.load(app, signal)).toBe(loaded);
+  });
+
+  test('is neither fetched nor opened where it is not placed', async () => {
+    const { state, secrets } = world();
+    state.placed = false;
+    const { app, manifest } = sealed();
+    await expect(loader(undefined, secrets).load(app, signal)).rejects.toMatchObject({ code: 'APP_NOT_PLACED' });
+    expect([state.opened, fetched]).toEqual([0, [manifestId(manifest)]]);
+  });
+
+  test('is closed once it is placed elsewhere, or its keys are over', async () => {
+    const { state, secrets } = world();
+    const apps = loader({ maxTenants: 4, recheckMs: 0, drainMs: 0 }, secrets);
+    const [first, second] = [sealed(), sealed()];
+    await apps.load(first.app, signal);
+    await apps.load(second.app, signal);
+    state.placed = false;
+    await expect(apps.load(first.app, signal)).rejects.toMatchObject({ code: 'APP_NOT_PLACED' });
+    state.placed = true;
+    const fields = network.registries.apps.get(second.app)?.versions[0]?.fields;
+    Object.assign(fields ?? {}, { keyVersion: 2, minKeyVersion: 2 });
+    await expect(apps.load(second.app, signal)).rejects.toMatchObject({ code: 'APP_CODE_VERSION_OUTSIDE' });
+    expect(state.opened).toBe(2);
+    await vi.waitFor(() => expect(driver.counts).toEqual({ opened: 2, open: 0 }));
+  });
+
+  test('of another length than its manifest says is refused before it is opened', async () => {
+    const { state, secrets } = world();
+    const { app } = sample({ code: { ...reference, bytes: stored.length + 1 }, imagePolicy: 'both' }, stored);
+    await expect(loader(undefined, secrets).load(app, signal)).rejects.toMatchObject({ code: 'APP_CODE_MISMATCH' });
+    expect(state.opened).toBe(0);
   });
 });

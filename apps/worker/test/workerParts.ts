@@ -23,6 +23,7 @@ export const noSecrets: ConstructorParameters<typeof AppLoader>[0]['secrets'] = 
   assertPlaced: () => Promise.reject(new Error('No placement in this test')),
   anchored: () => Promise.reject(new Error('No secrets in this test')),
   open: () => Promise.reject(new Error('No keys in this test')),
+  code: () => Promise.reject(new Error('No keys in this test')),
 };
 
 /** What answers calls in a worker, over a chain in memory and a sandbox of the test. */

@@ -268,7 +268,6 @@ export {
   manifestBytes,
   manifestFromJson,
   manifestId,
-  maxCodeBytes,
   maxManifestBytes,
   maxStatePartitions,
   needsKeys,
@@ -308,3 +307,16 @@ export {
 } from './receipt.ts';
 export * as schema from './schema.ts';
 export { SchemaError } from './schema.ts';
+export {
+  type CodeReference,
+  isCodeOf,
+  maxCodeBytes,
+  maxSealedCodeBytes,
+  type PackedCode,
+  packCode,
+  SealedCodeError,
+  type SealedCodeErrorCode,
+  sealedCodeAad,
+  sealedCodeDigest,
+  unpackCode,
+} from './sealedCode.ts';

@@ -2,6 +2,7 @@ import { CloisterError } from './errors.ts';
 import { type Address, type Bytes32, zeroAddress } from './hex.ts';
 import { canonicalJson, jcsId, parseCanonicalJson } from './jcs.ts';
 import * as z from './schema.ts';
+import { type CodeReference, codeReferenceJson } from './sealedCode.ts';
 
 export const workloadKinds = { function: 0, wasm: 1, model: 2, container: 3 } as const;
 export type WorkloadKind = keyof typeof workloadKinds;
@@ -17,7 +18,7 @@ export type Manifest = {
   readonly format: 'cloister-manifest-1';
   readonly kind: WorkloadKind;
   readonly name: string;
-  readonly code: { readonly sha256: Bytes32; readonly bytes: number };
+  readonly code: CodeReference;
   readonly runtime: { readonly name: string; readonly compatibilityDate: string };
   readonly limits: {
     readonly memoryBytes: number;
@@ -55,7 +56,6 @@ export type Manifest = {
 
 const MiB = 1024 * 1024;
 export const maxManifestBytes = 64 * 1024;
-export const maxCodeBytes = 16 * MiB;
 
 /** A call that is silent for longer than this is cut by the relays. */
 const maxRelayedWallMs = 100_000;
@@ -69,7 +69,7 @@ const manifestJson = z.strictObject({
   format: z.literal('cloister-manifest-1'),
   kind: z.enumOf(['function', 'wasm', 'model', 'container']),
   name: z.pattern(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/),
-  code: z.strictObject({ sha256: z.bytes32, bytes: z.intBetween(1, maxCodeBytes) }),
+  code: codeReferenceJson,
   runtime: z.strictObject({
     name: z.pattern(/^[a-z0-9-]{1,32}$/),
     compatibilityDate: z.pattern(/^\d{4}-\d{2}-\d{2}$/),
@@ -124,7 +124,9 @@ export function functionManifest(
     schedules: [],
     price: { perCall: '0', perCpuMs: '0' },
     placement: { replicas: 2, teeTypes: ['tdx'], minTcbEvaluationDataNumber: 0, distinct: [] },
-    imagePolicy: (fields.secrets?.length ?? 0) > 0 || fields.state ? 'both' : 'network',
+    imagePolicy: needsKeys({ code: fields.code, secrets: fields.secrets ?? [], state: fields.state ?? null })
+      ? 'both'
+      : 'network',
     redundancy: null,
     determinism: 'none',
     upgrade: { noticeSeconds: 0, vetoer: null },
@@ -181,18 +183,19 @@ export function unavailableFeature(manifest: Manifest): string | undefined {
   if (manifest.schedules.length > 0) return 'schedules';
   if (manifest.limits.wallMs > maxRelayedWallMs)
     return `a wallMs above ${maxRelayedWallMs}: gateways cut what is silent for longer`;
-  if (manifest.placement.distinct.length > 0 && !needsKeys(manifest)) return 'placement.distinct without secrets';
+  if (manifest.placement.distinct.length > 0 && !needsKeys(manifest))
+    return 'placement.distinct without secrets or sealed code';
   if (manifest.redundancy !== null) return 'redundancy';
   if (manifest.determinism !== 'none') return 'determinism';
   if (manifest.price.perCall !== '0' || manifest.price.perCpuMs !== '0') return 'price';
   if (manifest.imagePolicy !== 'network' && !needsKeys(manifest))
-    return `imagePolicy "${manifest.imagePolicy}" without secrets`;
+    return `imagePolicy "${manifest.imagePolicy}" without secrets or sealed code`;
   return undefined;
 }
 
 /** Whether an app has keys of the committee: such an app runs only where it is placed. */
-export function needsKeys(manifest: Pick<Manifest, 'secrets' | 'state'>): boolean {
-  return manifest.secrets.length > 0 || manifest.state !== null;
+export function needsKeys({ code, secrets, state }: Pick<Manifest, 'code' | 'secrets' | 'state'>): boolean {
+  return code.sealed !== undefined || secrets.length > 0 || state !== null;
 }
 
 /** What AppRegistry keeps packed beside the manifest id, because contracts must enforce it. */

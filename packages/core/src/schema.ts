@@ -6,7 +6,18 @@ import type { Json } from './jcs.ts';
 // The vocabulary in which the records of this package describe their JSON forms, over zod: strict objects, bounded
 // values, and one error that names the place.
 export type { Json } from './jcs.ts';
-export const { strictObject, literal, array, optional, nullable, boolean, union, record, discriminatedUnion } = z;
+export const {
+  strictObject,
+  literal,
+  array,
+  optional,
+  exactOptional,
+  nullable,
+  boolean,
+  union,
+  record,
+  discriminatedUnion,
+} = z;
 export const enumOf = z.enum;
 
 /** A string of at most `max` characters. */

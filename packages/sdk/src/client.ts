@@ -1,5 +1,4 @@
 import {
-  appRegistryAbi,
   ChainAccount,
   ChainError,
   ChainView,
@@ -46,6 +45,7 @@ import { Epochs } from './epochs.ts';
 import { Gateways } from './gateways.ts';
 import { gatherLogs, readLogs, signLogRequest, type WorkerLogs } from './logs.ts';
 import { type ProofFile, proofOf, type VerifyProofOptions, type VerifyProofResult, verifyProof } from './proof.ts';
+import { type RotatedKeys, type RotateKeysOptions, rotateAppKeys } from './rotateKeys.ts';
 import { RoundStatements } from './roundStatements.ts';
 import { createSealedFetch } from './sealedFetch.ts';
 import { anchorSecrets, assertValuesFor, type SecretValues, sealSecrets } from './secrets.ts';
@@ -202,50 +202,28 @@ export class CloisterClient {
     const { values, signal } = options;
     assertValuesFor((await this.app(app, signal)).manifest.secrets, values);
     const { fields } = await this.registry.currentApp(app, undefined, signal);
-    return this.#anchor(app, fields.keyVersion, options);
-  }
-
-  async #anchor(
-    app: Bytes32,
-    keyVersion: number,
-    options: { readonly account: LocalAccount | Hex; readonly values: SecretValues; readonly signal?: AbortSignal },
-  ): Promise<Bytes32> {
     const { gateways, network } = this;
-    const { account, values, signal } = options;
-    const owner = this.#account(account);
-    const sign = (digest: Bytes32) => owner.signDigest(digest);
-    const bundle = await sealSecrets({ network, app, keyVersion, values, sign });
-    return anchorSecrets({ account: owner, gateways, network }, bundle, signal);
+    const account = this.#account(options.account);
+    const sign = (digest: Bytes32) => account.signDigest(digest);
+    const bundle = await sealSecrets({ network, app, keyVersion: fields.keyVersion, values, sign });
+    return anchorSecrets({ account, gateways, network }, bundle, signal);
   }
 
   /**
-   * Gives an app new keys and seals its secrets to them, at once and for every version: raises the key version, anchors the values sealed
-   * to it, then lets nobody have the older keys any more. Interrupted, it can be made again. Throws as {@link setSecrets}.
+   * Gives an app new keys and seals its secrets, and its code where that is sealed, to them: raises the key version, publishes and anchors
+   * what is sealed to it, then lets nobody have the older keys any more. Interrupted, it can be made again. Throws as {@link setSecrets},
+   * ROTATE_CODE_MISSING, ROTATE_CODE_NOT_SEALED.
    */
   async rotateKeys(
     app: Bytes32,
-    options: { readonly account: LocalAccount | Hex; readonly values: SecretValues; readonly signal?: AbortSignal },
-  ): Promise<{ readonly keyVersion: number; readonly secretsId: Bytes32 }> {
-    const { values, signal } = options;
-    assertValuesFor((await this.app(app, signal)).manifest.secrets, values);
-    const { fields } = await this.registry.currentApp(app, undefined, signal);
-    const keyVersion = fields.keyVersion + 1;
-    await this.#raiseKeys(app, keyVersion, fields.minKeyVersion, options);
-    // By the version just raised: an RPC that lags may not show it yet.
-    const secretsId = await this.#anchor(app, keyVersion, options);
-    await this.#raiseKeys(app, keyVersion, keyVersion, options);
-    return { keyVersion, secretsId };
-  }
-
-  async #raiseKeys(
-    app: Bytes32,
-    keyVersion: number,
-    minKeyVersion: number,
-    { account, signal }: { readonly account: LocalAccount | Hex; readonly signal?: AbortSignal },
-  ): Promise<void> {
-    const contract = { address: this.network.contracts.appRegistry, abi: appRegistryAbi };
-    const args = [app, keyVersion, minKeyVersion] as const;
-    await this.#account(account).write({ ...contract, functionName: 'raiseKeyVersions', args }, signal);
+    options: RotateKeysOptions & { readonly account: LocalAccount | Hex },
+  ): Promise<RotatedKeys> {
+    const { registry, gateways, network } = this;
+    const { manifest } = await this.app(app, options.signal);
+    const account = this.#account(options.account);
+    const rotated = await rotateAppKeys({ account, registry, gateways, network }, app, manifest, options);
+    this.#apps.delete(app);
+    return rotated;
   }
 
   /** Evicts a worker whose image, network file, machine or TCB is no longer accepted, as anyone may. Throws TRANSACTION_REFUSED where it is. */

@@ -16,6 +16,7 @@ import {
 } from '@cloister/core';
 import { keccak256, sha256, toHex, utf8 } from '@cloister/crypto';
 import type { Gateways } from './gateways.ts';
+import { sealCode } from './sealedCode.ts';
 import { anchorSecrets, assertValuesFor, type SecretValues, sealSecrets } from './secrets.ts';
 
 export type DeployOptions = {
@@ -27,6 +28,8 @@ export type DeployOptions = {
   readonly manifest?: Partial<Omit<Manifest, 'format' | 'kind' | 'name' | 'code' | 'limits'>> & {
     readonly limits?: Partial<Manifest['limits']>;
   };
+  /** Whether only the app's hosts are to read the code: it is sealed here, before anything leaves this process. Default false. */
+  readonly sealCode?: boolean;
   /** Values that only the app's hosts see, in `env`: sealed here, before anything leaves this process. */
   readonly secrets?: SecretValues;
   /**
@@ -47,6 +50,8 @@ export type DeployedApp = {
   readonly effectiveAt: bigint;
   /** Whether anything had to be published: false if this very manifest serves already. */
   readonly published: boolean;
+  /** Where the code is sealed: with it, and nobody without it, one can check a source against the manifest. Stands nowhere else. */
+  readonly codeSalt: Bytes32 | undefined;
   /** The id of the bundle that this deployment anchored; undefined where it set no secrets. */
   readonly secretsId: Bytes32 | undefined;
   /** Images that this deployment allowed to get the app's keys. */
@@ -66,26 +71,30 @@ export type DeployComponents = {
 export async function deployApp(components: DeployComponents, options: DeployOptions): Promise<DeployedApp> {
   const { account, registry, gateways, network } = components;
   const { code, name, secrets, signal } = options;
-  const manifest = functionManifest({
+  const plain = { sha256: toHex(sha256(code)), bytes: code.length };
+  const stated = functionManifest({
     ...(secrets === undefined ? {} : { secrets: Object.keys(secrets).sort() }),
     ...options.manifest,
     name,
-    code: { sha256: toHex(sha256(code)), bytes: code.length },
+    // The key version that it is sealed to is known once the chain was read.
+    code: options.sealCode ? { ...plain, sealed: { digest: zeroBytes32, keyVersion: 1 } } : plain,
   });
-  const unavailable = unavailableFeature(manifest);
+  const unavailable = unavailableFeature(stated);
   if (unavailable !== undefined) throw new DeployAppError(unavailable);
 
   const salt = appSalt(name);
   const app = appId(account.address, salt);
-  const id = manifestId(manifest);
   const at = { address: network.contracts.appRegistry, abi: appRegistryAbi };
   const owner = await registry.appOwner(app, signal);
   const serving = owner === zeroAddress ? undefined : await registry.currentApp(app, undefined, signal);
   const { keyVersion, minKeyVersion } = serving?.fields ?? { keyVersion: 1, minKeyVersion: 1 };
-  await assertSecretsFor(manifest, secrets, async () => (await registry.secretsOf(app, undefined, signal)).bundleId);
+  await assertSecretsFor(stated, secrets, async () => (await registry.secretsOf(app, undefined, signal)).bundleId);
   const sign = (digest: Bytes32) => account.signDigest(digest);
   const sealed = secrets && (await sealSecrets({ network, app, keyVersion, values: secrets, sign }));
-  await gateways.putBlob(code, signal);
+  const sealedCode = options.sealCode ? await sealCode({ network, app, keyVersion, name, code }) : undefined;
+  const manifest = sealedCode === undefined ? stated : { ...stated, code: sealedCode.reference };
+  const id = manifestId(manifest);
+  await gateways.putBlob(sealedCode?.blob ?? code, signal);
   await gateways.putBlob(manifestBytes(manifest), signal);
 
   const fields = enforcedFields(manifest, keyVersion, minKeyVersion);
@@ -97,7 +106,18 @@ export async function deployApp(components: DeployComponents, options: DeployOpt
 
   const version = await registry.view.read({ ...at, functionName: 'versionCount', args: [app] }, signal);
   const { effectiveAt } = await registry.view.read({ ...at, functionName: 'versionOf', args: [app, version] }, signal);
-  return { app, owner: account.address, manifestId: id, manifest, version, effectiveAt, published, secretsId, pinned };
+  return {
+    app,
+    owner: account.address,
+    manifestId: id,
+    manifest,
+    version,
+    effectiveAt,
+    published,
+    codeSalt: sealedCode?.salt,
+    secretsId,
+    pinned,
+  };
 }
 
 /** Every secret that the manifest lists has a value, given now or anchored before. */

@@ -23,6 +23,8 @@ export { GatewayError, type GatewayErrorCode } from './gateways.ts';
 export { type LogLine, LogsError, type WorkerLogs } from './logs.ts';
 export { ProofError, type ProofFile, type VerifyProofOptions, type VerifyProofResult } from './proof.ts';
 export type { FalseField, RecomputedEpoch } from './recomputeEpoch.ts';
+export { type RotatedKeys, RotateKeysError, type RotateKeysOptions } from './rotateKeys.ts';
+export { type SealedCode, sealCode } from './sealedCode.ts';
 export { SecretsError, type SecretsErrorCode, type SecretValues, sealSecrets, sealToRound } from './secrets.ts';
 export type { ProofStep } from './steps.ts';
 export { ReceiptRefusedError } from './verifyReceipt.ts';

@@ -71,7 +71,8 @@ export function sealToRound(
   return sealToIdentity(appsKeyOf(network), fromHex(identity), aad, plaintext);
 }
 
-function appsKeyOf({ networkKeys }: NetworkFile): Uint8Array {
+/** The key to which everything of apps is sealed. Throws SECRETS_NO_COMMITTEE. */
+export function appsKeyOf({ networkKeys }: NetworkFile): Uint8Array {
   if (networkKeys !== null) return fromHex(networkKeys.apps);
   throw new SecretsError('SECRETS_NO_COMMITTEE', 'The network file names no keys: this network has no committee');
 }

@@ -122,7 +122,7 @@ describe('new keys', () => {
     const { keyVersion, secretsId } = await client().rotateKeys(app, { account, values: { ...secrets, TOKEN: 'new' } });
     expect(keyVersion).toBe(2);
     expect(network.registries.apps.get(app)?.versions[0]?.fields).toMatchObject({ keyVersion: 2, minKeyVersion: 2 });
-    expect(parseSecretsBundle(network.gateway.blobs.get(secretsId) ?? expect.fail()).keyVersion).toBe(2);
+    expect(parseSecretsBundle(network.gateway.blobs.get(secretsId ?? '0x') ?? expect.fail()).keyVersion).toBe(2);
     expect(await opened()).toEqual({ ...secrets, TOKEN: 'new' });
   });
 
@@ -134,7 +134,7 @@ describe('new keys', () => {
     const shown = await asked.registry.currentApp(app);
     asked.registry.currentApp = async () => ({ ...shown, fields: late as typeof shown.fields });
     const { secretsId } = await asked.rotateKeys(app, { account, values: secrets });
-    expect(parseSecretsBundle(network.gateway.blobs.get(secretsId) ?? expect.fail()).keyVersion).toBe(2);
+    expect(parseSecretsBundle(network.gateway.blobs.get(secretsId ?? '0x') ?? expect.fail()).keyVersion).toBe(2);
   });
 
   test('are not made where a value is missing', async () => {

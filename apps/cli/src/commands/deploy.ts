@@ -8,6 +8,7 @@ import { readSecretValues, type SecretOptions } from '../secretValues.ts';
 import { openAccount, openClient } from '../settings.ts';
 
 type Options = SecretOptions & {
+  sealCode?: boolean;
   pinImage?: string[];
   name?: string;
   env?: string[];
@@ -32,8 +33,12 @@ export function deployCommand(program: Command): void {
     .option('--secret <NAME=value...>', 'values that only its hosts see in env; shown in the list of processes')
     .option('--secrets-file <file>', 'JSON object with such values')
     .option(
+      '--seal-code',
+      'code that only its hosts can read; prints the salt by which you can check a source against it',
+    )
+    .option(
       '--pin-image <id...>',
-      'worker images that may get its keys (default, with secrets: those of the workers verified now)',
+      'worker images that may get its keys (default, with secrets or sealed code: those of the workers verified now)',
     )
     .option('--outbound <host...>', 'hosts that the code may reach')
     .option('--replicas <n>', 'how many workers hold it')
@@ -56,6 +61,7 @@ export function deployCommand(program: Command): void {
         code: bundle.code,
         name: options.name ?? bundle.name,
         ...(secrets && { secrets }),
+        ...(options.sealCode && { sealCode: true }),
         ...(pinImages && { pinImages }),
         manifest: {
           ...extra,
@@ -82,7 +88,7 @@ export function deployCommand(program: Command): void {
           },
         },
       });
-      const { app, owner, manifestId, version, effectiveAt, published, secretsId, pinned } = deployed;
+      const { app, owner, manifestId, version, effectiveAt, published, codeSalt, secretsId, pinned } = deployed;
       print(
         options,
         {
@@ -94,6 +100,7 @@ export function deployCommand(program: Command): void {
           effectiveAt,
           published,
           inputs: bundle.inputs,
+          codeSalt: codeSalt ?? null,
           secrets: deployed.manifest.secrets,
           secretsId: secretsId ?? null,
           pinned,
@@ -103,7 +110,10 @@ export function deployCommand(program: Command): void {
             `${published ? 'Deployed' : 'Already deployed'}: ${deployed.manifest.name}, version ${version}`,
             `  app       ${app}`,
             `  manifest  ${manifestId}`,
-            `  code      ${bundle.code.length} bytes from ${bundle.inputs.join(', ')}`,
+            `  code      ${bundle.code.length} bytes from ${bundle.inputs.join(', ')}${codeSalt === undefined ? '' : ', sealed to its hosts'}`,
+            ...(codeSalt === undefined
+              ? []
+              : [`  salt      ${codeSalt}: keep it; with it a source can be checked (cloister verify --source)`]),
             ...(deployed.manifest.secrets.length === 0
               ? []
               : [

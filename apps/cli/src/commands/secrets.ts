@@ -1,3 +1,4 @@
+import { bundleFunction } from '@cloister/build';
 import { asBytes32, maxSecretsBundleBytes, parseSecretsBundle, zeroBytes32 } from '@cloister/core';
 import type { Command } from 'commander';
 import { resolveApp } from '../appName.ts';
@@ -6,7 +7,7 @@ import { print } from '../output.ts';
 import { readSecretValues, type SecretOptions } from '../secretValues.ts';
 import { type NetworkOptions, openAccount, openClient } from '../settings.ts';
 
-type Options = NetworkOptions & SecretOptions & { json?: boolean };
+type Options = NetworkOptions & SecretOptions & { code?: string; json?: boolean };
 
 export function secretsCommands(program: Command): void {
   const secrets = program.command('secrets').description("an app's secrets: sealed to its hosts, seen by nobody else");
@@ -35,13 +36,17 @@ export function secretsCommands(program: Command): void {
     .argument('<app>', 'app id, or name')
     .option('--secret <NAME=value...>', 'a value; other users of this machine may see it in the list of processes')
     .option('--secrets-file <file>', 'JSON object with the values, changed at their source first')
+    .option('--code <file>', 'where its code is sealed: the source, to be sealed to the new keys and published')
     .action(async (app: string, _: unknown, command: Command) => {
       const { options, values, client, account, id } = await openApp(app, command);
-      const { keyVersion, secretsId } = await client.rotateKeys(id, { account, values });
+      const code = options.code === undefined ? undefined : (await bundleFunction(options.code)).code;
+      const { keyVersion, secretsId, sealed } = await client.rotateKeys(id, { account, values, ...(code && { code }) });
       const names = Object.keys(values).sort();
-      print(options, { app: id, keyVersion, secretsId, names }, () =>
+      const kept = { secretsId: secretsId ?? null, manifestId: sealed?.manifestId, codeSalt: sealed?.codeSalt };
+      print(options, { app: id, keyVersion, ...kept, names }, () =>
         [
-          `Key version ${keyVersion}: ${names.join(', ')} are sealed to it, and nobody gets older keys any more`,
+          `Key version ${keyVersion}: ${[...names, ...(sealed ? ['the code'] : [])].join(', ')} sealed to it; nobody gets older keys any more`,
+          ...(sealed ? [`  salt      ${sealed.codeSalt}: of the code, instead of the one before`] : []),
           '  Values that were ever open in a broken TEE stay known: these must be other ones.',
         ].join('\n'),
       );
@@ -103,7 +108,7 @@ export function secretsCommands(program: Command): void {
 /** What a command that gives an app all its values works with. Throws OPTION_VALUE_INVALID where it gives none. */
 async function openApp(app: string, command: Command) {
   const options = command.optsWithGlobals<Options>();
-  const values = await readSecretValues(options);
+  const values = (await readSecretValues(options)) ?? (options.code === undefined ? undefined : {});
   if (values === undefined) throw new OptionValueError('--secrets-file', '', 'given, or --secret');
   const [client, account] = await Promise.all([openClient(options), openAccount(options)]);
   return { options, values, client, account, id: await resolveApp(app, options) };

@@ -7,7 +7,15 @@ import { print, stepLines } from '../output.ts';
 import { openClient } from '../settings.ts';
 import { compareSource } from '../sourceCheck.ts';
 
-type Options = { app?: string; context?: string; source?: string; network?: string; key?: string; json?: boolean };
+type Options = {
+  app?: string;
+  context?: string;
+  source?: string;
+  codeSalt?: string;
+  network?: string;
+  key?: string;
+  json?: boolean;
+};
 
 /** A proof with the largest answer opened, in base64url. */
 const maxProofBytes = 400 * 1024 * 1024;
@@ -20,17 +28,21 @@ export function verifyCommand(program: Command): void {
     .option('--app <app>', 'the app it must be about')
     .option('--context <bytes32>', 'the context it must carry')
     .option('--source <file>', "the app's source: built as deploy does, its code must be the one that ran")
+    .option('--code-salt <bytes32>', 'for sealed code: the salt, which its owner has')
     .addHelpText('after', '\nExit code: 0 everything holds, 1 something does not.')
     .action(async (file: string, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<Options>();
       const client = await openClient(options);
       const proof = await readProof(file);
+      const codeSalt = options.codeSalt === undefined ? undefined : asBytes32(options.codeSalt, '--code-salt');
       const proven = await client.verify(proof, {
         ...(options.app === undefined ? {} : { app: await resolveApp(options.app, options) }),
         ...(options.context === undefined ? {} : { context: asBytes32(options.context, '--context') }),
       });
       const compared =
-        options.source === undefined || !proven.ok ? undefined : await compareSource(client, proof, options.source);
+        options.source === undefined || !proven.ok
+          ? undefined
+          : await compareSource(client, proof, options.source, codeSalt);
       const result =
         compared === undefined
           ? proven

@@ -17,6 +17,7 @@ import { fromHex, fromUtf8, type SecretBytes, utf8 } from '@cloister/crypto';
 import type { PlacementReader } from '@cloister/placement';
 import { openSealed } from '@cloister/threshold/seal';
 import { AppRefusedError } from '../appRefusedError.ts';
+import { openSealedCode, type SealedVersion } from './sealedCode.ts';
 
 export type AppSecretsComponents = {
   readonly domain: RecordDomain;
@@ -60,6 +61,11 @@ export class AppSecrets {
   /** The bundle that the app's owner anchored last; zero where there is none. */
   async anchored(app: Bytes32, signal: AbortSignal): Promise<Bytes32> {
     return (await this.#components.registry.secretsOf(app, undefined, signal)).bundleId;
+  }
+
+  /** What is inside sealed code, checked against the manifest: as {@link openSealedCode}. */
+  code(version: SealedVersion, stored: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+    return openSealedCode(this.#components, version, stored, signal);
   }
 
   /** Asks the committee for the key and opens what the manifest names. Throws AppRefusedError, KeyClientError, ChainError, BlobError. */
