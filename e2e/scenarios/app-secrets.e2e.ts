@@ -124,6 +124,18 @@ export const scenario: Scenario = {
       const quietWish = { ...secretsIdentity(quiet.app, 1), manifest: quiet.manifestId };
       await refusedWith('KEYS_REFUSED', keys.signature(quietWish, signal));
 
+      note('with new keys its code is sealed anew, and what was sealed to the old ones runs nowhere');
+      await refusedWith('ROTATE_CODE_MISSING', client.rotateKeys(quiet.app, { account, values: {} }));
+      const rotated = await client.rotateKeys(quiet.app, { account, values: {}, code: privateCode });
+      const again = await ask(quiet.app, recipe);
+      assert.equal(textOf(again), 'as in the code');
+      assert.equal(again.receipt.receipt.manifest, rotated.sealed?.manifestId);
+      const outdated = await publish(network, {
+        manifest: quiet.manifest,
+        fields: { replicas: 64, imagePolicy: 2, keyVersion: 2, minKeyVersion: 2 },
+      });
+      assert.equal((await ask(outdated.app, recipe)).receipt.details.code, 'APP_CODE_VERSION_OUTSIDE');
+
       note('one host alone: the other workers refuse, signed, and the client does not even ask them');
       const main = clientOf(network);
       const workers = (await main.workers()).filter(({ verified }) => verified !== undefined);
