@@ -41,6 +41,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'enclave',
     'placement',
     'sandbox',
+    'sdk',
     'service',
     'threshold',
   ],

@@ -1,5 +1,7 @@
 import {
   absenceProof,
+  appCallDigest,
+  appRequestHash,
   attestationResultDigest,
   attestationResultEvidence,
   beaconMessage,
@@ -30,13 +32,15 @@ import {
   sealedCodeDigest,
   sealedSecretDigest,
   secretsIdentity,
+  signedAppCallText,
   stateFenceDigest,
   stateHeadMessage,
   stateKeptDigest,
   statePromiseDigest,
   stateWriteDigest,
 } from '@cloister/core';
-import { fromHex, fromUtf8, SecretBytes, toHex, utf8 } from '@cloister/crypto';
+
+import { fromHex, fromUtf8, SecretBytes, signDigest, toHex, utf8 } from '@cloister/crypto';
 import { epochDataOf, placementOf, placementTermAt, rendezvousScore } from '@cloister/economics';
 import { deriveFromSignature } from '@cloister/threshold/combine';
 import { publicOf, signWithShare } from '@cloister/threshold/native';
@@ -56,6 +60,21 @@ const request = {
 const requestDigest = keyRequestDigest(domain, request);
 const answer = { request: requestDigest, generation: 4n, index: 2, sealedHash: b32(0x55) };
 const secret = { app: b32(0x51), name: 'API_KEY', keyVersion: 3, sealed: toHex(new Uint8Array(130).fill(0xcd)) };
+const appRequest = {
+  method: 'POST',
+  path: '/ask?x=1',
+  headers: [['x-mine', 'a, "b"']] as const,
+  body: utf8('question'),
+};
+const appCall = {
+  caller: b32(0x58),
+  callerManifest: b32(0x59),
+  callee: b32(0x5a),
+  receiver: addr(0x5b),
+  call: b32(0x5c),
+  request: appRequestHash(appRequest),
+  notAfter: 1_790_000_300n,
+};
 const members = [1, 2, 3].map((byte) => ({
   operator: addr(byte),
   signer: addr(0x10 + byte),
@@ -216,6 +235,10 @@ export async function committeeVectors(): Promise<object> {
     publications: published.map(({ publication }) => publication),
     vectors: new Map(published.map(({ publication, vector }) => [publication.vectorId, vector])),
   });
+  const signedAppCall = {
+    ...appCall,
+    signature: toHex(signDigest(share(0x11), fromHex(appCallDigest(domain, appCall)))),
+  };
   const [seed, plaintext] = [new Uint8Array(32).fill(0x77), utf8('a value')];
   const sealed = await sealWithSeed(fromHex(keys.apps), fromHex(identityHash), utf8('API_KEY'), plaintext, seed);
   return {
@@ -232,6 +255,13 @@ export async function committeeVectors(): Promise<object> {
       plaintext: 'a value',
       sealed: toHex(sealed),
       signature: toHex(signWithShare(share(0x11), fromHex(identityHash))),
+    },
+    appCall: {
+      request: { ...appRequest, body: toHex(appRequest.body) },
+      requestHash: appCall.request,
+      statement: { ...appCall, signature: signedAppCall.signature },
+      digest: appCallDigest(domain, appCall),
+      text: signedAppCallText(signedAppCall),
     },
     sealedCode: {
       name: 'hello',

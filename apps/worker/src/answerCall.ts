@@ -19,6 +19,7 @@ import { keccak256Stream } from '@cloister/crypto/fast-keccak';
 import type { Invocation, Outcome } from '@cloister/sandbox';
 import type { AppLoader, LoadedApp } from './appLoader.ts';
 import { AppRefusedError } from './appRefusedError.ts';
+import { CallerRefusedError, type Callers } from './callers.ts';
 import type { AnswerEnd } from './keptAnswers.ts';
 import type { OwnerLogs } from './ownerLogs.ts';
 import type { ReceiptBook } from './receiptBook.ts';
@@ -27,6 +28,7 @@ export type AnswerComponents = {
   readonly apps: AppLoader;
   readonly receipts: ReceiptBook;
   readonly logs: OwnerLogs;
+  readonly callers: Pick<Callers, 'verify'>;
   /** The newest block that the enclave knows. */
   readonly head: () => Head;
   /** Whether the worker's evidence is. */
@@ -137,7 +139,9 @@ async function run(
         'APP_OTHER_MANIFEST',
         `The app serves manifest "${app.manifestId}", not the expected "${call.manifest}"`,
       );
-    invocation = await app.tenant.invoke(request, { signal });
+    const caller = await components.callers.verify(opened, signal);
+    // What a client says under the header of a caller, the sandbox leaves out.
+    invocation = await app.tenant.invoke({ ...request, ...(caller && { caller: caller.app }) }, { signal });
   } catch (error) {
     return refuse(error, sink);
   }
@@ -235,7 +239,8 @@ const refusedStatuses: Readonly<Record<string, number>> = {
 async function refuse(error: unknown, sink: AnswerSink): Promise<Ended> {
   const code = error instanceof CloisterError ? error.code : 'WORKER_FAILED';
   const message = error instanceof CloisterError ? describeError(error) : 'The worker failed';
-  const httpStatus = error instanceof AppRefusedError ? 422 : (refusedStatuses[code] ?? 502);
+  const httpStatus =
+    error instanceof AppRefusedError ? 422 : error instanceof CallerRefusedError ? 403 : (refusedStatuses[code] ?? 502);
   const refused = httpStatus !== 502;
   await sink.head(httpStatus, [['content-type', 'application/json']]);
   await sink.body(new TextEncoder().encode(JSON.stringify({ refusedBy: 'worker', code, message })));

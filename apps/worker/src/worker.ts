@@ -29,6 +29,7 @@ import { BeaconReader, PlacementReader } from '@cloister/placement';
 import type { SandboxDriver } from '@cloister/sandbox';
 import type { Logger } from '@cloister/service';
 import { AppLoader } from './appLoader.ts';
+import { Callers } from './callers.ts';
 import { CallServer } from './callServer.ts';
 import { KeptAnswers } from './keptAnswers.ts';
 import { AppSecrets, type AppSecretsComponents } from './keys/appSecrets.ts';
@@ -93,10 +94,12 @@ export class Worker {
     const domain = { chainId: network.chainId, registry: network.contracts.workerRegistry };
     const blobs = (id: Bytes32, maxBytes: number, inner: AbortSignal) =>
       fetchBlob({ stores: network.gateways, id, maxBytes, signal: inner });
-    const secrets = this.#secrets(registered.workerId, clock, blobs);
+    const placement = this.#placement(clock);
+    const secrets = this.#secrets(registered.workerId, clock, blobs, placement);
     const apps = new AppLoader({ registry, driver, blobs, secrets });
     this.#server = new CallServer({
       apps,
+      callers: new Callers({ domain, receiver: receiptSigner.address, registry, placement, blobs }),
       logs: new OwnerLogs({ domain, workerId: registered.workerId, registry, apps }),
       receipts: new ReceiptBook({ domain, workerId: registered.workerId, sign: receiptSigner.sign }),
       keys: this.#keys,
@@ -126,18 +129,27 @@ export class Worker {
     this.#kept.clear();
   }
 
-  #secrets(workerId: Bytes32, clock: NetworkClock, blobs: AppSecretsComponents['blobs']): AppSecrets {
-    const { registry, network, receiptSigner } = this.#components;
-    const committee = new CommitteeReader(registry.view, network.contracts);
-    const beacon = new BeaconReader({ network, committee });
-    const keys = new KeyClient({ network, committee, sign: receiptSigner.sign, clock });
-    const placement = new PlacementReader({
+  #placement(clock: NetworkClock): PlacementReader {
+    const { registry, network } = this.#components;
+    const beacon = new BeaconReader({ network, committee: new CommitteeReader(registry.view, network.contracts) });
+    return new PlacementReader({
       registry,
       history: new RegistryHistory(registry.view, network.contracts),
       randomness: async (round, signal) => (await beacon.round(round, signal)).randomness,
       clock,
       termEpochs: placementTermEpochs(network),
     });
+  }
+
+  #secrets(
+    workerId: Bytes32,
+    clock: NetworkClock,
+    blobs: AppSecretsComponents['blobs'],
+    placement: PlacementReader,
+  ): AppSecrets {
+    const { registry, network, receiptSigner } = this.#components;
+    const committee = new CommitteeReader(registry.view, network.contracts);
+    const keys = new KeyClient({ network, committee, sign: receiptSigner.sign, clock });
     const domain = { chainId: network.chainId, registry: network.contracts.workerRegistry };
     const signature: AppSecretsComponents['signature'] = (wish, signal) => keys.signature(wish, signal);
     return new AppSecrets({ domain, registry, placement, blobs, signature, workerId });

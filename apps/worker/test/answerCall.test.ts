@@ -15,6 +15,7 @@ import { SandboxError } from '@cloister/sandbox';
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { answerCall } from '../src/answerCall.ts';
+import { CallerRefusedError } from '../src/callers.ts';
 import { metering, type StubRun } from './stubDriver.ts';
 import { startParts, type WorkerParts, workerId } from './workerParts.ts';
 
@@ -340,5 +341,35 @@ describe('logs', () => {
     const nonce = toHex(randomBytes(32));
     expect((await ask(await wish({ nonce, account: stranger }))).status).toBe(403);
     expect((await ask(await wish({ nonce }))).status).toBe(200);
+  });
+});
+
+describe('who calls', () => {
+  test('is told to the app by the worker alone', async () => {
+    const seen: (string | undefined)[] = [];
+    parts.driver.run = ({ caller }) => {
+      seen.push(caller);
+      return { status: 200 };
+    };
+    const verified = { app: `0x${'ca'.repeat(32)}`, manifest: manifestId, workerId } as const;
+    await answer(await opened({ headers: [['cloister-caller-app', verified.app]] }));
+    Object.assign(parts.components, { callers: { verify: async () => verified } });
+    await answer(await opened());
+    expect(seen).toEqual([undefined, verified.app]);
+  });
+
+  test('is refused, signed, where it does not hold, and nothing runs', async () => {
+    let runs = 0;
+    parts.driver.run = () => {
+      runs += 1;
+      return { status: 200 };
+    };
+    const refusal = new CallerRefusedError('CALLER_NOT_REGISTERED', 'No such worker');
+    Object.assign(parts.components, { callers: { verify: () => Promise.reject(refusal) } });
+    const heard = await answer(await opened());
+    expect(heard).toMatchObject({ status: 403 });
+    expect(heard.receipt.receipt).toMatchObject({ manifest: zeroBytes32, status: receiptStatuses.refused });
+    expect(heard.receipt.details).toMatchObject({ kind: 'worker', code: 'CALLER_NOT_REGISTERED' });
+    expect(runs).toBe(0);
   });
 });

@@ -58,6 +58,7 @@ export async function startParts(): Promise<WorkerParts> {
     apps,
     receipts: new ReceiptBook({ domain, workerId, sign: (digest) => signDigest(secret, digest) }),
     logs: new OwnerLogs({ domain, workerId, registry, apps }),
+    callers: { verify: async () => undefined },
     simulated: true,
     head: () => network.rpc.head,
     epochAt: (timestamp) => tickAt(timestamp, network.registries.genesis, network.registries.epochLength),

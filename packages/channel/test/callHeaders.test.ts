@@ -2,7 +2,7 @@ import { randomBytes, SecretBytes, toBase64Url } from '@cloister/crypto';
 import { describe, expect, test } from 'vitest';
 import { checkAppFields, encodeCallHeaders, splitCallHeaders } from '../src/shared/callHeaders.ts';
 import type { Field } from '../src/shared/fieldSection.ts';
-import { keptAnswerId } from '../src/worker/keptAnswerId.ts';
+import { keptAnswerId } from '../src/shared/keptAnswerId.ts';
 import { someCall } from './sealedCall.ts';
 
 const withField = (name: string, value: string): Field[] =>
@@ -10,7 +10,13 @@ const withField = (name: string, value: string): Field[] =>
 
 describe('call headers', () => {
   test('come back as they went in, apart from the app’s own', () => {
-    for (const changes of [{}, { voucher: 'v'.repeat(4_096) }, { maxFee: 0n }, { maxFee: 2n ** 128n - 1n }]) {
+    for (const changes of [
+      {},
+      { voucher: 'v'.repeat(4_096) },
+      { caller: 'c'.repeat(2_048) },
+      { maxFee: 0n },
+      { maxFee: 2n ** 128n - 1n },
+    ]) {
       const call = someCall(changes);
       const fields: Field[] = [['accept', '*/*'], ...encodeCallHeaders(call), ['x-cloisters', 'not ours']];
       const { call: read, headers } = splitCallHeaders(fields);
@@ -83,6 +89,9 @@ describe('call headers', () => {
       { voucher: '' },
       { voucher: 'a b' },
       { voucher: 'v'.repeat(4_097) },
+      { caller: '' },
+      { caller: 'a b' },
+      { caller: 'c'.repeat(2_049) },
     ])
       expect(() => encodeCallHeaders(someCall(changes))).toThrow(
         expect.objectContaining({ code: 'CALL_HEADER_REFUSED' }),

@@ -15,6 +15,18 @@ export {
   type WorkerAnnouncement,
 } from './announcement.ts';
 export {
+  type AppCall,
+  appCallDigest,
+  appRequestHash,
+  callerAppHeader,
+  callerHeaderPrefix,
+  maxAppCallSeconds,
+  maxSignedAppCallBytes,
+  parseSignedAppCall,
+  type SignedAppCall,
+  signedAppCallText,
+} from './appCall.ts';
+export {
   type GatekeeperBinding,
   gatekeeperBindingHash,
   gatekeeperReportData,

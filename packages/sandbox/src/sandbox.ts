@@ -73,6 +73,8 @@ export type InvocationRequest = {
   /** A "host" among them becomes the host in the handler's `request.url`. */
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: Uint8Array;
+  /** Id of the app that calls, where the worker has made sure of it: the handler sees it in the header `cloister-caller-app`. */
+  readonly caller?: string;
 };
 
 /** An answer whose head is known, whose body streams, and whose outcome follows. */

@@ -1,4 +1,4 @@
-import { isHexOf } from '@cloister/core';
+import { callerAppHeader, isHexOf } from '@cloister/core';
 import { parseHostRule } from './gate/hostRule.ts';
 import type { InvocationRequest, Workload } from './sandbox.ts';
 import { SandboxError } from './sandboxError.ts';
@@ -63,7 +63,7 @@ const badFieldValue = /[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]/;
 const defaultHost = 'app.cloister.invalid';
 
 /** The headers to send for a request, names and values in turn. Throws INVALID_REQUEST for what HTTP can't carry. */
-export function requestHeaders({ method, path, headers, body }: InvocationRequest): string[] {
+export function requestHeaders({ method, path, headers, body, caller }: InvocationRequest): string[] {
   if (!token.test(method) || /^(connect|trace)$/i.test(method)) throw invalidRequest('method', method);
   if (/^(get|head)$/i.test(method) && body.length > 0)
     throw invalidRequest('body', `${body.length} bytes in a ${method}`);
@@ -80,8 +80,9 @@ export function requestHeaders({ method, path, headers, body }: InvocationReques
   }
   if (characters > maxHeaderCharacters) throw invalidRequest('headers', `${characters} characters`);
   if (!/^[0-9A-Za-z.\-[\]:]{1,255}$/.test(host)) throw invalidRequest('host', host);
+  if (caller !== undefined && !/^0x[0-9a-f]{64}$/.test(caller)) throw invalidRequest('caller', caller);
   // Whoever calls, the way to this process was sealed: the handler sees https.
-  return ['host', host, 'cloister-proto', 'https', ...kept];
+  return ['host', host, 'cloister-proto', 'https', ...(caller === undefined ? [] : [callerAppHeader, caller]), ...kept];
 }
 
 function invalidRequest(field: string, value: string): SandboxError {

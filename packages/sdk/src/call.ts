@@ -2,12 +2,15 @@ import {
   type CallHeaders,
   ChannelError,
   endToEndFields,
+  keptAnswerId,
   type RequestSealer,
   readProblem,
   requestMediaType,
   responseMediaType,
 } from '@cloister/channel/client';
 import {
+  type AppCall,
+  appRequestHash,
   type Bytes32,
   CloisterError,
   type Manifest,
@@ -36,6 +39,12 @@ export type CallRequest = {
   readonly body?: Uint8Array;
 };
 
+/**
+ * Vouches for the app that calls: a signed statement as text (`signedAppCallText` of core) about one attempt of a call, for the worker that
+ * it goes to. Only a registered worker's is believed.
+ */
+export type CallerWitness = (about: Pick<AppCall, 'callee' | 'receiver' | 'call' | 'request'>) => Promise<string>;
+
 export type CallOptions = {
   /** 32 bytes that the receipt repeats: for contracts, `contextHash`. */
   readonly context?: Bytes32;
@@ -49,6 +58,8 @@ export type CallOptions = {
   readonly maxFee?: bigint;
   /** Default: the app's own wall limit and 20 s. */
   readonly timeoutMs?: number;
+  /** Where an app calls: the worker's word for which one. */
+  readonly caller?: CallerWitness;
   readonly signal?: AbortSignal;
 };
 
@@ -213,7 +224,8 @@ export class Call {
   async *#attempt(route: Route, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
     const { keyConfig } = route.worker;
     const { sealer } = this.#components;
-    const sealed = await sealer.seal({ keyConfig, call: this.#headers, request: this.request });
+    const call = await this.#headersFor(route);
+    const sealed = await sealer.seal({ keyConfig, call, request: this.request });
     this.#attempts.push({
       requestHash: sealed.requestHash,
       inputSalt: sealed.inputSalt,
@@ -248,6 +260,19 @@ export class Call {
         yield { type: 'done', receipt, verified, route };
       }
     }
+  }
+
+  /** The call's headers, with the caller's statement for this very worker where an app calls. */
+  async #headersFor({ worker }: Route): Promise<CallHeaders> {
+    const { caller } = this.#options;
+    if (caller === undefined) return this.#headers;
+    const statement = await caller({
+      callee: this.#app.app,
+      receiver: worker.receiptSigner,
+      call: keptAnswerId(this.#headers),
+      request: appRequestHash(this.request),
+    });
+    return { ...this.#headers, caller: statement };
   }
 
   async #send(route: Route, encapsulated: Uint8Array, signal: AbortSignal): Promise<Response> {

@@ -14,7 +14,14 @@ export {
 } from '@cloister/core';
 export { BeaconReaderError, type BeaconRound, type Placement, PlacementError } from '@cloister/placement';
 export { AppFieldsError, type ServingApp } from './apps.ts';
-export { CallError, type CallErrorCode, type CallOptions, type CallRequest, type CallResult } from './call.ts';
+export {
+  CallError,
+  type CallErrorCode,
+  type CallerWitness,
+  type CallOptions,
+  type CallRequest,
+  type CallResult,
+} from './call.ts';
 export { ClientError, type ClientOptions, CloisterClient, createClient, type ListedWorker } from './client.ts';
 export { Committee, type GatekeeperReport } from './committee.ts';
 export { appSalt, DeployAppError, type DeployedApp, type DeployOptions } from './deploy.ts';

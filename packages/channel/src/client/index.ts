@@ -1,6 +1,7 @@
 export type { CallHeaders } from '../shared/callHeaders.ts';
 export { ChannelError, type ChannelErrorCode } from '../shared/channelError.ts';
 export { endToEndFields, type Field, type Fields } from '../shared/fieldSection.ts';
+export { keptAnswerId } from '../shared/keptAnswerId.ts';
 export { type KeyConfiguration, parseKeyConfig } from '../shared/keyConfiguration.ts';
 export { requestMediaType, responseMediaType } from '../shared/labels.ts';
 export { defaultMessageLimits, type MessageLimits } from '../shared/limits.ts';

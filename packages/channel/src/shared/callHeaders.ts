@@ -1,4 +1,4 @@
-import { type Bytes32, isHexOf } from '@cloister/core';
+import { type Bytes32, isHexOf, maxSignedAppCallBytes } from '@cloister/core';
 import { fromBase64Url, SecretBytes, toBase64Url } from '@cloister/crypto';
 import { ChannelError } from './channelError.ts';
 import { callHeaderPrefix, type Field, type Fields } from './fieldSection.ts';
@@ -20,6 +20,8 @@ export type CallHeaders = {
   readonly manifest: Bytes32;
   /** A payment voucher: opaque here, visible ASCII, at most 4,096 characters. */
   readonly voucher?: string;
+  /** A worker's statement of which app calls: opaque here, visible ASCII, at most 2,048 characters. */
+  readonly caller?: string;
 };
 
 const callIdBytes = 16;
@@ -37,6 +39,7 @@ const names = {
   maxFee: 'x-cloister-max-fee',
   manifest: 'x-cloister-manifest',
   voucher: 'x-cloister-voucher',
+  caller: 'x-cloister-caller',
 } as const;
 const known: ReadonlySet<string> = new Set(Object.values(names));
 
@@ -50,7 +53,10 @@ export function encodeCallHeaders(call: CallHeaders): Field[] {
     [names.maxFee, feeText(call.maxFee)],
     [names.manifest, hex32(names.manifest, call.manifest)],
   ];
-  if (call.voucher !== undefined) fields.push([names.voucher, voucherText(call.voucher)]);
+  if (call.voucher !== undefined)
+    fields.push([names.voucher, asciiText(names.voucher, call.voucher, maxVoucherLength)]);
+  if (call.caller !== undefined)
+    fields.push([names.caller, asciiText(names.caller, call.caller, maxSignedAppCallBytes)]);
   return fields;
 }
 
@@ -61,7 +67,7 @@ export function checkAppFields(fields: Fields): void {
 }
 
 /**
- * Separates the call headers from the app's own. Each must be there once, in its one form; the voucher may be missing.
+ * Separates the call headers from the app's own. Each must be there once, in its one form; voucher and caller may be missing.
  * Throws CALL_HEADER_REFUSED, for unknown ones too: a newer client must not be half understood.
  */
 export function splitCallHeaders(fields: Fields): { readonly call: CallHeaders; readonly headers: Field[] } {
@@ -83,6 +89,7 @@ export function splitCallHeaders(fields: Fields): { readonly call: CallHeaders; 
     return value;
   };
   const voucher = values.get(names.voucher);
+  const caller = values.get(names.caller);
   const call: CallHeaders = {
     app: hex32(names.app, required(names.app)),
     callId: base64Of(names.callId, required(names.callId), callIdBytes),
@@ -90,7 +97,8 @@ export function splitCallHeaders(fields: Fields): { readonly call: CallHeaders; 
     context: hex32(names.context, required(names.context)),
     maxFee: fee(required(names.maxFee)),
     manifest: hex32(names.manifest, required(names.manifest)),
-    ...(voucher === undefined ? {} : { voucher: voucherText(voucher) }),
+    ...(voucher === undefined ? {} : { voucher: asciiText(names.voucher, voucher, maxVoucherLength) }),
+    ...(caller === undefined ? {} : { caller: asciiText(names.caller, caller, maxSignedAppCallBytes) }),
   };
   return { call, headers };
 }
@@ -127,9 +135,9 @@ function fee(text: string): bigint {
   return BigInt(text);
 }
 
-function voucherText(value: string): string {
-  if (value.length > maxVoucherLength || !visibleAscii.test(value))
-    throw refused(names.voucher, `it is not 1 to ${maxVoucherLength} characters of visible ASCII`);
+function asciiText(name: string, value: string, maxLength: number): string {
+  if (value.length > maxLength || !visibleAscii.test(value))
+    throw refused(name, `it is not 1 to ${maxLength} characters of visible ASCII`);
   return value;
 }
 

@@ -1,6 +1,6 @@
 import type { Bytes32 } from '@cloister/core';
 import { concatBytes, fromBase64Url, fromHex, sha256, toHex, utf8 } from '@cloister/crypto';
-import type { CallHeaders } from '../shared/callHeaders.ts';
+import type { CallHeaders } from './callHeaders.ts';
 
 const tag = utf8('cloister/kept-answer: v1');
 
