@@ -50,7 +50,6 @@ export class Gatekeeper {
   #lastStateTrouble = '';
   #isRegistered = false;
   #recording: Promise<void> | undefined;
-  #lastRecordTrouble = '';
 
   constructor(components: GatekeeperComponents, init: GatekeeperInit) {
     this.#components = components;
@@ -73,6 +72,7 @@ export class Gatekeeper {
     const { leaseUntil } = await lease.registerPatiently(signal);
     this.#isRegistered = true;
     log.info('registration: done', { operator: this.#init.operator, signer: this.#init.signer, leaseUntil });
+    this.#recording = this.#record(signal);
     this.#loop = this.#follow(signal).catch((error: unknown) => {
       if (!signal.aborted) onLost(error);
     });
@@ -154,9 +154,6 @@ export class Gatekeeper {
     const isNewRound = this.#now === undefined || round > tickAt(this.#now, clock.genesis, clock.roundLength);
     this.#now = now;
     if (await lease.isDue(now, signal)) await lease.registerPatiently(signal);
-    this.#recording ??= this.#record(signal).finally(() => {
-      this.#recording = undefined;
-    });
     // Made ahead of anybody's question; a member that can't now is asked again when somebody wants it.
     if (isNewRound && handovers.final?.keys !== undefined) {
       void beacon.signature(round, signal).catch(() => {});
@@ -164,16 +161,20 @@ export class Gatekeeper {
     }
   }
 
-  /** Beside all else: keys and the beacon wait for nobody's measurements. */
+  /** By itself: keys and the beacon wait for nobody's measurements, nor these for whoever does not answer about those. */
   async #record(signal: AbortSignal): Promise<void> {
     const { epochs, log } = this.#components;
-    try {
-      await epochs.tick(signal);
-      this.#lastRecordTrouble = '';
-    } catch (error) {
-      const trouble = describeError(error);
-      if (!signal.aborted && trouble !== this.#lastRecordTrouble) log.warn('epochs: waiting', { error });
-      this.#lastRecordTrouble = trouble;
+    let lastTrouble = '';
+    while (!signal.aborted) {
+      try {
+        await epochs.tick(signal);
+        lastTrouble = '';
+      } catch (error) {
+        const trouble = describeError(error);
+        if (!signal.aborted && trouble !== lastTrouble) log.warn('epochs: waiting', { error });
+        lastTrouble = trouble;
+      }
+      await sleep(this.#init.tickMs, signal).catch(() => {});
     }
   }
 }

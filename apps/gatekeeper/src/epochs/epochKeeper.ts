@@ -18,6 +18,7 @@ import {
   measurementVectorId,
   publicationId,
   type RecordDomain,
+  sleep,
   type WorkerMeasurement,
 } from '@cloister/core';
 import { fromHex, randomBytes, toHex } from '@cloister/crypto';
@@ -66,8 +67,6 @@ export type EpochInit = {
 
 /** Candidates of one attempt that are computed in vain. */
 const maxRefused = 4;
-/** Members that are asked for a vector in one turn, its own member first. */
-const maxAsked = 3;
 
 /** A record on its way: what it rests on, and who has signed it so far. */
 type Candidate = {
@@ -90,8 +89,6 @@ type Work = {
   /** What this member will not sign, by attempt, each by digest and basis: looked at once, and not at any number of them. */
   readonly refused: Map<number, Set<string>>;
   own: KeptEpoch | undefined;
-  /** How often the others were asked. */
-  turn: number;
   posted: number;
   isRecorded: boolean;
 };
@@ -110,6 +107,8 @@ export class EpochKeeper {
   /** The last epoch that was over when this process began. */
   #overAtStart: bigint | undefined;
   #objection = '';
+  /** Signers of members that have not answered yet. */
+  readonly #asking = new Set<Address>();
 
   constructor(components: EpochComponents, init: EpochInit) {
     this.#components = components;
@@ -178,7 +177,6 @@ export class EpochKeeper {
       leaves: new Map(),
       refused: new Map(),
       own: kept?.vector.epoch === epoch ? kept : undefined,
-      turn: 0,
       posted: -1,
       isRecorded: false,
     };
@@ -234,42 +232,50 @@ export class EpochKeeper {
     book.takeVector(publication, measurementVectorBytes(vector));
   }
 
-  /** Asks every member what it has, and for the vectors that are missing here. */
+  /** Asks every member what it has. Nobody waits long for one that hangs: what it says is taken in when it comes. */
   async #exchange(work: Work, attempt: number, signal: AbortSignal): Promise<void> {
-    const { peers, me, clockMs } = this.#components;
-    const { epoch } = work.epoch;
-    work.turn += 1;
-    const others = this.#current().filter(({ signer }) => signer !== me.signer);
-    const told = await Promise.all(
-      others.map(async (member) => ({ member, index: await peers.epochIndex(member, epoch, signal) })),
-    );
-    for (const { index } of told) {
-      for (const commitment of index?.commitments ?? []) work.book.takeCommitment(commitment, clockMs());
-      for (const publication of index?.publications ?? []) work.book.takePublication(publication, clockMs());
+    const { me } = this.#components;
+    const others = this.#current().filter(({ signer }) => signer !== me.signer && !this.#asking.has(signer));
+    const asked = others.map(async (member) => {
+      this.#asking.add(member.signer);
+      try {
+        await this.#ask(work, member, attempt, signal);
+      } catch (error) {
+        if (!signal.aborted) this.#components.log.error('epochs: failed', { operator: member.operator, error });
+      } finally {
+        this.#asking.delete(member.signer);
+      }
+    });
+    const answered = new AbortController();
+    const enough = AbortSignal.any([signal, answered.signal]);
+    await Promise.race([Promise.all(asked), sleep(this.#init.commitMs / 5, enough).catch(() => {})]);
+    answered.abort();
+  }
+
+  async #ask(work: Work, member: Member, attempt: number, signal: AbortSignal): Promise<void> {
+    const { peers, clockMs, log } = this.#components;
+    const { commitMs } = this.#init;
+    const { book } = work;
+    const index = await peers.epochIndex(member, work.epoch.epoch, signal);
+    if (index === undefined) return;
+    for (const commitment of index.commitments) book.takeCommitment(commitment, clockMs());
+    for (const publication of index.publications) book.takePublication(publication, clockMs());
+    const told = new Set(index.publications.map(publicationId));
+    for (const publication of book.missing) {
+      const [held] = book.publicationsOf(publication.member);
+      // Its own member is asked first, the others when that has not helped.
+      const isAsked = member.operator === publication.member || clockMs() - (held?.sinceMs ?? 0) > commitMs / 2;
+      if (!told.has(publicationId(publication)) || !isAsked) continue;
+      const bytes = await peers.measurementVector(member, publication.vectorId, signal);
+      try {
+        if (bytes !== undefined) book.takeVector(publication, bytes);
+      } catch (error) {
+        if (!(error instanceof CloisterError)) throw error;
+        log.debug('epochs: not a vector', { operator: member.operator, error });
+      }
     }
-    await Promise.all(
-      work.book.missing.map(async (publication) => {
-        const id = publicationId(publication);
-        const tellers = told.filter(({ index }) => index?.publications.some((one) => publicationId(one) === id));
-        const isOwn = ({ member }: (typeof told)[number]) => member.operator === publication.member;
-        const others = tellers.filter((one) => !isOwn(one));
-        const rotated = others.map((_, index) => others[(index + work.turn) % others.length] as (typeof told)[number]);
-        for (const { member } of [...tellers.filter(isOwn), ...rotated].slice(0, maxAsked)) {
-          const bytes = await peers.measurementVector(member, publication.vectorId, signal);
-          if (bytes === undefined) continue;
-          try {
-            work.book.takeVector(publication, bytes);
-            return;
-          } catch (error) {
-            if (!(error instanceof CloisterError)) throw error;
-            this.#components.log.debug('epochs: not a vector', { operator: member.operator, error });
-          }
-        }
-      }),
-    );
-    for (const { member, index } of told)
-      for (const candidate of index?.candidates ?? [])
-        this.#takeCandidate(work, candidate, { member, publications: index?.publications ?? [] }, attempt);
+    const by = { member, publications: index.publications };
+    for (const candidate of index.candidates) this.#takeCandidate(work, candidate, by, attempt);
   }
 
   /** Takes in a candidate that its proposer signed, and the signatures that it comes with. */
