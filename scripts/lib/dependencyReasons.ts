@@ -2,6 +2,11 @@
 export const dependencyReasons: Readonly<Record<string, string>> = {
   '@biomejs/biome': 'Formats and lints everything; one program without plugins.',
   '@chainsafe/blst': 'blst, native: the only code that multiplies points by key shares, constant in time.',
+  '@ethereumjs/common': 'Which rules a fork has, for the next line.',
+  '@ethereumjs/evm': 'Runs contract reads inside a gatekeeper over proven state; nothing that clients or workers load.',
+  '@ethereumjs/mpt': 'A second Merkle-Patricia trie, whose proofs ours must read.',
+  '@ethereumjs/rlp': 'A second RLP that ours must agree with.',
+  '@ethereumjs/util': 'Accounts and addresses as the EVM takes them.',
   '@foundry-rs/anvil': 'The chain inside `npm start`; its binary is started directly.',
   '@hpke/core': 'A second HPKE that ours must agree with, and the peer in benchmarks.',
   '@noble/curves': 'secp256k1 and P-256 where there is no native code: browsers. BLS12-381 on public values.',

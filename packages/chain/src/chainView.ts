@@ -144,8 +144,8 @@ export class ChainView {
     const blockNumber = query.block ?? (await this.head(signal)).number;
     const answers = await this.#all(`calling ${functionName}`, signal, async ({ client }) =>
       client.call({ to: address, data, blockNumber }).then(
-        (answer) => ({ data: answer.data ?? '0x', refusal: undefined }),
-        (cause: unknown) => ({ data: undefined, refusal: refusalOf(cause) }),
+        (answer): Answer => ({ data: answer.data ?? '0x', refusal: undefined }),
+        (cause: unknown): Answer => ({ data: undefined, refusal: refusalOf(cause) }),
       ),
     );
     const [answer] = answers;
@@ -154,24 +154,12 @@ export class ChainView {
         functionName,
         blockNumber,
       });
-    if (answer.refusal !== undefined) {
-      const { errorName, args: errorArgs, cause } = answer.refusal;
-      throw new ChainError(
-        'CHAIN_READ_REVERTED',
-        `The contract refused while calling ${functionName}: ${errorName}(${errorArgs.join(', ')})`,
-        { errorName, args: errorArgs },
-        cause,
-      );
-    }
-    const first = answer.data;
-    if (first === '0x')
-      throw new ChainError('CHAIN_NO_CONTRACT', `No contract answers "${functionName}" at "${address}"`, {
-        address,
-        functionName,
-      });
-    return decodeFunctionResult({ abi, functionName, data: first } as unknown as Parameters<
-      typeof decodeFunctionResult
-    >[0]) as ContractFunctionReturnType<abi, 'view' | 'pure', name>;
+    if (answer.refusal !== undefined) throw revertedError(functionName, answer.refusal);
+    return decodeRead({ address, abi, functionName, data: answer.data }) as ContractFunctionReturnType<
+      abi,
+      'view' | 'pure',
+      name
+    >;
   }
 
   /** The arguments of all past events of one kind, as the first RPC lists them: a hint, which others may not share. */
@@ -281,8 +269,11 @@ function logsDigest(logs: readonly Log[]): string {
   return logs.map(({ blockHash, logIndex, topics, data }) => `${blockHash}${logIndex}${topics.join()}${data}`).join();
 }
 
-type Refusal = { readonly errorName: string; readonly args: readonly string[]; readonly cause: unknown };
-type Answer = { readonly data: Hex | undefined; readonly refusal: Refusal | undefined };
+/** A contract's own error in a read. */
+export type ContractRefusal = { readonly errorName: string; readonly args: readonly string[]; readonly cause: unknown };
+type Answer =
+  | { readonly data: Hex; readonly refusal: undefined }
+  | { readonly data: undefined; readonly refusal: ContractRefusal };
 
 /** A refusal is an answer like any other: one RPC's word for it is not enough. */
 function sameAnswer(left: Answer, right: Answer): boolean {
@@ -292,9 +283,13 @@ function sameAnswer(left: Answer, right: Answer): boolean {
 }
 
 /** The contract's own error in a reverted read, by the ABIs of this network's contracts. Rethrows any other failure. */
-function refusalOf(cause: unknown): Refusal {
+function refusalOf(cause: unknown): ContractRefusal {
   if (!/revert/i.test(shortMessageOf(cause))) throw cause;
-  const data = revertDataOf(cause);
+  return refusalIn(revertDataOf(cause), cause);
+}
+
+/** What a contract refused with, from the data of its revert. */
+export function refusalIn(data: Hex | undefined, cause?: unknown): ContractRefusal {
   if (data === undefined) return { errorName: 'without a reason', args: [], cause };
   try {
     const { errorName, args } = decodeErrorResult({ abi: contractErrorsAbi, data });
@@ -302,6 +297,32 @@ function refusalOf(cause: unknown): Refusal {
   } catch {
     return { errorName: data.slice(0, 10), args: [], cause };
   }
+}
+
+/** CHAIN_READ_REVERTED for a refusal. */
+export function revertedError(functionName: string, { errorName, args, cause }: ContractRefusal): ChainError {
+  return new ChainError(
+    'CHAIN_READ_REVERTED',
+    `The contract refused while calling ${functionName}: ${errorName}(${args.join(', ')})`,
+    { errorName, args },
+    cause,
+  );
+}
+
+/** A call's answer by its ABI. Throws CHAIN_NO_CONTRACT for nothing. */
+export function decodeRead(answer: {
+  readonly address: Address;
+  readonly abi: Abi;
+  readonly functionName: string;
+  readonly data: Hex;
+}): unknown {
+  const { address, abi, functionName, data } = answer;
+  if (data === '0x')
+    throw new ChainError('CHAIN_NO_CONTRACT', `No contract answers "${functionName}" at "${address}"`, {
+      address,
+      functionName,
+    });
+  return decodeFunctionResult({ abi, functionName, data });
 }
 
 function revertDataOf(cause: unknown): Hex | undefined {

@@ -5,7 +5,11 @@ export {
   type ChainLog,
   ChainView,
   type ChainViewInit,
+  type ContractRefusal,
+  decodeRead,
   type Head,
+  refusalIn,
+  revertedError,
 } from './chainView.ts';
 export { CommitteeHistory, type PastGeneration } from './committeeHistory.ts';
 export { type CommitteeMember, CommitteeReader, type CommitteeStatus } from './committeeReader.ts';

@@ -1,0 +1,314 @@
+import { ChainView, CommitteeReader, RegistryReader, workerRegistryAbi } from '@cloister/chain';
+import { type Address, CloisterError, type Hex } from '@cloister/core';
+import type { Abi, AbiFunction, AbiParameter } from 'viem';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { ProvenView } from '../src/index.ts';
+import { type Lie, LyingRpc, rpc } from './anvil.ts';
+import { chainId, startTown, type Town } from './town.ts';
+
+let town: Town;
+let lying: LyingRpc;
+beforeAll(async () => {
+  town = await startTown();
+  lying = await new LyingRpc(town.anvil.url).start();
+}, 60_000);
+afterAll(async () => {
+  await lying.stop();
+  await town.anvil.stop();
+});
+afterEach(() => {
+  lying.lie = () => undefined;
+  lying.asked = [];
+});
+
+const view = (...rpcs: string[]) => new ProvenView({ chainId, rpcs: rpcs.length > 0 ? rpcs : [lying.url] });
+const signer: Address = `0x${'ab'.repeat(20)}`;
+const statusOf = (from: ChainView) =>
+  from.read({
+    address: town.deployed.workerRegistry,
+    abi: workerRegistryAbi,
+    functionName: 'statusOf',
+    args: [town.workerId],
+  });
+
+describe('a read', () => {
+  test('of every view of every contract is what a node answers, refusals too', async () => {
+    const told = new ChainView({ chainId, rpcs: [town.anvil.url] });
+    const proven = view(town.anvil.url);
+    const { number: block } = await told.head();
+    let values = 0;
+    const unsupported: string[] = [];
+    for (const { address, abi } of town.contracts)
+      for (const item of abi.filter(isRead))
+        for (const args of [0, 1, 2].map((kind) => item.inputs.map((input) => sampleOf(input, kind)))) {
+          const query = { address, abi: abi as Abi, functionName: item.name, args, block };
+          const [left, right] = await Promise.all([outcome(told.read(query)), outcome(proven.read(query))]);
+          if (right === 'CHAIN_CALL_UNSUPPORTED') unsupported.push(item.name);
+          else expect(right, `${item.name}(${args})`).toEqual(left);
+          if (typeof right !== 'string' || !right.startsWith('CHAIN_')) values += 1;
+        }
+    expect(values).toBeGreaterThan(200);
+    expect([...new Set(unsupported)].sort()).toEqual([]);
+  }, 60_000);
+
+  test('comes through the readers that gatekeepers use', async () => {
+    const told = new ChainView({ chainId, rpcs: [town.anvil.url] });
+    const { number } = await told.head();
+    const all = async (from: ChainView) => {
+      const registry = new RegistryReader(from, town.deployed as never);
+      return [
+        await registry.workerStatus(town.workerId, number),
+        await registry.currentApp(town.app, number),
+        await registry.appCreatedAt(town.app, number),
+        await registry.secretsOf(town.app, number),
+        await registry.teePolicy(2, number),
+        await new CommitteeReader(from, town.deployed).status(number),
+      ];
+    };
+    expect(await all(view())).toEqual(await all(told));
+    await expect(new RegistryReader(view(), town.deployed as never).currentApp(town.workerId)).rejects.toMatchObject({
+      code: 'REGISTRY_APP_UNKNOWN',
+    });
+  });
+
+  test('of a past block is of its state then', async () => {
+    const first = await view().blockAt(1n);
+    expect(first.number).toBe(1n);
+    const query = {
+      address: town.deployed.workerRegistry,
+      abi: workerRegistryAbi,
+      functionName: 'genesis',
+      args: [],
+    } as const;
+    await expect(view().read({ ...query, block: 1n })).rejects.toMatchObject({ code: 'CHAIN_NO_CONTRACT' });
+    expect(await view().read(query)).toBe(1_700_000_000n);
+  });
+
+  test('asks nothing twice at one block, and at the next only for accounts while storage is the same', async () => {
+    const proven = view();
+    const methods = () => lying.asked.map(({ method }) => method);
+    await statusOf(proven);
+    expect(methods()).toEqual(expect.arrayContaining(['eth_getProof', 'eth_getCode', 'eth_createAccessList']));
+    lying.asked = [];
+    await statusOf(proven);
+    expect(methods()).not.toContain('eth_getProof');
+    await rpc(town.anvil.url, 'anvil_mine', []);
+    lying.asked = [];
+    await statusOf(proven);
+    const proofs = lying.asked.filter(({ method }) => method === 'eth_getProof');
+    expect(proofs.length).toBeGreaterThan(0);
+    expect(proofs.flatMap(({ params }) => params[1])).toEqual([]);
+    expect(methods()).not.toContain('eth_getCode');
+    expect(methods()).not.toContain('eth_createAccessList');
+  });
+
+  test('ends with its signal and its deadline', async () => {
+    const aborted = AbortSignal.abort();
+    await expect(
+      view().read(
+        { address: town.deployed.workerRegistry, abi: workerRegistryAbi, functionName: 'genesis', args: [] },
+        aborted,
+      ),
+    ).rejects.toMatchObject({ code: 'ABORTED' });
+  });
+});
+
+describe('an RPC that lies is refused', () => {
+  const genesisRead = { functionName: 'evictionBlockOf', args: [signer] } as const;
+  const read = (from = view()) =>
+    from.read({ address: town.deployed.workerRegistry, abi: workerRegistryAbi, ...genesisRead });
+  const proofLie =
+    (change: (proof: ProofJson) => void): Lie =>
+    ({ method }, result) => {
+      if (method !== 'eth_getProof') return undefined;
+      change(result as ProofJson);
+      return result;
+    };
+
+  test.each<[string, string, Lie]>([
+    [
+      'about one word of storage',
+      'CHAIN_PROOF_INVALID',
+      proofLie(({ storageProof }) => {
+        for (const part of storageProof) part.value = '0x1';
+      }),
+    ],
+    [
+      'about a word, with the proof of another',
+      'CHAIN_PROOF_INVALID',
+      proofLie(({ storageProof }) => {
+        for (const part of storageProof)
+          part.proof = part.proof.map((node) => node.replace(/.$/, (digit) => (digit === '0' ? '1' : '0')));
+      }),
+    ],
+    [
+      'about a word’s absence',
+      'CHAIN_PROOF_INVALID',
+      proofLie(({ storageProof }) => {
+        for (const part of storageProof) Object.assign(part, { value: '0x0', proof: [] });
+      }),
+    ],
+    [
+      'about an account’s absence',
+      'CHAIN_PROOF_INVALID',
+      proofLie((proof) => Object.assign(proof, { accountProof: [], storageProof: [] })),
+    ],
+    ['by leaving a node out', 'CHAIN_PROOF_INVALID', proofLie((proof) => proof.accountProof.pop())],
+    ['by giving a node too many', 'CHAIN_PROOF_INVALID', proofLie((proof) => proof.accountProof.push('0x80'))],
+    ['by giving no slots', 'CHAIN_PROOF_INVALID', proofLie((proof) => proof.storageProof.splice(0))],
+    [
+      'by giving nodes that are no hex',
+      'CHAIN_PROOF_INVALID',
+      proofLie((proof) => Object.assign(proof, { accountProof: [7, '0xz'] })),
+    ],
+    [
+      'by giving nodes without end',
+      'CHAIN_PROOF_INVALID',
+      proofLie((proof) => Object.assign(proof, { accountProof: Array(10_000).fill('0x80') })),
+    ],
+    ['by answering nothing', 'CHAIN_PROOF_INVALID', ({ method }) => (method === 'eth_getProof' ? null : undefined)],
+    [
+      'about code',
+      'CHAIN_CODE_INVALID',
+      ({ method }, result) => (method === 'eth_getCode' ? (result as string).replace(/..$/, '') : undefined),
+    ],
+    ['about there being code', 'CHAIN_CODE_INVALID', ({ method }) => (method === 'eth_getCode' ? '0x' : undefined)],
+    [
+      'about a header',
+      'CHAIN_HEADER_INVALID',
+      ({ method }, result) =>
+        method === 'eth_getBlockByHash' ? { ...(result as object), stateRoot: `0x${'77'.repeat(32)}` } : undefined,
+    ],
+    [
+      'about there being a header',
+      'CHAIN_HEADER_INVALID',
+      ({ method }) => (method === 'eth_getBlockByHash' ? null : undefined),
+    ],
+  ])('%s', async (_, code, lie) => {
+    lying.lie = lie;
+    await expect(read()).rejects.toMatchObject({ name: 'ProofError', code });
+  });
+
+  test('by a proof of another account, and by one of another block', async () => {
+    const other = (await rpc(town.anvil.url, 'eth_getProof', [town.deployed.appRegistry, [], 'latest'])) as ProofJson;
+    lying.lie = proofLie((proof) => Object.assign(proof, { accountProof: other.accountProof }));
+    await expect(read()).rejects.toMatchObject({ code: 'CHAIN_PROOF_INVALID' });
+    const old = (await rpc(town.anvil.url, 'eth_getProof', [town.deployed.workerRegistry, [], '0x1'])) as ProofJson;
+    lying.lie = proofLie((proof) => Object.assign(proof, { accountProof: old.accountProof }));
+    await expect(read()).rejects.toMatchObject({ code: 'CHAIN_PROOF_INVALID' });
+  });
+
+  test('when all of them lie together', async () => {
+    const second = await new LyingRpc(town.anvil.url).start();
+    const lie = proofLie((proof) => Object.assign(proof, { storageProof: [], accountProof: [] }));
+    lying.lie = lie;
+    second.lie = lie;
+    await expect(read(view(lying.url, second.url))).rejects.toMatchObject({ code: 'CHAIN_PROOF_INVALID' });
+    await second.stop();
+  });
+
+  test('and another one that does not is enough', async () => {
+    lying.lie = proofLie((proof) => Object.assign(proof, { storageProof: [], accountProof: [] }));
+    expect(await read(view(lying.url, town.anvil.url))).toBe(0n);
+  });
+
+  test('when it answers calls: these are not asked', async () => {
+    lying.lie = ({ method }) => (method === 'eth_call' ? `0x${'ff'.repeat(32)}` : undefined);
+    expect(await read()).toBe(0n);
+    expect(lying.asked.map(({ method }) => method)).not.toContain('eth_call');
+  });
+
+  test('when its hint is wrong, missing or endless nothing changes', async () => {
+    for (const hint of [
+      null,
+      7,
+      { accessList: 7 },
+      { accessList: [{ address: '0x1', storageKeys: [] }] },
+      { accessList: Array(10_000).fill({}) },
+    ]) {
+      lying.lie = ({ method }) => (method === 'eth_createAccessList' ? hint : undefined);
+      expect(await read()).toBe(0n);
+    }
+    lying.lie = ({ method }) => {
+      if (method === 'eth_createAccessList') throw new Error('no');
+      return undefined;
+    };
+    expect(await read()).toBe(0n);
+  });
+
+  test('when it has no proofs, at the start', async () => {
+    lying.lie = ({ method }) => {
+      if (method === 'eth_getProof') throw { code: -32601, message: 'Method not found' };
+      return undefined;
+    };
+    await expect(view().assertProofs(town.deployed.workerRegistry)).rejects.toMatchObject({ code: 'CHAIN_NO_PROOFS' });
+    lying.lie = () => undefined;
+    await view().assertProofs(town.deployed.workerRegistry);
+    await expect(view().assertProofs(signer)).rejects.toMatchObject({ code: 'CHAIN_NO_CONTRACT' });
+  });
+
+  test('when an answer is too large to read', async () => {
+    const small = new ProvenView({ chainId, rpcs: [lying.url], maxAnswerBytes: 3_000 });
+    await expect(statusOf(small)).rejects.toMatchObject({ code: 'CHAIN_UNREACHABLE' });
+  });
+});
+
+describe('blocks', () => {
+  test('behind a block are those that its headers name, whatever an RPC says of their numbers', async () => {
+    const proven = view();
+    const end = await proven.head();
+    const honest = await new ChainView({ chainId, rpcs: [town.anvil.url] }).blockAt(2n);
+    lying.lie = ({ method }, result) =>
+      method === 'eth_getBlockByNumber' ? { ...(result as object), hash: `0x${'66'.repeat(32)}` } : undefined;
+    expect(await proven.ancestor(end, 2n)).toEqual(honest);
+    await expect(proven.ancestor(end, end.number + 1n)).rejects.toMatchObject({ code: 'CHAIN_BLOCK_UNKNOWN' });
+    await expect(proven.blockAt(2n)).rejects.toMatchObject({ code: 'CHAIN_HEADER_INVALID' });
+  });
+
+  test('that are pinned are read, whatever an RPC says of their numbers', async () => {
+    const proven = view();
+    const pinned = await proven.blockAt(3n);
+    lying.lie = ({ method }, result) =>
+      method === 'eth_getBlockByNumber' ? { ...(result as object), hash: `0x${'66'.repeat(32)}` } : undefined;
+    proven.pin(pinned);
+    expect(await proven.blockAt(3n)).toEqual(pinned);
+    proven.pin({ number: 4n, hash: pinned.hash });
+    await expect(proven.blockAt(4n)).rejects.toMatchObject({ code: 'CHAIN_HEADER_INVALID' });
+  });
+});
+
+type ProofJson = { accountProof: string[]; storageProof: { value: string; proof: string[] }[] };
+
+function isRead(item: Abi[number]): item is AbiFunction {
+  return item.type === 'function' && (item.stateMutability === 'view' || item.stateMutability === 'pure');
+}
+
+async function outcome(reading: Promise<unknown>): Promise<unknown> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (!(error instanceof CloisterError)) throw error;
+    return error.code === 'CHAIN_READ_REVERTED' ? `${error.code} ${error.message}` : error.code;
+  }
+}
+
+/** Arguments of a kind: nothing, what is on this chain, and what nobody knows. */
+function sampleOf(input: AbiParameter, kind: number): unknown {
+  if (input.type.endsWith(']'))
+    return kind === 0 ? [] : [sampleOf({ ...input, type: input.type.replace(/\[\d*\]$/, '') }, kind)];
+  if (input.type === 'tuple')
+    return Object.fromEntries(
+      (input as { components: readonly AbiParameter[] }).components.map((part) => [part.name, sampleOf(part, kind)]),
+    );
+  if (input.type === 'address') return [`0x${'00'.repeat(20)}`, town.account.address, signer][kind];
+  if (input.type === 'bool') return kind > 0;
+  if (input.type === 'string') return ['', 'TD', 'x'.repeat(40)][kind];
+  if (input.type === 'bytes') return ['0x', '0x0102', `0x${'ab'.repeat(100)}`][kind];
+  const bytes = /^bytes(\d+)$/.exec(input.type)?.[1];
+  if (bytes !== undefined) {
+    const known = { app: town.app, workerId: town.workerId }[input.name ?? ''] ?? town.app;
+    return [`0x${'00'.repeat(32)}`, known, `0x${'5e'.repeat(32)}`][kind]?.slice(0, 2 + 2 * Number(bytes)) as Hex;
+  }
+  const bits = Number(/\d+$/.exec(input.type)?.[0]);
+  return bits <= 48 ? kind : BigInt(kind);
+}
