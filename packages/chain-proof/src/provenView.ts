@@ -16,7 +16,7 @@ import {
   encodeFunctionData,
 } from 'viem';
 import { type Header, provenHeader } from './header.ts';
-import { type CallState, runLocalCall } from './localCall.ts';
+import { type CallResult, type CallState, runLocalCall } from './localCall.ts';
 import { dropOldest, ProofCache } from './proofCache.ts';
 import { ProofError } from './proofError.ts';
 import { ProofSource, type ProofSourceInit } from './proofSource.ts';
@@ -31,6 +31,8 @@ const maxStates = 16;
 const maxPinned = 256;
 /** Calls whose reads are remembered, to prove them at once the next time. */
 const maxLearnt = 1_024;
+/** Results kept: a call of one block gives the same again. */
+const maxResults = 4_096;
 /** What one call may read. */
 const maxAccounts = 64;
 const maxSlots = 4_096;
@@ -50,6 +52,7 @@ export class ProvenView extends ChainView {
   readonly #states = new Map<Hex, ProvenState>();
   readonly #pinned = new Map<bigint, Hex>();
   readonly #learnt = new Map<string, AccessList>();
+  readonly #results = new Map<string, CallResult>();
 
   constructor(init: ProvenViewInit) {
     super(init);
@@ -129,10 +132,15 @@ export class ProvenView extends ChainView {
     const { hash } = query.block === undefined ? await this.head(signal) : await this.blockAt(query.block, signal);
     const to = address.toLowerCase() as Hex;
     const what = `The chain (proving ${functionName})`;
-    const result = await withDeadline({ timeoutMs: this.#timeoutMs, signal, what }, async (inner) => {
-      const state = this.#stateOf(await this.#header(hash, inner));
-      return this.#run(state, to, data, inner);
-    });
+    const key = `${hash}${to}${data}`;
+    const result =
+      this.#results.get(key) ??
+      (await withDeadline({ timeoutMs: this.#timeoutMs, signal, what }, async (inner) => {
+        const state = this.#stateOf(await this.#header(hash, inner));
+        return this.#run(state, to, data, inner);
+      }));
+    this.#results.set(key, result);
+    dropOldest(this.#results, maxResults);
     if (result.reverted) throw revertedError(functionName, refusalIn(result.data === '0x' ? undefined : result.data));
     return decodeRead({ address, abi, functionName, data: result.data }) as ContractFunctionReturnType<
       abi,
@@ -141,7 +149,7 @@ export class ProvenView extends ChainView {
     >;
   }
 
-  async #run(state: ProvenState, to: Hex, data: Hex, signal: AbortSignal) {
+  async #run(state: ProvenState, to: Hex, data: Hex, signal: AbortSignal): Promise<CallResult> {
     const key = `${to}${data}`;
     const learnt = this.#learnt.get(key);
     if (learnt !== undefined) await state.prefetch(learnt);
@@ -229,10 +237,7 @@ function headOf({ number, hash, timestamp }: Header): Head {
 /** Throws nothing that is kept: a hint that is malformed or too large is none. */
 function accessListOf(told: unknown, to: Hex): AccessList {
   const { accessList } = (told ?? {}) as { readonly accessList?: unknown };
-  const list = new Map<Hex, Set<bigint>>([
-    [to, new Set()],
-    [zeroAddress, new Set()],
-  ]);
+  const list = new Map<Hex, Set<bigint>>([[to, new Set()]]);
   if (!Array.isArray(accessList) || accessList.length > maxAccounts) return list;
   let slots = 0;
   for (const { address, storageKeys } of accessList as { address: unknown; storageKeys: unknown }[]) {

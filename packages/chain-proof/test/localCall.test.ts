@@ -61,7 +61,7 @@ describe('a call', () => {
     ['knows the chain', `46${giveBack}`, 31337n],
     ['knows the block’s number', `43${giveBack}`, 1_000n],
     ['knows the block’s time', `42${giveBack}`, 1_700_000_000n],
-    ['comes from nobody', `33${giveBack}`, 0n],
+    ['comes from the contract itself', `33${giveBack}`, BigInt(contract)],
     ['knows balances', `73${other.slice(2)}31${giveBack}`, 9n],
     ['sees no storage that is not there', `600854${giveBack}`, 0n],
     ['keeps for its own time', `5f5c${giveBack}`, 0n],
