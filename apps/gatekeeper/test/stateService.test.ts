@@ -178,6 +178,9 @@ test('who was let in at a block is let in again at that block, and judged anew a
 describe('a takeover', () => {
   test('is signed where promises of enough members show it, and again', async () => {
     const promises = await promisesTo(host, 1n);
+    // Who knows the fence wants them all the same: they show what there is to take over.
+    const few = asked(host, {}, { promises: promises.slice(1), certified: null });
+    await expect(service().write(few, signal)).rejects.toThrow(code('STATE_PROMISES_TOO_FEW'));
     for (let turn = 0; turn < 2; turn++)
       for (const index of [0, 3])
         expect(await service(index).write(asked(host, {}, { promises, certified: null }), signal)).toMatchObject({
@@ -197,6 +200,7 @@ describe('a takeover', () => {
     const wrong: readonly SignedStatePromise[][] = [
       [first, second],
       [first, first, second],
+      [...promises, first],
       [first, second, { ...first, signature: `0x${'ff'.repeat(65)}` }],
       [first, second, { ...second, request: b32(1) }],
       [first, second, ...promises.slice(2).map((one) => ({ ...one, generation: 2n }))],
@@ -213,6 +217,16 @@ describe('a takeover', () => {
       code('STATE_PROMISES_TOO_FEW'),
     );
     await service(3).write(asked(host, {}, { promises, certified: null }), signal);
+  });
+
+  test('needs promises of the generation that is', async () => {
+    const promises = await promisesTo(host, 1n);
+    await town.reshare(town.generation.people, 3, 2n);
+    await town.follow();
+    await expect(service(3).write(asked(host, {}, { promises, certified: null }), signal)).rejects.toThrow(
+      code('STATE_PROMISES_TOO_FEW'),
+    );
+    await service(3).write(asked(host, {}, { promises: await promisesTo(host, 1n), certified: null }), signal);
   });
 
   test('of anything but the highest head in the promises is refused', async () => {

@@ -43,8 +43,7 @@ export function afterFence(
 ): HeldState {
   const { app, partition, fence } = asked;
   const before = held ?? noState(asked);
-  if (fence < before.fence || fence === 0n || (fence === before.fence && holder !== before.holder))
-    throw fenced(before.fence, fence);
+  if (fence < before.fence || (fence === before.fence && holder !== before.holder)) throw fenced(before.fence, fence);
   if (fence - before.fence > maxFenceStep)
     throw refused('STATE_FENCE_TOO_FAR', `The fence "${fence}" is too far above "${before.fence}"`);
   if (fence > before.fence && isHeldByAnother)
