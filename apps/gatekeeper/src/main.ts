@@ -1,12 +1,12 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import {
   ChainAccount,
-  ChainView,
   CommitteeReader,
   EpochRecordsReader,
   RegistryHistory,
   RegistryReader,
 } from '@cloister/chain';
+import { ProvenView } from '@cloister/chain-proof';
 import {
   type Bytes32,
   beaconRandomness,
@@ -56,7 +56,7 @@ import { StateRecovery } from './state/stateRecovery.ts';
 import { StateService } from './state/stateService.ts';
 import { founderVerifier } from './verifyFounder.ts';
 
-/** Blocks that a key request may be behind or ahead of what a member knows. */
+/** Blocks that a key request may be behind what a member knows. */
 const maxBlockDistance = 64n;
 
 runProcess({
@@ -66,7 +66,8 @@ runProcess({
     const network = parseNetworkFile(await readFile(config.networkFile));
     const { chainId, contracts, rpcs } = network;
     const domain = { chainId, registry: contracts.workerRegistry };
-    const view = new ChainView({ chainId, rpcs });
+    const view = new ProvenView({ chainId, rpcs });
+    await view.assertProofs(contracts.workerRegistry, signal);
     const reader = new CommitteeReader(view, contracts);
     const registry = new RegistryReader(view, contracts);
     const operator = new ChainAccount({
@@ -178,8 +179,8 @@ runProcess({
       termEpochs: placementTermEpochs(network),
     });
     const manifest = manifestStore(network.gateways);
-    const facts = (inner: AbortSignal) =>
-      readKeyFacts({ registry, clock, releases, placement, manifest, heads }, inner);
+    const facts = (from: bigint, inner: AbortSignal) =>
+      readKeyFacts({ registry, clock, releases, placement, manifest, heads }, from, inner);
     const keyService = new KeyService(
       {
         me: keys,

@@ -35,8 +35,8 @@ let registry: RegistryReader;
 let releases: ReleaseLog;
 /** What placement was asked. */
 let placed: unknown[][];
-/** Throws where the chain is not the one that others see. */
-let witnessed: (block: bigint) => void;
+/** The newest block that others see too. Throws where the chain is not the one that they see. */
+let witnessed: (from: bigint) => bigint;
 let hosts: () => Promise<readonly Bytes32[]>;
 beforeEach(async () => {
   manifest = stateless;
@@ -45,12 +45,12 @@ beforeEach(async () => {
   registry = network.reader();
   releases = new ReleaseLog();
   placed = [];
-  witnessed = () => {};
+  witnessed = () => network.rpc.head.number;
   hosts = async () => [bytes32(3), bytes32(4)];
 });
 afterEach(() => network.stop());
 
-async function read(): Promise<StateFacts> {
+async function read(from = 0n): Promise<StateFacts> {
   const { genesis, epochLength, roundLength } = network.registries;
   const placementOf = async (...asked: unknown[]) => {
     placed.push(asked.slice(0, 3));
@@ -61,13 +61,14 @@ async function read(): Promise<StateFacts> {
       registry,
       clock: { genesis, epochLength, roundLength },
       releases,
-      heads: { assertWitnessed: (head) => witnessed(head.number) },
+      heads: { witnessed: async (block) => registry.view.blockAt(witnessed(block)) },
       placement: { placementOf } as unknown as PlacementReader,
       manifest: async (id) => {
         if (id !== manifestId(manifest)) throw new Error('no such manifest');
         return manifest;
       },
     },
+    from,
     signal(),
   );
 }
@@ -99,12 +100,20 @@ describe('the facts of one decision', () => {
 
   test('are none of a chain that enough other members do not see', async () => {
     const asked: bigint[] = [];
-    witnessed = (block) => {
-      asked.push(block);
+    witnessed = (from) => {
+      asked.push(from);
       throw new HeadWatchError('nobody else sees it');
     };
-    await expect(read()).rejects.toMatchObject({ code: 'CHAIN_UNWITNESSED', retry: true });
+    await expect(read(4n)).rejects.toMatchObject({ code: 'CHAIN_UNWITNESSED', retry: true });
     expect(asked).toEqual([4n]);
+  });
+
+  test('are of the block that others see too, not of a newer one; nothing is final after it', async () => {
+    witnessed = () => 3n;
+    const { genesis, roundLength } = network.registries;
+    const { timestamp } = await registry.view.blockAt(3n);
+    network.rpc.mine(network.rpc.head.timestamp + 600n);
+    expect(await read()).toMatchObject({ block: 3n, finalRound: (timestamp - genesis) / roundLength });
   });
 
   test('stay those of that block, whatever comes after it', async () => {

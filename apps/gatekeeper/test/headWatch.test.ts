@@ -25,7 +25,8 @@ class Town {
   /** What each other member says; undefined: it does not answer. */
   readonly told = new Map<number, { branch?: string; number?: bigint; by?: number; hash?: Bytes32 } | undefined>();
   readonly differing: number[] = [];
-  blocksAsked = 0;
+  /** Blocks that reads were fixed to, oldest first. */
+  readonly pinned: bigint[] = [];
   readonly watch: HeadWatch;
 
   constructor() {
@@ -40,9 +41,13 @@ class Town {
         me: { signer: addressOf(me), sign: (digest) => toHex(signDigest(me, fromHex(digest))) },
         view: {
           head: async () => block(this.newest),
-          blockAt: async (number) => {
-            this.blocksAsked += 1;
+          // Hashes here name branches: an end has only ancestors of its own.
+          ancestor: async (end, number) => {
+            expect(end.hash).toBe(hashOf(this.branch, this.newest));
             return block(number);
+          },
+          pin: ({ number }) => {
+            this.pinned.push(number);
           },
         },
         peers: { head: async (member) => this.#headOf(this.members.indexOf(member)) },
@@ -50,7 +55,7 @@ class Town {
         clockMs: () => this.ms,
         onDiffering: (member) => this.differing.push(this.members.indexOf(member)),
       },
-      { domain, maxAgeMs: 1_000, maxLagBlocks: 10n },
+      { domain, maxAgeMs: 1_000, maxLagBlocks: 10n, patienceMs: 50 },
     );
   }
 
@@ -158,5 +163,65 @@ describe('members that are not at the same block', () => {
     expect(town.isWitnessed).toBe(true);
     town.ms += 1;
     expect(town.isWitnessed).toBe(false);
+  });
+});
+
+describe('the block that is decided by', () => {
+  const unwitnessed = { code: 'CHAIN_UNWITNESSED', retry: true };
+  const witnessed = (from = 0n) => town.watch.witnessed(from, signal);
+
+  test('is none before a look, and with too few members', async () => {
+    await expect(witnessed()).rejects.toMatchObject(unwitnessed);
+    town.told.set(1, undefined);
+    town.told.set(2, undefined);
+    await town.watch.tick(signal);
+    await expect(witnessed()).rejects.toMatchObject(unwitnessed);
+    expect(town.pinned).toEqual([]);
+  });
+
+  test('is the newest that a threshold has named or built on, this member being one of them', async () => {
+    town.told.set(1, { number: 99n });
+    town.told.set(2, { number: 97n });
+    town.told.set(3, { number: 95n });
+    await town.watch.tick(signal);
+    expect(await witnessed()).toEqual({ number: 97n, hash: hashOf('true', 97n), timestamp: 970n });
+    expect(town.pinned).toEqual([97n]);
+  });
+
+  test('is not moved by a member that names another branch, an old block, or none', async () => {
+    town.told.set(1, { number: 99n });
+    town.told.set(2, { number: 97n });
+    for (const lie of [{ branch: 'forged', number: 100n }, { number: 89n }, { by: 0 }, undefined]) {
+      town.told.set(3, lie);
+      await town.watch.tick(signal);
+      expect(await witnessed()).toMatchObject({ number: 97n });
+    }
+  });
+
+  test('is none where the blocks that were named are gone from the chain since', async () => {
+    await town.watch.tick(signal);
+    town.branch = 'reorganised';
+    for (const index of [1, 2, 3]) town.told.set(index, undefined);
+    await town.watch.tick(signal);
+    await expect(witnessed()).rejects.toMatchObject(unwitnessed);
+  });
+
+  test('is none once members were last heard too long ago', async () => {
+    await town.watch.tick(signal);
+    town.ms += 1_001;
+    await expect(witnessed()).rejects.toMatchObject(unwitnessed);
+  });
+
+  test('is waited for where the asker has seen a newer one, a while, and not where that is far ahead', async () => {
+    for (const index of [1, 2, 3]) town.told.set(index, { number: 99n });
+    await town.watch.tick(signal);
+    const patient = witnessed(100n);
+    for (const index of [1, 2, 3]) town.told.delete(index);
+    await town.watch.tick(signal);
+    expect(await patient).toMatchObject({ number: 100n });
+    expect(await witnessed(101n)).toMatchObject({ number: 100n });
+    expect(await witnessed(10_000n)).toMatchObject({ number: 100n });
+    const aborted = AbortSignal.abort();
+    await expect(town.watch.witnessed(101n, aborted)).rejects.toMatchObject({ code: 'ABORTED' });
   });
 });

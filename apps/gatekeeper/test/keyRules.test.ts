@@ -57,7 +57,7 @@ describe('a key is given', () => {
   test('to a host of the app, for a version that is released, at a recent block', async () => {
     expect(await check({})).toBe(worker);
     expect(await check({ keyVersion: 2 })).toBe(worker);
-    expect(await check({ keyVersion: 4, block: 115n })).toBe(worker);
+    expect(await check({ keyVersion: 4, block: 95n })).toBe(worker);
     expect(await check({ class: 'time', context: timeContext(20n) })).toBe(worker);
     for (const keyClass of ['state', 'signing'] as const) expect(await check({ class: keyClass })).toBe(worker);
   });
@@ -78,7 +78,8 @@ describe('a key is given', () => {
 describe('a key is not given', () => {
   test.each<[string, string, Partial<KeyRequest>, Partial<KeyFacts>]>([
     ['for an old block', 'KEY_REQUEST_STALE', { block: 94n }, {}],
-    ['for a block far ahead', 'KEY_REQUEST_STALE', { block: 116n }, {}],
+    ['for a block that this member has not seen', 'KEY_REQUEST_STALE', { block: 106n }, {}],
+    ['for the next block', 'KEY_REQUEST_STALE', { block: 101n }, { block: 100n }],
     ['for another epoch', 'KEY_REQUEST_STALE', { epoch: 6n }, {}],
     ['to a signer that nobody registered', 'KEY_WORKER_NOT_REGISTERED', {}, { worker: async () => undefined }],
     [

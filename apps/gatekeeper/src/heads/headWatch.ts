@@ -1,13 +1,16 @@
-import type { ChainView, Head } from '@cloister/chain';
+import type { Head } from '@cloister/chain';
+import type { ProvenView } from '@cloister/chain-proof';
 import {
   type Address,
   type Bytes32,
   type ChainHead,
   CloisterError,
   chainHeadDigest,
+  DeadlineError,
   type Hex,
   type RecordDomain,
   type SignedChainHead,
+  withDeadline,
 } from '@cloister/core';
 import { fromHex } from '@cloister/crypto';
 import { recoverAddress } from '@cloister/crypto/native-secp256k1';
@@ -16,7 +19,7 @@ import type { Peers } from '../peers/peers.ts';
 
 export type HeadWatchComponents = {
   readonly me: { readonly signer: Address; readonly sign: (digest: Bytes32) => Hex };
-  readonly view: Pick<ChainView, 'head' | 'blockAt'>;
+  readonly view: Pick<ProvenView, 'head' | 'ancestor' | 'pin'>;
   readonly peers: Pick<Peers, 'head'>;
   /** The committee as of the newest final block. */
   readonly state: () => CommitteeState | undefined;
@@ -29,9 +32,10 @@ export type HeadWatchInit = {
   readonly domain: RecordDomain;
   readonly maxAgeMs?: number;
   readonly maxLagBlocks?: bigint;
+  readonly patienceMs?: number;
 };
 
-type Witness = { readonly number: bigint; readonly atMs: number };
+type Witness = { readonly number: bigint; readonly hash: Bytes32; readonly atMs: number };
 
 /** How long another member's word counts. */
 const defaultMaxAgeMs = 20_000;
@@ -39,11 +43,16 @@ const defaultMaxAgeMs = 20_000;
 const defaultMaxLagBlocks = 16n;
 /** Heads kept of each member: of one that is ahead, an earlier one is compared. */
 const keptHeads = 8;
+/** How long a decision waits until a block that its asker has seen is witnessed: the others look every two seconds. */
+const defaultPatienceMs = 3_000;
+/** Decisions that wait at once; more are made by what is witnessed already. */
+const maxWaiting = 64;
 
 /**
  * Whether the chain that this member's RPCs show is the one that the others see. Members tell each other their newest heads, signed; what
  * rests on the chain is refused unless a threshold of members, this one among them, have lately named blocks of this very chain near its
- * end. So whoever holds all RPCs of one member can show it a chain of his own, and gets nothing by it.
+ * end. So whoever holds all RPCs of one member can show it a chain of his own, and gets nothing by it: decisions are made at the newest
+ * block that a threshold has named or built on, found from their signed heads by the hashes that headers name their parents by.
  */
 export class HeadWatch {
   readonly #components: HeadWatchComponents;
@@ -52,13 +61,17 @@ export class HeadWatch {
   readonly #maxLagBlocks: bigint;
   readonly #witnesses = new Map<Address, Witness>();
   readonly #heads = new Map<Address, ChainHead[]>();
+  readonly #patienceMs: number;
   #own: SignedChainHead | undefined;
+  #witnessed: Head | undefined;
+  #waiting: (() => void)[] = [];
 
   constructor(components: HeadWatchComponents, init: HeadWatchInit) {
     this.#components = components;
     this.#domain = init.domain;
     this.#maxAgeMs = init.maxAgeMs ?? defaultMaxAgeMs;
     this.#maxLagBlocks = init.maxLagBlocks ?? defaultMaxLagBlocks;
+    this.#patienceMs = init.patienceMs ?? defaultPatienceMs;
   }
 
   /** This member's newest head for the others; undefined before there is one. */
@@ -79,6 +92,24 @@ export class HeadWatch {
         if (told !== undefined && this.#isFrom(member, told)) await this.#compare(member, told, head, signal);
       }),
     );
+    this.#witnessed = await this.#newestWitnessed(head, signal);
+    if (this.#witnessed !== undefined) view.pin(this.#witnessed);
+    for (const ticked of this.#waiting.splice(0)) ticked();
+  }
+
+  /**
+   * The newest block that a threshold of members, this one among them, have lately named or built on: by it and no later one is
+   * decided. Waits a little where the asker has seen a newer one, `from`, which the others are about to see. The view reads at its
+   * number what it and no other block has. Throws CHAIN_UNWITNESSED.
+   */
+  async witnessed(from: bigint, signal: AbortSignal): Promise<Head> {
+    const isNear = this.#own !== undefined && from <= this.#own.number + this.#maxLagBlocks;
+    if (isNear && this.#waiting.length < maxWaiting) await this.#until(from, signal);
+    const own = this.#own ?? { number: 0n };
+    this.assertWitnessed(own);
+    if (this.#witnessed === undefined)
+      throw new HeadWatchError(`No block before "${own.number}" is one that enough members have lately seen`);
+    return this.#witnessed;
   }
 
   /** Throws CHAIN_UNWITNESSED unless enough members have lately seen the chain that ends in this head. */
@@ -98,6 +129,39 @@ export class HeadWatch {
       );
   }
 
+  async #until(from: bigint, signal: AbortSignal): Promise<void> {
+    const what = 'Waiting for a witnessed block';
+    try {
+      await withDeadline({ timeoutMs: this.#patienceMs, signal, what }, async (inner) => {
+        while ((this.#witnessed?.number ?? -1n) < from && !inner.aborted)
+          await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      });
+    } catch (error) {
+      if (!(error instanceof DeadlineError) || error.code !== 'DEADLINE_EXCEEDED') throw error;
+    }
+  }
+
+  async #newestWitnessed(own: Head, signal: AbortSignal): Promise<Head | undefined> {
+    const { state, me, clockMs, view } = this.#components;
+    const { members = [], threshold = 0 } = state()?.generation ?? {};
+    const since = clockMs() - this.#maxAgeMs;
+    const named: bigint[] = [];
+    for (const { signer } of members) {
+      const witness = this.#witnesses.get(signer);
+      if (signer === me.signer) named.push(own.number);
+      else if (witness !== undefined && witness.atMs >= since && (await this.#isBehind(own, witness, signal)))
+        named.push(witness.number);
+    }
+    const number = named.sort((left, right) => (left < right ? 1 : -1))[threshold - 1];
+    return number === undefined ? undefined : view.ancestor(own, number, signal);
+  }
+
+  /** Whether the block that a witness named is, still, one that this member's newest block is built on, and near it. */
+  async #isBehind(own: Head, { number, hash }: Witness, signal: AbortSignal): Promise<boolean> {
+    if (number > own.number || own.number - number > this.#maxLagBlocks) return false;
+    return (await this.#components.view.ancestor(own, number, signal)).hash === hash;
+  }
+
   #isFrom({ signer }: Member, head: SignedChainHead): boolean {
     try {
       return recoverAddress(fromHex(chainHeadDigest(this.#domain, head)), fromHex(head.signature)) === signer;
@@ -114,7 +178,7 @@ export class HeadWatch {
     if (told.number > own.number + this.#maxLagBlocks) return;
     const common = heads.find(({ number }) => number <= own.number);
     if (common === undefined) return;
-    const block = await this.#components.view.blockAt(common.number, signal).catch((error: unknown) => {
+    const block = await this.#components.view.ancestor(own, common.number, signal).catch((error: unknown) => {
       if (error instanceof CloisterError) return undefined;
       throw error;
     });
@@ -124,7 +188,7 @@ export class HeadWatch {
       this.#components.onDiffering(member, common);
       return;
     }
-    this.#witnesses.set(member.signer, { number: common.number, atMs: this.#components.clockMs() });
+    this.#witnesses.set(member.signer, { number: common.number, hash: common.hash, atMs: this.#components.clockMs() });
   }
 }
 

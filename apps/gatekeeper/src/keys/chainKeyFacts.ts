@@ -10,8 +10,8 @@ export type ChainKeyFactsComponents = {
   readonly clock: NetworkClock;
   readonly releases: ReleaseLog;
   readonly placement: PlacementReader;
-  /** Whether the chain that this member sees is the one that enough others see. */
-  readonly heads: Pick<HeadWatch, 'assertWitnessed'>;
+  /** Which block enough members have seen. The registry's view reads at its number what it has and no other block. */
+  readonly heads: Pick<HeadWatch, 'witnessed'>;
   /** A manifest by its id, checked. */
   readonly manifest: (id: Bytes32, signal: AbortSignal) => Promise<Manifest>;
 };
@@ -24,19 +24,27 @@ export type StateFacts = KeyFacts & {
   partitions(manifestId: Bytes32, signal: AbortSignal): Promise<number>;
 };
 
-/** The facts of one decision, all read at one block: the newest on which all RPCs agree. */
-export async function readKeyFacts(components: ChainKeyFactsComponents, signal: AbortSignal): Promise<StateFacts> {
+/**
+ * The facts of one decision, all read at one block: the newest that enough members have seen. The asker has seen block `from`.
+ * Throws CHAIN_UNWITNESSED, ChainError, ProofError.
+ */
+export async function readKeyFacts(
+  components: ChainKeyFactsComponents,
+  from: bigint,
+  signal: AbortSignal,
+): Promise<StateFacts> {
   const { registry, clock, releases, placement, manifest, heads } = components;
-  const head = await registry.view.head(signal);
-  heads.assertWitnessed(head);
+  const head = await heads.witnessed(from, signal);
   const block = head.number;
   const epoch = tickAt(head.timestamp, clock.genesis, clock.epochLength);
   const final = await registry.view.finalized(signal);
+  // Which block is final is the RPCs' word; that it is no later than what enough members have seen is not.
+  const finalTimestamp = final.timestamp < head.timestamp ? final.timestamp : head.timestamp;
   return {
     block,
     now: head.timestamp,
     epoch,
-    finalRound: tickAt(final.timestamp, clock.genesis, clock.roundLength),
+    finalRound: tickAt(finalTimestamp, clock.genesis, clock.roundLength),
     networkKeysHash: await registry.networkKeysHash(block, signal),
     worker: (signer: Address) => readWorker(registry, signer, block, signal),
     app: (app) => readApp(registry, app, block, signal),

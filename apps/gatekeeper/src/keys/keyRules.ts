@@ -29,9 +29,9 @@ export type AskedApp = {
   readonly imagePolicy: number;
 };
 
-/** Everything that a decision rests on, read at one recent block on which all RPCs agree. */
+/** Everything that a decision rests on, proven at one recent block that enough members have seen. */
 export interface KeyFacts {
-  /** Newest block, and the network's epoch by its timestamp. */
+  /** That block, and the network's epoch by its timestamp. */
   readonly block: bigint;
   readonly epoch: bigint;
   /** The round of the newest block that nobody takes back any more. */
@@ -53,7 +53,7 @@ export interface KeyFacts {
 }
 
 export type KeyRulesInit = {
-  /** Blocks that a request may be behind or ahead. */
+  /** Blocks that a request may be behind. */
   readonly maxBlockDistance: bigint;
   /** Apps whose keys one platform gets in an epoch. */
   readonly maxAppsPerPlatform: number;
@@ -127,8 +127,9 @@ export function assertRecent(
   facts: Pick<KeyFacts, 'block' | 'epoch'>,
   init: Pick<KeyRulesInit, 'maxBlockDistance'>,
 ): void {
-  const distance = block > facts.block ? block - facts.block : facts.block - block;
-  if (distance > init.maxBlockDistance || epoch !== facts.epoch)
+  // Of one that is ahead, what it rests on may not be there yet: a refusal would be wrong in a moment.
+  const isBlockOff = block > facts.block || facts.block - block > init.maxBlockDistance;
+  if (isBlockOff || epoch !== facts.epoch)
     throw refused(
       'KEY_REQUEST_STALE',
       `It names block "${block}" and epoch "${epoch}", now is block "${facts.block}" of epoch "${facts.epoch}"`,

@@ -28,8 +28,11 @@ export type KeyServiceComponents = {
   readonly store: ShareStore;
   /** The committee whose shares count: as of the newest final block. */
   readonly state: () => CommitteeState | undefined;
-  /** What is true now. Throws ChainError where the chain can't be read, is split or old: then nothing is released. */
-  readonly facts: (signal: AbortSignal) => Promise<KeyFacts>;
+  /**
+   * What is true now, for an asker who has seen a block. Throws ChainError, ProofError and CHAIN_UNWITNESSED where the chain can't be
+   * read, is split, old or not proven: then nothing is released.
+   */
+  readonly facts: (from: bigint, signal: AbortSignal) => Promise<KeyFacts>;
   readonly releases: ReleaseLog;
   /** Makes sure that the log as it is now outlives a restart. Throws where it can't: then nothing is released. */
   readonly keepReleases: () => Promise<void>;
@@ -58,7 +61,7 @@ export class KeyService {
     const digest = keyRequestDigest(this.#domain, request);
     try {
       const signer = this.#signerOf(digest, signature);
-      const found = await facts(signal);
+      const found = await facts(request.block, signal);
       const worker = await checkKeyRequest(request, signer, found, this.#rules, signal);
       const active = store.active;
       const generation = state()?.generation;

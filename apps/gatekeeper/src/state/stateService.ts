@@ -38,8 +38,8 @@ export type StateServiceComponents = {
   readonly store: ShareStore;
   /** The committee whose shares count: as of the newest final block. */
   readonly state: () => CommitteeState | undefined;
-  /** What is true now. Throws ChainError where the chain can't be read, is split or old: then nothing is signed. */
-  readonly facts: (signal: AbortSignal) => Promise<StateFacts>;
+  /** What is true at the newest witnessed block; the asker has seen block `from`. Throws ChainError where the chain can't be read, is split or old: then nothing is signed. */
+  readonly facts: (from: bigint, signal: AbortSignal) => Promise<StateFacts>;
   readonly book: StateBook;
   readonly recovery: Pick<StateRecovery, 'isWholeAt'>;
   readonly answered: Counter;
@@ -177,7 +177,7 @@ export class StateService {
     signal: AbortSignal,
   ): Promise<StateFacts> {
     const { app, partition, manifest, keyVersion, epoch, block } = asked;
-    const facts = await this.#components.facts(signal);
+    const facts = await this.#components.facts(asked.block, signal);
     assertRecent(asked, facts, this.#init);
     // At one block the same question has the same answer: a writer asks many times between two blocks.
     const question = [holder, app, manifest, keyVersion, facts.block, facts.now].join();
