@@ -69,7 +69,9 @@ runProcess({
     const view = new ProvenView({ chainId, rpcs });
     await view.assertProofs(contracts.workerRegistry, signal);
     const reader = new CommitteeReader(view, contracts);
-    const registry = new RegistryReader(view, contracts);
+    // Pinned to the blocks that decisions are made by: what follows the chain reads by the other one.
+    const decidedBy = new ProvenView({ chainId, rpcs, shares: view });
+    const registry = new RegistryReader(decidedBy, contracts);
     const operator = new ChainAccount({
       chainId,
       rpc: rpcs[0] as string,
@@ -163,6 +165,7 @@ runProcess({
         peers,
         state: () => handovers.final,
         clockMs: () => performance.now(),
+        onWitnessed: (head) => decidedBy.pin(head),
         onDiffering: (member, { number }) =>
           log.warn('heads: another chain', { operator: member.operator, block: number }),
       },

@@ -25,8 +25,8 @@ class Town {
   /** What each other member says; undefined: it does not answer. */
   readonly told = new Map<number, { branch?: string; number?: bigint; by?: number; hash?: Bytes32 } | undefined>();
   readonly differing: number[] = [];
-  /** Blocks that reads were fixed to, oldest first. */
-  readonly pinned: bigint[] = [];
+  /** Blocks that decisions were made by, oldest first. */
+  readonly decidedBy: bigint[] = [];
   readonly watch: HeadWatch;
 
   constructor() {
@@ -46,10 +46,8 @@ class Town {
             expect(end.hash).toBe(hashOf(this.branch, this.newest));
             return block(number);
           },
-          pin: ({ number }) => {
-            this.pinned.push(number);
-          },
         },
+        onWitnessed: ({ number }) => this.decidedBy.push(number),
         peers: { head: async (member) => this.#headOf(this.members.indexOf(member)) },
         state: () => ({ generation: { number: 1n, threshold: 3, members: this.members } }) as unknown as CommitteeState,
         clockMs: () => this.ms,
@@ -176,7 +174,7 @@ describe('the block that is decided by', () => {
     town.told.set(2, undefined);
     await town.watch.tick(signal);
     await expect(witnessed()).rejects.toMatchObject(unwitnessed);
-    expect(town.pinned).toEqual([]);
+    expect(town.decidedBy).toEqual([]);
   });
 
   test('is the newest that a threshold has named or built on, this member being one of them', async () => {
@@ -185,7 +183,7 @@ describe('the block that is decided by', () => {
     town.told.set(3, { number: 95n });
     await town.watch.tick(signal);
     expect(await witnessed()).toEqual({ number: 97n, hash: hashOf('true', 97n), timestamp: 970n });
-    expect(town.pinned).toEqual([97n]);
+    expect(town.decidedBy).toEqual([97n]);
   });
 
   test('is not moved by a member that names another branch, an old block, or none', async () => {

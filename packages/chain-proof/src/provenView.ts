@@ -22,7 +22,11 @@ import { ProofError } from './proofError.ts';
 import { ProofSource, type ProofSourceInit } from './proofSource.ts';
 import { type AccessList, ProvenState } from './provenState.ts';
 
-export type ProvenViewInit = ChainViewInit & Pick<ProofSourceInit, 'maxAnswerBytes' | 'onAnswer'>;
+export type ProvenViewInit = ChainViewInit &
+  Pick<ProofSourceInit, 'maxAnswerBytes' | 'onAnswer'> & {
+    /** A view of the same chain whose proofs this one uses too. Pins are each view's own. */
+    readonly shares?: ProvenView;
+  };
 
 /** Headers kept by hash: those of some hours. */
 const maxHeaders = 1_024;
@@ -39,28 +43,46 @@ const maxSlots = 4_096;
 /** How many blocks back a block's ancestors are followed. */
 const maxAncestors = 1_024n;
 
+/** What was proven, and is the same for every view. */
+type Known = {
+  readonly source: ProofSource;
+  readonly cache: ProofCache;
+  readonly headers: Map<Hex, Header>;
+  readonly states: Map<Hex, ProvenState>;
+  readonly learnt: Map<string, AccessList>;
+  readonly results: Map<string, CallResult>;
+};
+
 /**
  * A {@link ChainView} whose values are proven instead of told: blocks by their headers, which give the hash that all RPCs name;
  * contract reads by running the code here, over accounts, words and code that are proven against the header's state root. So RPCs
  * can say which block is the newest, and nothing else; `pin` takes that from them too. Events are still as all RPCs list them.
  */
 export class ProvenView extends ChainView {
-  readonly #source: ProofSource;
-  readonly #cache = new ProofCache();
+  readonly #known: Known;
   readonly #timeoutMs: number;
-  readonly #headers = new Map<Hex, Header>();
-  readonly #states = new Map<Hex, ProvenState>();
   readonly #pinned = new Map<bigint, Hex>();
-  readonly #learnt = new Map<string, AccessList>();
-  readonly #results = new Map<string, CallResult>();
 
   constructor(init: ProvenViewInit) {
     super(init);
-    this.#source = new ProofSource(init);
+    this.#known =
+      init.shares !== undefined
+        ? init.shares.#known
+        : {
+            source: new ProofSource(init),
+            cache: new ProofCache(),
+            headers: new Map(),
+            states: new Map(),
+            learnt: new Map(),
+            results: new Map(),
+          };
     this.#timeoutMs = init.timeoutMs ?? 10_000;
   }
 
-  /** From now on reads at this block's number are of this block, whatever the RPCs say. */
+  /**
+   * From now on contract reads at this block's number are of this block, whatever the RPCs say; also once it is no longer on their
+   * chain. So a view that is pinned is for decisions at pinned blocks, and for nothing that follows a chain.
+   */
   pin({ number, hash }: Pick<Head, 'number' | 'hash'>): void {
     this.#pinned.delete(number);
     this.#pinned.set(number, hash);
@@ -83,13 +105,10 @@ export class ProvenView extends ChainView {
     );
   }
 
-  /** The block of a number on which all RPCs agree, or that was pinned; proven by its header. Throws CHAIN_HEADER_INVALID. */
+  /** The block of a number on which all RPCs agree, proven by its header. Throws CHAIN_HEADER_INVALID. */
   override async blockAt(blockNumber: bigint, signal?: AbortSignal): Promise<Head> {
-    const hash = this.#pinned.get(blockNumber) ?? (await super.blockAt(blockNumber, signal)).hash;
-    const header = await this.#header(hash, signal);
-    if (header.number !== blockNumber)
-      throw new ProofError('CHAIN_HEADER_INVALID', `Block "${hash}" is not number "${blockNumber}"`, { hash });
-    return headOf(header);
+    const { hash } = await super.blockAt(blockNumber, signal);
+    return headOf(await this.#headerAt(blockNumber, hash, signal));
   }
 
   /**
@@ -129,18 +148,18 @@ export class ProvenView extends ChainView {
     const { address, abi, functionName, args } = query;
     // viem's own signatures resolve these generics; the casts only say what the parameter types already fix.
     const data = encodeFunctionData({ abi, functionName, args } as unknown as Parameters<typeof encodeFunctionData>[0]);
-    const { hash } = query.block === undefined ? await this.head(signal) : await this.blockAt(query.block, signal);
+    const hash = await this.#hashFor(query.block, signal);
     const to = address.toLowerCase() as Hex;
     const what = `The chain (proving ${functionName})`;
     const key = `${hash}${to}${data}`;
     const result =
-      this.#results.get(key) ??
+      this.#known.results.get(key) ??
       (await withDeadline({ timeoutMs: this.#timeoutMs, signal, what }, async (inner) => {
         const state = this.#stateOf(await this.#header(hash, inner));
         return this.#run(state, to, data, inner);
       }));
-    this.#results.set(key, result);
-    dropOldest(this.#results, maxResults);
+    this.#known.results.set(key, result);
+    dropOldest(this.#known.results, maxResults);
     if (result.reverted) throw revertedError(functionName, refusalIn(result.data === '0x' ? undefined : result.data));
     return decodeRead({ address, abi, functionName, data: result.data }) as ContractFunctionReturnType<
       abi,
@@ -149,9 +168,23 @@ export class ProvenView extends ChainView {
     >;
   }
 
+  async #hashFor(block: bigint | undefined, signal: AbortSignal | undefined): Promise<Hex> {
+    if (block === undefined) return (await this.head(signal)).hash;
+    const pinned = this.#pinned.get(block);
+    if (pinned === undefined) return (await this.blockAt(block, signal)).hash;
+    return (await this.#headerAt(block, pinned, signal)).hash;
+  }
+
+  async #headerAt(blockNumber: bigint, hash: Hex, signal: AbortSignal | undefined): Promise<Header> {
+    const header = await this.#header(hash, signal);
+    if (header.number !== blockNumber)
+      throw new ProofError('CHAIN_HEADER_INVALID', `Block "${hash}" is not number "${blockNumber}"`, { hash });
+    return header;
+  }
+
   async #run(state: ProvenState, to: Hex, data: Hex, signal: AbortSignal): Promise<CallResult> {
     const key = `${to}${data}`;
-    const learnt = this.#learnt.get(key);
+    const learnt = this.#known.learnt.get(key);
     if (learnt !== undefined) await state.prefetch(learnt);
     let hinted = learnt !== undefined;
     const read = new Map<Hex, Set<bigint>>();
@@ -191,15 +224,15 @@ export class ProvenView extends ChainView {
       },
     };
     const result = await runLocalCall({ chainId: this.chainId, header: state.header, to, data }, recorded);
-    this.#learnt.delete(key);
-    this.#learnt.set(key, read);
-    dropOldest(this.#learnt, maxLearnt);
+    this.#known.learnt.delete(key);
+    this.#known.learnt.set(key, read);
+    dropOldest(this.#known.learnt, maxLearnt);
     return result;
   }
 
   #hint(header: Header, to: Hex, data: Hex, signal: AbortSignal): Promise<AccessList> {
     const block = `0x${header.number.toString(16)}`;
-    return this.#source.ask(
+    return this.#known.source.ask(
       'eth_createAccessList',
       [{ from: zeroAddress, to, data }, block],
       (told) => accessListOf(told, to),
@@ -209,23 +242,23 @@ export class ProvenView extends ChainView {
 
   #stateOf(header: Header): ProvenState {
     const state =
-      this.#states.get(header.hash) ??
-      new ProvenState(header, { source: this.#source, cache: this.#cache, timeoutMs: this.#timeoutMs });
-    this.#states.delete(header.hash);
-    this.#states.set(header.hash, state);
-    dropOldest(this.#states, maxStates);
+      this.#known.states.get(header.hash) ??
+      new ProvenState(header, { source: this.#known.source, cache: this.#known.cache, timeoutMs: this.#timeoutMs });
+    this.#known.states.delete(header.hash);
+    this.#known.states.set(header.hash, state);
+    dropOldest(this.#known.states, maxStates);
     return state;
   }
 
   async #header(hash: Hex, signal: AbortSignal | undefined): Promise<Header> {
-    const known = this.#headers.get(hash);
+    const known = this.#known.headers.get(hash);
     if (known !== undefined) return known;
     const header = await withDeadline(
       { timeoutMs: this.#timeoutMs, signal, what: 'The chain (reading a header)' },
-      (inner) => this.#source.ask('eth_getBlockByHash', [hash, false], (told) => provenHeader(told, hash), inner),
+      (inner) => this.#known.source.ask('eth_getBlockByHash', [hash, false], (told) => provenHeader(told, hash), inner),
     );
-    this.#headers.set(hash, header);
-    dropOldest(this.#headers, maxHeaders);
+    this.#known.headers.set(hash, header);
+    dropOldest(this.#known.headers, maxHeaders);
     return header;
   }
 }

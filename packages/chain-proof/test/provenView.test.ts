@@ -265,15 +265,29 @@ describe('blocks', () => {
     await expect(proven.blockAt(2n)).rejects.toMatchObject({ code: 'CHAIN_HEADER_INVALID' });
   });
 
-  test('that are pinned are read, whatever an RPC says of their numbers', async () => {
-    const proven = view();
-    const pinned = await proven.blockAt(3n);
+  test('that are pinned are read, whatever an RPC says of their numbers; where the chain is followed they are not', async () => {
+    const following = view();
+    const deciding = new ProvenView({ chainId, rpcs: [lying.url], shares: following });
+    const pinned = await following.head();
+    const early = await following.blockAt(1n);
+    const query = {
+      address: town.deployed.workerRegistry,
+      abi: workerRegistryAbi,
+      functionName: 'genesis',
+      args: [],
+    } as const;
+    deciding.pin(pinned);
     lying.lie = ({ method }, result) =>
-      method === 'eth_getBlockByNumber' ? { ...(result as object), hash: `0x${'66'.repeat(32)}` } : undefined;
-    proven.pin(pinned);
-    expect(await proven.blockAt(3n)).toEqual(pinned);
-    proven.pin({ number: 4n, hash: pinned.hash });
-    await expect(proven.blockAt(4n)).rejects.toMatchObject({ code: 'CHAIN_HEADER_INVALID' });
+      method === 'eth_getBlockByNumber' ? { ...(result as object), hash: early.hash } : undefined;
+    expect(await deciding.read({ ...query, block: pinned.number })).toBe(1_700_000_000n);
+    for (const refused of [
+      following.read({ ...query, block: pinned.number }),
+      following.blockAt(pinned.number),
+      deciding.blockAt(pinned.number),
+    ])
+      await expect(refused).rejects.toMatchObject({ code: 'CHAIN_HEADER_INVALID' });
+    deciding.pin({ number: 4n, hash: pinned.hash });
+    await expect(deciding.read({ ...query, block: 4n })).rejects.toMatchObject({ code: 'CHAIN_HEADER_INVALID' });
   });
 });
 

@@ -33,8 +33,17 @@ export type Town = {
   readonly contracts: readonly { readonly address: Address; readonly abi: Abi }[];
 };
 
-export async function startTown(hardfork?: string): Promise<Town> {
-  const anvil = await startAnvil(hardfork);
+export async function startTown(): Promise<Town> {
+  const anvil = await startAnvil();
+  try {
+    return await build(anvil);
+  } catch (error) {
+    await anvil.stop();
+    throw error;
+  }
+}
+
+async function build(anvil: RunningAnvil): Promise<Town> {
   const account = new ChainAccount({ chainId, rpc: anvil.url, account: generatePrivateKey() });
   await rpc(anvil.url, 'anvil_setBalance', [account.address, '0xffffffffffffffffffff']);
   const deployed = await deployUnsafeSimulatedNetwork(account, anvil.url, {

@@ -19,7 +19,9 @@ import type { Peers } from '../peers/peers.ts';
 
 export type HeadWatchComponents = {
   readonly me: { readonly signer: Address; readonly sign: (digest: Bytes32) => Hex };
-  readonly view: Pick<ProvenView, 'head' | 'ancestor' | 'pin'>;
+  readonly view: Pick<ProvenView, 'head' | 'ancestor'>;
+  /** Told of each block by which is decided from now on. */
+  readonly onWitnessed: (head: Head) => void;
   readonly peers: Pick<Peers, 'head'>;
   /** The committee as of the newest final block. */
   readonly state: () => CommitteeState | undefined;
@@ -81,7 +83,7 @@ export class HeadWatch {
 
   /** Reads the newest block, and asks every member for its own. A member that does not answer is simply no witness. */
   async tick(signal: AbortSignal): Promise<void> {
-    const { view, me, peers, state } = this.#components;
+    const { view, me, peers, state, onWitnessed } = this.#components;
     const { number, hash, timestamp } = await view.head(signal);
     const head = { number, hash, timestamp };
     this.#own = { ...head, signature: me.sign(chainHeadDigest(this.#domain, head)) };
@@ -93,14 +95,13 @@ export class HeadWatch {
       }),
     );
     this.#witnessed = await this.#newestWitnessed(head, signal);
-    if (this.#witnessed !== undefined) view.pin(this.#witnessed);
+    if (this.#witnessed !== undefined) onWitnessed(this.#witnessed);
     for (const ticked of this.#waiting.splice(0)) ticked();
   }
 
   /**
    * The newest block that a threshold of members, this one among them, have lately named or built on: by it and no later one is
-   * decided. Waits a little where the asker has seen a newer one, `from`, which the others are about to see. The view reads at its
-   * number what it and no other block has. Throws CHAIN_UNWITNESSED.
+   * decided. Waits a little where the asker has seen a newer one, `from`, which the others are about to see. Throws CHAIN_UNWITNESSED.
    */
   async witnessed(from: bigint, signal: AbortSignal): Promise<Head> {
     const isNear = this.#own !== undefined && from <= this.#own.number + this.#maxLagBlocks;
