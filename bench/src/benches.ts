@@ -17,6 +17,11 @@ export const benches: readonly Bench[] = [
   { file: 'relay.ts', name: 'relayAdded1k', ids: ['relay-added-1k'] },
   { file: 'function.ts', name: 'benchFunctions', ids: ['function-cold', 'function-pooled', 'function-warm'] },
   { file: 'keyRelease.ts', name: 'benchKeyRelease', ids: ['key-release-5of7'] },
+  {
+    file: 'provenReads.ts',
+    name: 'benchProvenReads',
+    ids: ['proven-reads-cold', 'proven-reads-next-block', 'proven-reads-same-block', 'proven-reads-traffic'],
+  },
   { file: 'beacon.ts', name: 'benchBeaconVerify', ids: ['beacon-verify', 'beacon-verify-browser'] },
   { file: 'secret.ts', name: 'benchSecretSeal', ids: ['secret-seal'] },
   { file: 'secret.ts', name: 'benchSecretOpen', ids: ['secret-open'] },
