@@ -75,7 +75,7 @@ export class LyingRpc {
   async #answer(call: RpcCall): Promise<object> {
     try {
       const result = await rpc(this.#behind, call.method, call.params);
-      const told = this.lie(call, structuredClone(result));
+      const told = await this.lie(call, structuredClone(result));
       return { result: told === undefined ? result : told };
     } catch (error) {
       const { code = -32000, message } = error as { code?: number; message: string };

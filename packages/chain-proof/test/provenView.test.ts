@@ -102,6 +102,20 @@ describe('a read', () => {
     expect(methods()).not.toContain('eth_createAccessList');
   });
 
+  test('of more accounts than any of ours reads is refused', async () => {
+    const at: Address = `0x${'7e'.repeat(20)}`;
+    const query = { address: at, abi: workerRegistryAbi, functionName: 'genesis', args: [] } as const;
+    // Asks for the balances of so many accounts, one after the other, and gives nothing back.
+    const asking = (count: number) =>
+      `0x620100005b8031506001018062${(0x10000 + count).toString(16).padStart(6, '0')}1160045700`;
+    await rpc(town.anvil.url, 'anvil_setCode', [at, asking(30)]);
+    await rpc(town.anvil.url, 'anvil_mine', []);
+    await expect(view().read(query)).rejects.toMatchObject({ code: 'CHAIN_NO_CONTRACT' });
+    await rpc(town.anvil.url, 'anvil_setCode', [at, asking(80)]);
+    await rpc(town.anvil.url, 'anvil_mine', []);
+    await expect(view().read(query)).rejects.toMatchObject({ code: 'CHAIN_CALL_TOO_LARGE' });
+  });
+
   test('ends with its signal and its deadline', async () => {
     const aborted = AbortSignal.abort();
     await expect(
@@ -110,6 +124,9 @@ describe('a read', () => {
         aborted,
       ),
     ).rejects.toMatchObject({ code: 'ABORTED' });
+    lying.lie = ({ method }) => (method === 'eth_getProof' ? new Promise(() => {}) : undefined);
+    const hurried = new ProvenView({ chainId, rpcs: [lying.url], timeoutMs: 300 });
+    await expect(statusOf(hurried)).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED', retry: true });
   });
 });
 
@@ -281,11 +298,11 @@ describe('blocks', () => {
       method === 'eth_getBlockByNumber' ? { ...(result as object), hash: early.hash } : undefined;
     expect(await deciding.read({ ...query, block: pinned.number })).toBe(1_700_000_000n);
     for (const refused of [
-      following.read({ ...query, block: pinned.number }),
-      following.blockAt(pinned.number),
-      deciding.blockAt(pinned.number),
+      () => following.read({ ...query, block: pinned.number }),
+      () => following.blockAt(pinned.number),
+      () => deciding.blockAt(pinned.number),
     ])
-      await expect(refused).rejects.toMatchObject({ code: 'CHAIN_HEADER_INVALID' });
+      await expect(refused()).rejects.toMatchObject({ code: 'CHAIN_HEADER_INVALID' });
     deciding.pin({ number: 4n, hash: pinned.hash });
     await expect(deciding.read({ ...query, block: 4n })).rejects.toMatchObject({ code: 'CHAIN_HEADER_INVALID' });
   });
