@@ -1,11 +1,5 @@
 import { mkdir, readFile } from 'node:fs/promises';
-import {
-  ChainAccount,
-  CommitteeReader,
-  EpochRecordsReader,
-  RegistryHistory,
-  RegistryReader,
-} from '@cloister/chain';
+import { ChainAccount, CommitteeReader, EpochRecordsReader, RegistryHistory, RegistryReader } from '@cloister/chain';
 import { ProvenView } from '@cloister/chain-proof';
 import {
   type Bytes32,
