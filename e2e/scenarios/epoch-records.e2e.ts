@@ -20,6 +20,7 @@ export const scenario: Scenario = {
   title:
     'Every epoch gets a record that anybody computes alike: with all members, with one away, and after a kill of all from what they had published',
   needs: 'own-network',
+  onlyLong: true,
   timeoutMs: 400_000,
   async run({ startNetwork, folder, note, signal }) {
     const network = await startNetwork({ args: ['--workers', '2', '--epoch', '30'] });

@@ -16,6 +16,7 @@ export const scenario: Scenario = {
   title:
     'A worker with SEV-SNP evidence registers by what three gatekeepers of four say, serves an app with a secret, and renews; with two of them away it waits',
   needs: 'own-network',
+  onlyLong: true,
   timeoutMs: 240_000,
   async run({ startNetwork, folder, note, signal }) {
     const network = await startNetwork({ args: ['--workers', '1'] });
