@@ -19,6 +19,7 @@ const networkFile = {
     workerRegistry: address(4),
     appRegistry: address(5),
     gatekeeperCommittee: address(6),
+    epochRecords: address(7),
   },
   rpcs: ['http://127.0.0.1:1'],
   gateways: ['http://127.0.0.1:1'],
