@@ -314,7 +314,6 @@ function startVitest(target: MutationTarget, sources: ReadonlyMap<string, Source
       testTimeout: 120_000,
       hookTimeout: 60_000,
       reporters: [{}],
-      bail: 1,
       // Real evidence is not everywhere, and the result must not depend on it.
       env: { [folderVariable]: folder, CLOISTER_FIXTURES: path.join(folder, 'none'), CLOISTER_LONG: '' },
     },

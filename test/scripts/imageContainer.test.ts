@@ -24,9 +24,15 @@ const network = {
   name: 'somewhere',
   chainId: 1,
   contracts: Object.fromEntries(
-    ['timelock', 'phaToken', 'imageRegistry', 'workerRegistry', 'appRegistry', 'gatekeeperCommittee'].map(
-      (name, index) => [name, `0x${String(index + 1).padStart(40, '0')}`],
-    ),
+    [
+      'timelock',
+      'phaToken',
+      'imageRegistry',
+      'workerRegistry',
+      'appRegistry',
+      'gatekeeperCommittee',
+      'epochRecords',
+    ].map((name, index) => [name, `0x${String(index + 1).padStart(40, '0')}`]),
   ),
   rpcs: ['https://rpc.invalid'],
   gateways: ['https://gateway.invalid'],
