@@ -58,16 +58,16 @@ export async function runMutants(target: MutationTarget, options: MutationOption
   const mutants = sampleOf(all, options.sample);
   if (mutants.length === 0) return { mutants, survivors: [], unreached: new Set() };
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cloister-mutants-'));
-  const vitest = await startVitest(target, sources, folder);
+  const run = new Run(() => startVitest(target, sources, folder), folder, progress);
   try {
-    const run = new Run(vitest, folder, progress);
+    await run.start();
     await run.map(mutants);
     await run.tryAll();
     await run.tryWhole();
     await run.tryOneByOne(mutants.filter((mutant) => options.expected?.(mutant) !== true));
     return { mutants, survivors: mutants.filter(({ id }) => !run.isKilled(id)), unreached: run.unreached(mutants) };
   } finally {
-    await vitest.close();
+    await run.end();
     fs.rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -78,16 +78,25 @@ type Source = { readonly mutants: readonly Mutant[]; readonly instrumented: stri
 type Reached = { readonly id: number; readonly tests: readonly { readonly id: string; readonly ms: number }[] };
 
 class Run {
-  readonly #vitest: Vitest;
+  readonly #open: () => Promise<Vitest>;
+  #vitest: Vitest | undefined;
   readonly #folder: string;
   readonly #progress: (line: string) => void;
   #maps: readonly FileMap[] = [];
   #reached: readonly Reached[] = [];
 
-  constructor(vitest: Vitest, folder: string, progress: (line: string) => void) {
-    this.#vitest = vitest;
+  constructor(open: () => Promise<Vitest>, folder: string, progress: (line: string) => void) {
+    this.#open = open;
     this.#folder = folder;
     this.#progress = progress;
+  }
+
+  async start(): Promise<void> {
+    this.#vitest = await this.#open();
+  }
+
+  async end(): Promise<void> {
+    await this.#vitest?.close();
   }
 
   isKilled(id: number): boolean {
@@ -143,9 +152,12 @@ class Run {
     const limit = endless(Math.max(...this.#maps.map(({ ticks }) => ticks)));
     const { result } = await this.#run({ mode: 'whole', mutants, limit }, files);
     const [error] = result.unhandledErrors;
-    if (error !== undefined) return String(error);
     const broken = result.testModules.find((module) => !module.ok());
-    if (broken === undefined) return undefined;
+    if (error === undefined && broken === undefined) return undefined;
+    // The first failure ends a run while another worker is still at it: what that says later must not count for the next one.
+    await this.end();
+    await this.start();
+    if (error !== undefined || broken === undefined) return String(error);
     const [first] = [
       ...broken.errors(),
       ...[...broken.children.allTests('failed')].flatMap((test) => test.result().errors ?? []),
@@ -208,12 +220,14 @@ class Run {
     files?: readonly string[],
   ): Promise<{ readonly result: TestRunResult; readonly ended: number }> {
     writePlan(this.#folder, plan);
-    const all = await this.#vitest.globTestSpecifications();
+    const vitest = this.#vitest;
+    if (vitest === undefined) throw new TypeError('The run was not started');
+    const all = await vitest.globTestSpecifications();
     const chosen = (specification: TestSpecification) =>
       files?.includes(relativeToRoot(specification.moduleId)) ?? true;
     const watch = this.#endWhatHangs();
     try {
-      const result = await this.#vitest.runTestSpecifications(all.filter(chosen));
+      const result = await vitest.runTestSpecifications(all.filter(chosen));
       return { result, ended: watch.stop() };
     } finally {
       watch.stop();
@@ -314,6 +328,7 @@ function startVitest(target: MutationTarget, sources: ReadonlyMap<string, Source
       testTimeout: 120_000,
       hookTimeout: 60_000,
       reporters: [{}],
+      bail: 1,
       // Real evidence is not everywhere, and the result must not depend on it.
       env: { [folderVariable]: folder, CLOISTER_FIXTURES: path.join(folder, 'none'), CLOISTER_LONG: '' },
     },
