@@ -5,6 +5,7 @@ import {
   amdRoots,
   appraise,
   awsNitroRoot,
+  type Claims,
   EvidenceVerifier,
   intelSgxRoot,
   networkPolicy,
@@ -13,6 +14,7 @@ import {
   type SnpClaims,
   snpEvidenceDocument,
   snpTcbFloors,
+  statedConfigIdOf,
 } from '../src/verify/index.ts';
 import { awsRoot, makeNitroDocument } from './nitro/syntheticNitro.ts';
 import { amdRoot, makeSnpWorld } from './snp/syntheticSnp.ts';
@@ -81,4 +83,14 @@ test('a real network takes SEV-SNP from the floors on, of the lines that have on
   const simulated = { ...(await claimsOf('Milan', 0)), simulated: true };
   expect(appraise(simulated, networkPolicy({ simulated: true }))).toEqual({ ok: true });
   expect(appraise(simulated, real)).toMatchObject({ refusal: { code: 'SIMULATED_REFUSED' } });
+});
+
+test('the network file that evidence states: what was configured, or of a Nitro enclave its nonce, where that is an id', () => {
+  const id = `0x${'ab'.repeat(32)}` as const;
+  const stated = (claims: object) => statedConfigIdOf(claims as Claims);
+  for (const teeType of ['tdx', 'sev-snp']) expect(stated({ teeType, configId: id, nonce: null })).toBe(id);
+  expect(stated({ teeType: 'tdx', configId: null })).toBeNull();
+  expect(stated({ teeType: 'nitro', configId: null, nonce: id })).toBe(id);
+  for (const nonce of [null, '0x', `${id}00`, id.slice(0, -2)])
+    expect(stated({ teeType: 'nitro', configId: id, nonce })).toBeNull();
 });
