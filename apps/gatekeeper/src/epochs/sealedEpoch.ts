@@ -1,4 +1,3 @@
-import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RestSealing } from '@cloister/attestation/attest';
 import {
@@ -15,7 +14,7 @@ import {
   schema as z,
 } from '@cloister/core';
 import { fromUtf8, utf8 } from '@cloister/crypto';
-import { writeFileAtomic } from '@cloister/service';
+import { SealedFile } from '../sealedFile.ts';
 
 /** What a member has bound itself to in an epoch. */
 export type KeptEpoch = {
@@ -57,42 +56,34 @@ export async function openEpochKeep(
   signer: Address,
 ): Promise<EpochKeep> {
   if (sealing === undefined) return { kept: undefined, keep: async () => {} };
-  const file = join(dataDir, 'sealed-epoch.bin');
+  const file = new SealedFile(join(dataDir, 'sealed-epoch.bin'), { sealing, purpose, maxBytes: maxFileBytes });
   return {
-    kept: await readKept(file, sealing, signer),
-    keep: async ({ vector, salt, publication }) => {
-      const text = JSON.stringify({
+    kept: await readKept(file, signer),
+    keep: ({ vector, salt, publication }) =>
+      file.write({
         format: 'cloister-gatekeeper-epoch-1',
         signer,
         vector: fromUtf8(measurementVectorBytes(vector)),
         salt,
         publication: publication === undefined ? null : measurementMessageToJson(publication),
-      });
-      await writeFileAtomic(file, await sealing.seal(purpose, utf8(text)), { mode: 0o600 });
-    },
+      }),
   };
 }
 
-async function readKept(file: string, sealing: RestSealing, signer: Address): Promise<KeptEpoch | undefined> {
-  const found = await stat(file).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
-  if (found === undefined) return undefined;
-  try {
-    if (found.size > maxFileBytes) throw new RangeError(`It is larger than ${maxFileBytes} bytes`);
-    const text = fromUtf8(await sealing.open(purpose, await readFile(file)));
-    const read = z.parseWith(contents, JSON.parse(text), 'sealed epoch');
-    // Another enclave's promises bind this one to nothing: it signs with another key.
-    if (read.signer !== signer) throw new RangeError(`It is of ${read.signer}, this member is ${signer}`);
-    return {
-      vector: parseMeasurementVector(utf8(read.vector)),
-      salt: read.salt,
-      publication: read.publication === null ? undefined : parseMeasurementPublication(read.publication),
-    };
-  } catch (cause) {
-    throw new SealedEpochError(file, cause);
-  }
+function readKept(file: SealedFile, signer: Address): Promise<KeptEpoch | undefined> {
+  return file.read(
+    (json) => {
+      const read = z.parseWith(contents, json, 'sealed epoch');
+      // Another enclave's promises bind this one to nothing: it signs with another key.
+      if (read.signer !== signer) throw new RangeError(`It is of ${read.signer}, this member is ${signer}`);
+      return {
+        vector: parseMeasurementVector(utf8(read.vector)),
+        salt: read.salt,
+        publication: read.publication === null ? undefined : parseMeasurementPublication(read.publication),
+      };
+    },
+    (path, cause) => new SealedEpochError(path, cause),
+  );
 }
 
 export class SealedEpochError extends CloisterError<'EPOCH_STATE_UNREADABLE'> {

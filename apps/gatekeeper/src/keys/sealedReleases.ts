@@ -1,9 +1,7 @@
-import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RestSealing } from '@cloister/attestation/attest';
 import { type Address, CloisterError, schema as z } from '@cloister/core';
-import { fromUtf8, utf8 } from '@cloister/crypto';
-import { writeFileAtomic } from '@cloister/service';
+import { SealedFile } from '../sealedFile.ts';
 import { type KeptReleases, ReleaseLog } from './releaseLog.ts';
 
 export type OpenedReleases = {
@@ -42,9 +40,9 @@ export async function openReleases(
   signer: Address,
 ): Promise<OpenedReleases> {
   if (sealing === undefined) return { releases: new ReleaseLog(), keep: async () => {} };
-  const file = join(dataDir, 'sealed-releases.bin');
-  const releases = new ReleaseLog(await readReleases(file, sealing, signer));
-  const write = () => sealReleases(file, sealing, signer, releases.kept);
+  const file = new SealedFile(join(dataDir, 'sealed-releases.bin'), { sealing, purpose, maxBytes: maxFileBytes });
+  const releases = new ReleaseLog(await readReleases(file, signer));
+  const write = () => file.write(releasesToJson(signer, releases.kept));
   let running: Promise<void> = Promise.resolve();
   let waiting: Promise<void> | undefined;
   return {
@@ -63,39 +61,28 @@ export async function openReleases(
   };
 }
 
-async function sealReleases(file: string, sealing: RestSealing, signer: Address, kept: KeptReleases): Promise<void> {
-  const text = JSON.stringify({
+function releasesToJson(signer: Address, kept: KeptReleases): object {
+  return {
     format: 'cloister-gatekeeper-releases-1',
     signer,
     head: kept.head,
     count: kept.count.toString(),
     epoch: kept.epoch.toString(),
     platforms: [...kept.appsByPlatform].map(([platformId, apps]) => ({ platformId, apps: [...apps] })),
-  });
-  await writeFileAtomic(file, await sealing.seal(purpose, utf8(text)), { mode: 0o600 });
+  };
 }
 
-async function readReleases(file: string, sealing: RestSealing, signer: Address): Promise<KeptReleases | undefined> {
-  const found = await stat(file).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
-  if (found === undefined) return undefined;
-  try {
-    if (found.size > maxFileBytes) throw new RangeError(`It is larger than ${maxFileBytes} bytes`);
-    const text = fromUtf8(await sealing.open(purpose, await readFile(file)));
-    const read = z.parseWith(contents, JSON.parse(text), 'log of releases');
-    if (read.signer !== signer) throw new RangeError(`It is the log of ${read.signer}, this member is ${signer}`);
-    const { head, count, epoch, platforms } = read;
-    return {
-      head,
-      count,
-      epoch,
-      appsByPlatform: new Map(platforms.map(({ platformId, apps }) => [platformId, new Set(apps)])),
-    };
-  } catch (cause) {
-    throw new SealedReleasesError(file, cause);
-  }
+function readReleases(file: SealedFile, signer: Address): Promise<KeptReleases | undefined> {
+  return file.read(
+    (json) => {
+      const read = z.parseWith(contents, json, 'log of releases');
+      if (read.signer !== signer) throw new RangeError(`It is the log of ${read.signer}, this member is ${signer}`);
+      const { head, count, epoch, platforms } = read;
+      const appsByPlatform = new Map(platforms.map(({ platformId, apps }) => [platformId, new Set(apps)]));
+      return { head, count, epoch, appsByPlatform };
+    },
+    (path, cause) => new SealedReleasesError(path, cause),
+  );
 }
 
 export class SealedReleasesError extends CloisterError<'RELEASE_LOG_UNREADABLE'> {

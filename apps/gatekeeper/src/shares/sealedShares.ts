@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import type { RestSealing } from '@cloister/attestation/attest';
 import { type Bytes32, CloisterError, schema as z } from '@cloister/core';
-import { concatBytes, fromHex, fromUtf8, SecretBytes, toHex, utf8 } from '@cloister/crypto';
-import { writeFileAtomic } from '@cloister/service';
+import { concatBytes, fromHex, SecretBytes, toHex } from '@cloister/crypto';
+import { SealedFile } from '../sealedFile.ts';
 import { sharePairFromBytes } from './sharePair.ts';
 import type { HeldGeneration } from './shareStore.ts';
 
@@ -16,6 +15,8 @@ export type EnclaveSecrets = {
 };
 
 const purpose = 'cloister/gatekeeper: v1';
+/** Two keys and 16 generations of 32 members, with what sealing adds. */
+const maxFileBytes = 512 * 1024;
 const hex32 = z.hexOf(32);
 const contents = z.strictObject({
   format: z.literal('cloister-gatekeeper-secrets-1'),
@@ -34,54 +35,47 @@ const contents = z.strictObject({
 });
 
 /** Writes the secrets, sealed by the device, in one step: the file of before or the new one, never half of it. */
-export async function sealSecrets(file: string, sealing: RestSealing, secrets: EnclaveSecrets): Promise<void> {
-  const text = utf8(
-    JSON.stringify({
-      format: 'cloister-gatekeeper-secrets-1',
-      signer: toHex(secrets.signer.reveal()),
-      hpkeKey: toHex(secrets.hpkeKey.reveal()),
-      generations: secrets.generations.map(({ number, digest, publicShares, shares }) => ({
-        number: number.toString(),
-        digest,
-        publicShares,
-        shares:
-          shares === undefined ? null : { apps: toHex(shares.apps.reveal()), beacon: toHex(shares.beacon.reveal()) },
-      })),
-    }),
-  );
-  const sealed = await sealing.seal(purpose, text);
-  text.fill(0);
-  await writeFileAtomic(file, sealed, { mode: 0o600 });
+export function sealSecrets(file: string, sealing: RestSealing, secrets: EnclaveSecrets): Promise<void> {
+  return fileAt(file, sealing).write({
+    format: 'cloister-gatekeeper-secrets-1',
+    signer: toHex(secrets.signer.reveal()),
+    hpkeKey: toHex(secrets.hpkeKey.reveal()),
+    generations: secrets.generations.map(({ number, digest, publicShares, shares }) => ({
+      number: number.toString(),
+      digest,
+      publicShares,
+      shares:
+        shares === undefined ? null : { apps: toHex(shares.apps.reveal()), beacon: toHex(shares.beacon.reveal()) },
+    })),
+  });
 }
 
 /**
  * What this enclave sealed before its restart; undefined where there is nothing. Throws SEALED_SHARES_UNREADABLE for a file of another
  * platform or image, or one that was changed: starting without it is safe, and needs a handover.
  */
-export async function openSecrets(file: string, sealing: RestSealing): Promise<EnclaveSecrets | undefined> {
-  const sealed = await readFile(file).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
-  if (sealed === undefined) return undefined;
-  try {
-    const text = await sealing.open(purpose, sealed);
-    const read = z.parseWith(contents, JSON.parse(fromUtf8(text)), 'sealed shares');
-    text.fill(0);
-    return {
-      signer: new SecretBytes(fromHex(read.signer)),
-      hpkeKey: new SecretBytes(fromHex(read.hpkeKey)),
-      generations: read.generations.map(({ number, digest, publicShares, shares }) => ({
-        number,
-        digest: digest as Bytes32,
-        publicShares,
-        shares:
-          shares === null ? undefined : sharePairFromBytes(concatBytes(fromHex(shares.apps), fromHex(shares.beacon))),
-      })),
-    };
-  } catch (cause) {
-    throw new SealedSharesError(file, cause);
-  }
+export function openSecrets(file: string, sealing: RestSealing): Promise<EnclaveSecrets | undefined> {
+  return fileAt(file, sealing).read(
+    (json) => {
+      const read = z.parseWith(contents, json, 'sealed shares');
+      return {
+        signer: new SecretBytes(fromHex(read.signer)),
+        hpkeKey: new SecretBytes(fromHex(read.hpkeKey)),
+        generations: read.generations.map(({ number, digest, publicShares, shares }) => ({
+          number,
+          digest: digest as Bytes32,
+          publicShares,
+          shares:
+            shares === null ? undefined : sharePairFromBytes(concatBytes(fromHex(shares.apps), fromHex(shares.beacon))),
+        })),
+      };
+    },
+    (path, cause) => new SealedSharesError(path, cause),
+  );
+}
+
+function fileAt(path: string, sealing: RestSealing): SealedFile {
+  return new SealedFile(path, { sealing, purpose, maxBytes: maxFileBytes });
 }
 
 export class SealedSharesError extends CloisterError<'SEALED_SHARES_UNREADABLE'> {

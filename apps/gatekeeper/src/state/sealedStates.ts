@@ -1,9 +1,8 @@
-import { mkdir, readdir, readFile, stat, unlink } from 'node:fs/promises';
+import { mkdir, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RestSealing } from '@cloister/attestation/attest';
 import { type Address, CloisterError, stateRecordToJson, schema as z } from '@cloister/core';
-import { fromUtf8, utf8 } from '@cloister/crypto';
-import { writeFileAtomic } from '@cloister/service';
+import { SealedFile } from '../sealedFile.ts';
 import { type HeldState, heldStateForm, stateKey } from './heldState.ts';
 import { type KeptStates, maxHeldStates, type StateDisk } from './stateBook.ts';
 
@@ -40,15 +39,9 @@ export async function openStates(
   if (sealing === undefined) return { states: [], generation: undefined, disk: nothing };
   const folder = join(dataDir, 'state');
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const write = async (name: string, contents: object): Promise<void> =>
-    writeFileAtomic(
-      join(folder, name),
-      await sealing.seal(purpose, utf8(JSON.stringify(stateRecordToJson(contents)))),
-      {
-        mode: 0o600,
-      },
-    );
-  const kept = await readAll(folder, sealing, signer);
+  const fileAt = (name: string) => new SealedFile(join(folder, name), { sealing, purpose, maxBytes: maxFileBytes });
+  const write = (name: string, contents: object): Promise<void> => fileAt(name).write(stateRecordToJson(contents));
+  const kept = await readAll(folder, fileAt, signer);
   return {
     ...kept,
     disk: {
@@ -59,33 +52,29 @@ export async function openStates(
   };
 }
 
-async function readAll(folder: string, sealing: RestSealing, signer: Address): Promise<KeptStates> {
+async function readAll(folder: string, fileAt: (name: string) => SealedFile, signer: Address): Promise<KeptStates> {
   const states: HeldState[] = [];
   let generation: bigint | undefined;
   for (const name of await readdir(folder)) {
-    const file = join(folder, name);
     // What a write left behind that did not come to its end.
     if (name.startsWith('.')) {
-      await unlink(file).catch(() => {});
+      await unlink(join(folder, name)).catch(() => {});
       continue;
     }
-    try {
-      if (states.length >= maxHeldStates) throw new RangeError(`There are more than ${maxHeldStates} partitions`);
-      if ((await stat(file)).size > maxFileBytes) throw new RangeError(`It is larger than ${maxFileBytes} bytes`);
-      const json: unknown = JSON.parse(fromUtf8(await sealing.open(purpose, await readFile(file))));
+    const take = (json: unknown): void => {
       if (name === generationFile) {
         const read = z.parseWith(generationContents, json, 'generation of kept state');
         assertMine(read.signer, signer);
         generation = read.generation;
-        continue;
+        return;
       }
+      if (states.length >= maxHeldStates) throw new RangeError(`There are more than ${maxHeldStates} partitions`);
       const read = z.parseWith(stateContents, json, 'kept state');
       assertMine(read.signer, signer);
       if (fileOf(read.state) !== name) throw new RangeError('It is the state of another partition');
       states.push(read.state);
-    } catch (cause) {
-      throw new SealedStatesError(file, cause);
-    }
+    };
+    await fileAt(name).read(take, (path, cause) => new SealedStatesError(path, cause));
   }
   return { states, generation };
 }
