@@ -155,10 +155,10 @@ export class Gatekeeper {
     this.#now = now;
     if (await lease.isDue(now, signal)) await lease.registerPatiently(signal);
     // Made ahead of anybody's question; a member that can't now is asked again when somebody wants it.
-    if (isNewRound && handovers.final?.keys !== undefined) {
-      void beacon.signature(round, signal).catch(() => {});
-      void rounds.statement(round, signal).catch(() => {});
-    }
+    if (handovers.final?.keys === undefined) return;
+    if (isNewRound) void beacon.signature(round, signal).catch(() => {});
+    // At every look until it is there: members come to a round one after the other, and the first finds too few.
+    void rounds.statement(round, signal).catch(() => {});
   }
 
   /** By itself: keys and the beacon wait for nobody's measurements, nor these for whoever does not answer about those. */

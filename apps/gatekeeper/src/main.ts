@@ -5,6 +5,7 @@ import {
   type Bytes32,
   beaconRandomness,
   CloisterError,
+  describeError,
   networkFileId,
   parseNetworkFile,
   placementTermEpochs,
@@ -330,6 +331,7 @@ runProcess({
         epoch: () => (gatekeeper?.now === undefined ? undefined : epochAt(gatekeeper.now)),
         call: (workerId, body, inner) => challengeCalls.call(workerId, body, inner),
         measurements,
+        onUnanswered: (workerId, why) => log.debug('challenges: no answer', { workerId, reason: describeError(why) }),
         short: new ChallengePool({ steps: 1, size: 16 }),
         long: new ChallengePool({ steps: config.challengeSteps, size: 16 }),
         clockMs: () => performance.now(),
@@ -341,7 +343,7 @@ runProcess({
       },
     );
     await gatekeeper.start(signal, fail);
-    const challenging = challenger.run(signal);
+    const challenging = challenger.run(signal).catch(fail);
     return {
       ready: {
         operator: operator.address,

@@ -1,4 +1,4 @@
-import { type Bytes32, challengeAnswerOf } from '@cloister/core';
+import { type Bytes32, challengeAnswerOf, describeError } from '@cloister/core';
 import { describe, expect, test } from 'vitest';
 import { ChallengePool } from '../src/challenges/challengePool.ts';
 import { Challenger, type ChallengerInit } from '../src/challenges/challenger.ts';
@@ -86,6 +86,7 @@ class Hall {
   workers: Bytes32[] = [b32(1), b32(2), b32(3)];
   epoch: bigint | undefined = 7n;
   now = 0;
+  readonly reasons: string[] = [];
   readonly waits: number[] = [];
   readonly asked: Bytes32[] = [];
   readonly bodies: Uint8Array[] = [];
@@ -94,6 +95,7 @@ class Hall {
     body,
   ) => answerTo(body);
   readonly measurements = new Measurements({ longSteps: 40 });
+  long = new ChallengePool({ steps: 40, size: 4 });
 
   /** Lets it wait so many times. */
   async run(turns: number, init: Partial<ChallengerInit> = {}): Promise<void> {
@@ -109,7 +111,8 @@ class Hall {
         },
         measurements: this.measurements,
         short: new ChallengePool({ steps: 1, size: 4 }),
-        long: new ChallengePool({ steps: 40, size: 4 }),
+        long: this.long,
+        onUnanswered: (_, why) => this.reasons.push(describeError(why)),
         clockMs: () => (this.now += 5),
         wait: async (ms) => {
           this.waits.push(ms);
@@ -170,6 +173,24 @@ describe('a challenger', () => {
     hall.answers = answers;
     await hall.run(5);
     expect(hall.seen()).toEqual({ '01': expected });
+    expect(hall.reasons).toHaveLength(4);
+  });
+
+  test('makes its long questions anew once an epoch, however often it asks', async () => {
+    const hall = new Hall();
+    let renewed = 0;
+    const long = new ChallengePool({ steps: 40, size: 4 });
+    const renew = long.renew.bind(long);
+    long.renew = () => {
+      renewed += 1;
+      renew();
+    };
+    hall.long = long;
+    // Three looks at the clock of 5 ms a turn and more for an answer: an epoch of 2 s ends after a hundred turns or so.
+    await hall.run(400, { epochSeconds: 2 });
+    const epochs = hall.now / 2_000;
+    expect(renewed).toBeGreaterThan(4 * epochs - 4);
+    expect(renewed).toBeLessThanOrEqual(4 * epochs);
   });
 
   test('holds nothing against a worker where it is cut off itself', async () => {

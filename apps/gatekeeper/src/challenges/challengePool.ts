@@ -14,15 +14,14 @@ export class ChallengePool {
   #challenges: Challenge[] = [];
   #next = 0;
 
-  /** @param size how many are kept: as many times the work is done here in each {@link renew} */
   constructor(init: { readonly steps: number; readonly size: number }) {
     this.#steps = init.steps;
     this.#size = init.size;
   }
 
-  /** How much work each is. */
-  get steps(): number {
-    return this.#steps;
+  /** How many are kept. */
+  get size(): number {
+    return this.#size;
   }
 
   /** One by chance; the first ones are made as they are needed. */

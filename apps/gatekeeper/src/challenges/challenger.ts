@@ -15,6 +15,8 @@ export type ChallengerComponents = {
   readonly measurements: Measurements;
   readonly short: ChallengePool;
   readonly long: ChallengePool;
+  /** Why a worker did not answer as it should. */
+  readonly onUnanswered: (workerId: Bytes32, why: unknown) => void;
   /** Milliseconds of a clock that only goes forward. */
   readonly clockMs: () => number;
   readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -41,15 +43,17 @@ export class Challenger {
   readonly #init: ChallengerInit;
   #line: Bytes32[] = [];
   #open = 0;
+  #renewedAtMs: number;
 
   constructor(components: ChallengerComponents, init: ChallengerInit) {
     this.#components = components;
     this.#init = init;
+    this.#renewedAtMs = components.clockMs();
   }
 
   /** Asks until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { workers, long, wait = sleep } = this.#components;
+    const { workers, wait = sleep } = this.#components;
     while (!signal.aborted) {
       const active = new Set(await workers(signal).catch(() => []));
       const meanMs = this.#meanMs(active.size);
@@ -57,9 +61,18 @@ export class Challenger {
       if (signal.aborted) return;
       const workerId = this.#next(active);
       if (workerId === undefined || this.#open >= maxOpen) continue;
-      long.renew();
+      this.#renew();
       void this.#ask(workerId, signal);
     }
+  }
+
+  /** Makes each long question anew once an epoch: doing that for each that is asked would be as much work as all workers do. */
+  #renew(): void {
+    const { long, clockMs } = this.#components;
+    const everyMs = (this.#init.epochSeconds * 1_000) / long.size;
+    if (clockMs() - this.#renewedAtMs < everyMs) return;
+    this.#renewedAtMs = clockMs();
+    long.renew();
   }
 
   /** Between two questions; undefined where there is nobody to ask. */
@@ -75,7 +88,7 @@ export class Challenger {
   }
 
   async #ask(workerId: Bytes32, signal: AbortSignal): Promise<void> {
-    const { epoch, call, measurements, short, long, clockMs } = this.#components;
+    const { epoch, call, measurements, short, long, onUnanswered, clockMs } = this.#components;
     const now = epoch();
     if (now === undefined) return;
     const length = randomBelow(2) === 0 ? 'short' : 'long';
@@ -88,8 +101,9 @@ export class Challenger {
       if (body === undefined) measurements.withdrawn(now, workerId);
       else if (readChallengeAnswer(body) === answer)
         measurements.answered(now, workerId, length, (clockMs() - beganMs) * 1_000);
-    } catch {
-      // It was asked and has not answered.
+      else onUnanswered(workerId, 'it gave a wrong answer');
+    } catch (error) {
+      onUnanswered(workerId, error);
     } finally {
       this.#open -= 1;
     }
