@@ -163,6 +163,7 @@ export {
   seenHash,
   type WorkerMeasurement,
 } from './committee/measurement.ts';
+export { type MemberRefusal, MemberRefusedError, memberRefusedBy } from './committee/memberRefusal.ts';
 export {
   parseSignedRoundStatement,
   type RoundStatement,

@@ -10,7 +10,10 @@ import {
   committeeProof,
   describeError,
   type Hex,
+  type MemberRefusal,
+  MemberRefusedError,
   maxAttestationResultBytes,
+  memberRefusedBy,
   parseBoundedJson,
   parseSignedAttestationResult,
   type RecordDomain,
@@ -32,8 +35,6 @@ export type CommitteeChainEvidenceInit = {
 };
 
 type Signed = { readonly member: CommitteeMember; readonly result: AttestationResult; readonly signature: Hex };
-type Refusal = { readonly member: Address; readonly code: string; readonly message: string };
-
 const memberTimeoutMs = 15_000;
 
 /**
@@ -84,7 +85,7 @@ export class CommitteeChainEvidence {
     const body = JSON.stringify(evidenceJson(document));
     const signers = members.map(({ signer }) => signer);
     const byDigest = new Map<Bytes32, Map<Address, Hex>>();
-    const refusals: Refusal[] = [];
+    const refusals: MemberRefusal[] = [];
     const ended = new AbortController();
     const inner = AbortSignal.any([signal, ended.signal]);
     try {
@@ -124,7 +125,7 @@ export class CommitteeChainEvidence {
         });
         const bytes = await readBounded(response, maxAttestationResultBytes);
         const json = parseBoundedJson(bytes, maxAttestationResultBytes, 'attestation result');
-        if (!response.ok) throw new MemberRefusal(json);
+        if (!response.ok) throw memberRefusedBy(json);
         const { signature, ...result } = parseSignedAttestationResult(json);
         if (result.teeType !== teeTypes[teeType]) throw new Error('its result is of another TEE type');
         const digest = attestationResultDigest(this.#init.domain, result);
@@ -136,25 +137,15 @@ export class CommitteeChainEvidence {
   }
 }
 
-/** A member's own refusal, as it says it. */
-class MemberRefusal extends Error {
-  readonly code: string;
-  constructor(json: unknown) {
-    const { code, message } = (typeof json === 'object' && json !== null ? json : {}) as Record<string, unknown>;
-    super(typeof message === 'string' ? message.slice(0, 500) : 'no reason given');
-    this.code = typeof code === 'string' && /^[A-Z_]{1,64}$/.test(code) ? code : 'REFUSED';
-  }
-}
-
-function refusalOf({ operator }: CommitteeMember, error: unknown): Refusal {
-  if (error instanceof MemberRefusal) return { member: operator, code: error.code, message: error.message };
+function refusalOf({ operator }: CommitteeMember, error: unknown): MemberRefusal {
+  if (error instanceof MemberRefusedError) return { member: operator, code: error.code, message: error.message };
   return { member: operator, code: 'NO_ANSWER', message: describeError(error) };
 }
 
 /** What a member says that waiting may mend. */
 const passing = new Set(['NO_ANSWER', 'RESULT_BLOCK_UNKNOWN', 'RESULT_RATE_LIMITED', 'INTERNAL', 'REFUSED']);
 
-function mayPass({ code }: Refusal): boolean {
+function mayPass({ code }: MemberRefusal): boolean {
   return passing.has(code) || code.startsWith('CHAIN_') || code.startsWith('GATEKEEPER_');
 }
 
@@ -162,7 +153,7 @@ function failure(
   threshold: number,
   members: number,
   byDigest: ReadonlyMap<Bytes32, ReadonlyMap<Address, Hex>>,
-  refusals: readonly Refusal[],
+  refusals: readonly MemberRefusal[],
 ): CommitteeEvidenceError {
   const reasons = refusals.map(({ member, code, message }) => `${member.slice(0, 10)}: ${code}, ${message}`).join('; ');
   const final = refusals.filter((refusal) => !mayPass(refusal));

@@ -7,6 +7,9 @@ import {
   keyAnswerDigest,
   keyIdentityHash,
   keyRequestDigest,
+  type MemberRefusal,
+  MemberRefusedError,
+  memberRefusedBy,
   type NetworkFile,
   parseBoundedJson,
   parseSealedKeyAnswer,
@@ -44,7 +47,6 @@ export type KeyClientComponents = {
 export type KeyWish = KeyIdentity & { readonly manifest: Bytes32 };
 
 type Answer = { readonly generation: bigint; readonly partial: Partial };
-type Refusal = { readonly member: string; readonly code: string; readonly message: string };
 
 const memberTimeoutMs = 10_000;
 const maxAnswerBytes = 4_096;
@@ -118,7 +120,7 @@ export class KeyClient {
   ): Promise<SecretBytes> {
     const message = fromHex(keyIdentityHash(this.#domain, request));
     const answers: Answer[] = [];
-    const refusals: Refusal[] = [];
+    const refusals: MemberRefusal[] = [];
     const ended = new AbortController();
     const inner = AbortSignal.any([signal, ended.signal]);
     try {
@@ -188,7 +190,7 @@ export class KeyClient {
         });
         const bytes = await readBounded(response, maxAnswerBytes);
         const json = parseBoundedJson(bytes, maxAnswerBytes, 'key answer');
-        if (!response.ok) throw new MemberRefusal(json);
+        if (!response.ok) throw memberRefusedBy(json);
         const answer = parseSealedKeyAnswer(json);
         const sealed = fromHex(answer.sealed);
         const digest = keyRequestDigest(this.#domain, request);
@@ -212,18 +214,8 @@ export class KeyClient {
   }
 }
 
-/** A member's own refusal, as it says it. */
-class MemberRefusal extends Error {
-  readonly code: string;
-  constructor(json: unknown) {
-    const { code, message } = (typeof json === 'object' && json !== null ? json : {}) as Record<string, unknown>;
-    super(typeof message === 'string' ? message.slice(0, 500) : 'no reason given');
-    this.code = typeof code === 'string' && /^[A-Z_]{1,64}$/.test(code) ? code : 'REFUSED';
-  }
-}
-
-function refusalOf({ operator }: CommitteeMember, error: unknown): Refusal {
-  if (error instanceof MemberRefusal) return { member: operator, code: error.code, message: error.message };
+function refusalOf({ operator }: CommitteeMember, error: unknown): MemberRefusal {
+  if (error instanceof MemberRefusedError) return { member: operator, code: error.code, message: error.message };
   return { member: operator, code: 'NO_ANSWER', message: describeError(error) };
 }
 
@@ -233,7 +225,7 @@ const passing = new Set([
   ...['PLACEMENT_PENDING', 'BEACON_ROUND_AHEAD', 'BEACON_NO_SHARES', 'BEACON_UNAVAILABLE', 'BLOB_UNAVAILABLE'],
 ]);
 
-function failure(threshold: number, answered: number, refusals: readonly Refusal[]): KeyClientError {
+function failure(threshold: number, answered: number, refusals: readonly MemberRefusal[]): KeyClientError {
   const final = refusals.filter(({ code }) => !passing.has(code) && !code.startsWith('CHAIN_'));
   const [first] = final;
   if (first !== undefined && final.length > refusals.length + answered - threshold)

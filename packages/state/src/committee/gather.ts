@@ -1,5 +1,6 @@
+import type { MemberRefusal } from '@cloister/core';
 import { StateError } from '../stateError.ts';
-import { type MemberRefusal, refusalOf, type StateGeneration, type StateMember } from './memberDoor.ts';
+import { refusalOf, type StateGeneration, type StateMember } from './memberDoor.ts';
 
 /**
  * Asks every member at once, and is done as soon as `conclude` can say something of what has come. Throws STATE_FENCED,

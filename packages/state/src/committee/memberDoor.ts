@@ -2,7 +2,10 @@ import {
   type Address,
   CloisterError,
   describeError,
+  type MemberRefusal,
+  MemberRefusedError,
   maxStateAnswerBytes,
+  memberRefusedBy,
   parseBoundedJson,
   readBounded,
   type StatePartition,
@@ -21,12 +24,9 @@ export type StateGeneration = {
   readonly members: readonly StateMember[];
 };
 
-/** Why a member gave no part. */
-export type MemberRefusal = { readonly member: Address; readonly code: string; readonly message: string };
-
 export type MemberDoorInit = { readonly fetch: typeof globalThis.fetch; readonly timeoutMs: number };
 
-/** A member's answer as JSON. Throws MemberRefusalError with the member's own code, or NO_ANSWER. */
+/** A member's answer as JSON. Throws MemberRefusedError with the member's own code, or NO_ANSWER. */
 export async function askMember(
   { fetch, timeoutMs }: MemberDoorInit,
   member: StateMember,
@@ -48,36 +48,19 @@ export async function askMember(
         }),
       });
       const json = parseBoundedJson(await readBounded(response, maxStateAnswerBytes), maxStateAnswerBytes, 'answer');
-      if (!response.ok) throw refusalIn(json);
+      if (!response.ok) throw memberRefusedBy(json);
       return json;
     });
   } catch (error) {
-    if (error instanceof MemberRefusalError) throw error;
-    throw new MemberRefusalError('NO_ANSWER', describeError(error));
+    if (error instanceof MemberRefusedError) throw error;
+    throw new MemberRefusedError('NO_ANSWER', describeError(error));
   }
-}
-
-/** What a member that refuses says. */
-function refusalIn(json: unknown): MemberRefusalError {
-  const { code, message } = (typeof json === 'object' && json !== null ? json : {}) as Record<string, unknown>;
-  return new MemberRefusalError(
-    typeof code === 'string' && /^[A-Z_]{1,64}$/.test(code) ? code : 'REFUSED',
-    typeof message === 'string' ? message.slice(0, 500) : 'no reason given',
-  );
 }
 
 /** Why an answer is of no use, as a refusal. */
 export function refusalOf({ signer }: StateMember, error: unknown): MemberRefusal {
-  if (error instanceof MemberRefusalError) return { member: signer, code: error.code, message: error.message };
+  if (error instanceof MemberRefusedError) return { member: signer, code: error.code, message: error.message };
   // A form or signature that does not hold; whatever else there is, is a defect.
   if (error instanceof CloisterError) return { member: signer, code: 'REFUSED', message: error.message };
   throw error;
-}
-
-/** A member's own refusal, as it says it. */
-export class MemberRefusalError extends CloisterError<string> {
-  override readonly name = 'MemberRefusalError';
-  constructor(code: string, message: string) {
-    super({ code, message });
-  }
 }
