@@ -10,6 +10,9 @@ export const pageBytes = 4096;
 /** A firmware ends where the first 4 GB of a guest's memory do. */
 export const firmwareEnd = 2 ** 32;
 
+/** Of metadata: signature, length, version, count. */
+export const metadataHeaderBytes = 16;
+
 const footerGuid = '96b582de-1fb2-45f7-baea-a366c55a082d';
 const guidBytes = 16;
 const headerBytes = 2 + guidBytes;
@@ -62,6 +65,43 @@ export function placeFromEnd(
   const distance = entry.length === 4 ? entry.readUInt32LE(0) : 0;
   if (distance < least || distance > firmware.length) throw malformedFirmware(`entry "${guid}" points outside of it`);
   return firmware.length - distance;
+}
+
+/** Metadata of edk2's form: a signature of 4 letters, the length of it all, the version 1, how many sections; then these. */
+export type SectionMetadata<Section> = {
+  readonly signature: string;
+  /** As errors say it: "SEV", "TDX". */
+  readonly name: string;
+  readonly sectionBytes: number;
+  readonly bounds: { readonly sections: number; readonly bytes: number };
+  readonly readSection: (bytes: Buffer, at: number, name: string) => Section;
+};
+
+/** All sections of metadata that begin at `at`. Throws IMAGE_FIRMWARE_MALFORMED, IMAGE_FIRMWARE_UNSUPPORTED. */
+export function readSectionMetadata<Section extends { readonly bytes: number }>(
+  bytes: Buffer,
+  at: number,
+  { signature, name, sectionBytes, bounds, readSection }: SectionMetadata<Section>,
+): readonly Section[] {
+  const length = bytes.readUInt32LE(at + 4);
+  const version = bytes.readUInt32LE(at + 8);
+  const count = bytes.readUInt32LE(at + 12);
+  if (bytes.toString('latin1', at, at + 4) !== signature)
+    throw malformedFirmware(`its ${name} metadata have no signature`);
+  if (version !== 1)
+    throw unsupportedFirmware(
+      `has ${name} metadata of version ${version}`,
+      'Version 1 is the only one that is known here',
+    );
+  if (count === 0 || count > bounds.sections || length !== metadataHeaderBytes + count * sectionBytes)
+    throw malformedFirmware(`its ${name} metadata can't have ${count} sections in ${length} bytes`);
+  if (at + length > bytes.length) throw malformedFirmware(`it ends within its ${name} metadata`);
+  const sections = Array.from({ length: count }, (_, index) =>
+    readSection(bytes, at + metadataHeaderBytes + index * sectionBytes, `section ${index} of its ${name} metadata`),
+  );
+  if (sections.reduce((total, section) => total + section.bytes, 0) > bounds.bytes)
+    throw malformedFirmware(`its ${name} metadata ask for more than ${bounds.bytes} bytes`);
+  return sections;
 }
 
 /** A GUID as UEFI stores it: the first three numbers little-endian. */

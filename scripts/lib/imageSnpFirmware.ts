@@ -1,9 +1,11 @@
 import {
   firmwareEnd,
   malformedFirmware,
+  metadataHeaderBytes,
   pageBytes,
   placeFromEnd,
   readFirmwareTable,
+  readSectionMetadata,
   unsupportedFirmware,
 } from './imageFirmware.ts';
 
@@ -40,7 +42,6 @@ const kinds: Readonly<Record<number, SnpSection['kind']>> = {
 /** OVMF has 7 sections of 200 kB. */
 export const snpBounds = { sections: 64, bytes: 64 * 1024 * 1024 } as const;
 
-const metadataHeaderBytes = 16;
 const sectionBytes = 12;
 /** The table of hashes that QEMU writes, padded; see imageSnpHashes.ts. */
 export const hashTableBytes = 176;
@@ -64,23 +65,15 @@ export function readSnpLayout(firmware: Uint8Array): SnpLayout {
   };
 }
 
-/** "ASEV", the length of it all, the version 1, how many; then for each address, length, type. 4 bytes each. */
+/** "ASEV" and sections of address, length, type, 4 bytes each. */
 function readSections(bytes: Buffer, at: number): readonly SnpSection[] {
-  const length = bytes.readUInt32LE(at + 4);
-  const version = bytes.readUInt32LE(at + 8);
-  const count = bytes.readUInt32LE(at + 12);
-  if (bytes.toString('latin1', at, at + 4) !== 'ASEV') throw malformedFirmware('its SEV metadata have no signature');
-  if (version !== 1)
-    throw unsupportedFirmware(`has SEV metadata of version ${version}`, 'Version 1 is the only one that is known here');
-  if (count === 0 || count > snpBounds.sections || length !== metadataHeaderBytes + count * sectionBytes)
-    throw malformedFirmware(`its SEV metadata can't have ${count} sections in ${length} bytes`);
-  if (at + length > bytes.length) throw malformedFirmware('it ends within its SEV metadata');
-  const sections = Array.from({ length: count }, (_, index) =>
-    readSection(bytes, at + metadataHeaderBytes + index * sectionBytes, `section ${index} of its SEV metadata`),
-  );
-  if (sections.reduce((total, section) => total + section.bytes, 0) > snpBounds.bytes)
-    throw malformedFirmware(`its SEV metadata ask for more than ${snpBounds.bytes} bytes`);
-  return sections;
+  return readSectionMetadata(bytes, at, {
+    signature: 'ASEV',
+    name: 'SEV',
+    sectionBytes,
+    bounds: snpBounds,
+    readSection,
+  });
 }
 
 function readSection(bytes: Buffer, at: number, name: string): SnpSection {

@@ -1,5 +1,13 @@
 import { concatBytes, sha384, utf8 } from '@cloister/crypto';
-import { malformedFirmware, pageBytes, placeFromEnd, readFirmwareTable, unsupportedFirmware } from './imageFirmware.ts';
+import {
+  malformedFirmware,
+  metadataHeaderBytes,
+  pageBytes,
+  placeFromEnd,
+  readFirmwareTable,
+  readSectionMetadata,
+  unsupportedFirmware,
+} from './imageFirmware.ts';
 
 /** Memory that the host gives a TD before it starts, page by page. */
 export type TdxSection = {
@@ -19,7 +27,6 @@ const measureContents = 1;
 /** OVMF has 7 sections of 4 MB. */
 export const tdxBounds = { sections: 64, bytes: 64 * 1024 * 1024, address: 2 ** 47 } as const;
 
-const headerBytes = 16;
 const sectionBytes = 32;
 /** TDH.MR.EXTEND takes so much at a time. */
 const chunkBytes = 256;
@@ -29,25 +36,17 @@ const chunkBytes = 256;
  * is refused here, hw/i386/tdvf.c). Throws IMAGE_FIRMWARE_MALFORMED, IMAGE_FIRMWARE_UNSUPPORTED.
  */
 export function readTdxSections(firmware: Uint8Array): readonly TdxSection[] {
-  const at = placeFromEnd(firmware, readFirmwareTable(firmware), metadataGuid, headerBytes);
+  const at = placeFromEnd(firmware, readFirmwareTable(firmware), metadataGuid, metadataHeaderBytes);
   if (at === undefined)
     throw unsupportedFirmware('does not start as a TD', 'Take a build for TDX, such as OVMF.inteltdx.fd');
   const bytes = Buffer.from(firmware.buffer, firmware.byteOffset, firmware.length);
-  const length = bytes.readUInt32LE(at + 4);
-  const version = bytes.readUInt32LE(at + 8);
-  const count = bytes.readUInt32LE(at + 12);
-  if (bytes.toString('latin1', at, at + 4) !== 'TDVF') throw malformedFirmware('its TDX metadata have no signature');
-  if (version !== 1)
-    throw unsupportedFirmware(`has TDX metadata of version ${version}`, 'Version 1 is the only one that is known here');
-  if (count === 0 || count > tdxBounds.sections || length !== headerBytes + count * sectionBytes)
-    throw malformedFirmware(`its TDX metadata can't have ${count} sections in ${length} bytes`);
-  if (at + length > bytes.length) throw malformedFirmware('it ends within its TDX metadata');
-  const sections = Array.from({ length: count }, (_, index) =>
-    readSection(bytes, at + headerBytes + index * sectionBytes, `section ${index} of its TDX metadata`),
-  );
-  if (sections.reduce((total, section) => total + section.bytes, 0) > tdxBounds.bytes)
-    throw malformedFirmware(`its TDX metadata ask for more than ${tdxBounds.bytes} bytes`);
-  return sections;
+  return readSectionMetadata(bytes, at, {
+    signature: 'TDVF',
+    name: 'TDX',
+    sectionBytes,
+    bounds: tdxBounds,
+    readSection,
+  });
 }
 
 /** Offset and length in the firmware (4 bytes each), address and length in memory (8), type and attributes (4). */
