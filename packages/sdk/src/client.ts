@@ -1,44 +1,22 @@
-import {
-  ChainAccount,
-  ChainError,
-  ChainView,
-  RegistryHistory,
-  RegistryReader,
-  workerRegistryAbi,
-} from '@cloister/chain';
+import { ChainAccount, ChainView, RegistryReader, workerRegistryAbi } from '@cloister/chain';
 import { RequestSealer } from '@cloister/channel/client';
 import {
   type Address,
   type Bytes32,
   CloisterError,
-  DeadlineError,
   type Hex,
   logsPath,
-  type Manifest,
   type NetworkFile,
-  needsKeys,
   networkFileId,
   parseNetworkFile,
-  placementTermEpochs,
-  type RoundStatement,
-  sleep,
-  type WorkerAnnouncement,
   withDeadline,
-  workloadKinds,
   zeroBytes32,
 } from '@cloister/core';
-import { type Placement, PlacementReader } from '@cloister/placement';
+import type { Placement } from '@cloister/placement';
 import type { LocalAccount } from 'viem';
 import { readServingApp, type ServingApp } from './apps.ts';
-import {
-  Call,
-  type CallComponents,
-  type CallOptions,
-  type CallRequest,
-  type CallResult,
-  type Route,
-  type Routes,
-} from './call.ts';
+import { Call, type CallComponents, type CallOptions, type CallRequest, type CallResult, type Route } from './call.ts';
+import { isChainAway } from './chainAway.ts';
 import { Committee } from './committee.ts';
 import { type DeployedApp, type DeployOptions, deployApp } from './deploy.ts';
 import { Epochs } from './epochs.ts';
@@ -47,16 +25,10 @@ import { gatherLogs, readLogs, signLogRequest, type WorkerLogs } from './logs.ts
 import { type ProofFile, proofOf, type VerifyProofOptions, type VerifyProofResult, verifyProof } from './proof.ts';
 import { type RotatedKeys, type RotateKeysOptions, rotateAppKeys } from './rotateKeys.ts';
 import { RoundStatements } from './roundStatements.ts';
+import { type ListedWorker, RouteFinder } from './routeFinder.ts';
 import { createSealedFetch } from './sealedFetch.ts';
 import { anchorSecrets, assertValuesFor, type SecretValues, sealSecrets } from './secrets.ts';
-import type { ProofStep } from './steps.ts';
-import {
-  offersKind,
-  tcbEvaluationOf,
-  type VerifiedWorker,
-  WorkerRefusedError,
-  WorkerVerifier,
-} from './verifyWorker.ts';
+import { WorkerVerifier } from './verifyWorker.ts';
 
 export type ClientOptions = {
   /** The network to trust: a parsed or unparsed network file, chosen by you and never fetched from a gateway. */
@@ -68,15 +40,6 @@ export type ClientOptions = {
   readonly fetch?: typeof globalThis.fetch;
 };
 
-/** A worker as a gateway lists it, and what verifying it gave. */
-export type ListedWorker = { readonly gateway: string; readonly announcement: WorkerAnnouncement } & (
-  | { readonly verified: VerifiedWorker; readonly refusal?: never }
-  | { readonly refusal: WorkerRefusedError; readonly verified?: never }
-);
-
-/** By which way a worker was verified, and when, in unix milliseconds of this machine's clock. */
-type Verified = { readonly route: Route; readonly atMs: number };
-
 /** `name` is null where no gateway has the manifest. */
 export type ListedApp = {
   readonly app: Bytes32;
@@ -85,17 +48,8 @@ export type ListedApp = {
   readonly manifestId: Bytes32;
 };
 
-/** How long a verification may be relied on before it is made again, by this machine's clock. */
-const maxVerificationAgeMs = 120_000;
-/** The same where only the committee's statements can be had: they say who was evicted, and nothing of images and collateral. */
-const maxWitnessedAgeMs = 3_600_000;
 const maxAppAgeMs = 30_000;
-const maxHostsAgeMs = 15_000;
-const maxKnownHosts = 1_024;
-const maxKnownWorkers = 4_096;
-/** A round and the time to sign it. */
-const maxPlacementWaitMs = 60_000;
-const passingPlacement = new Set(['PLACEMENT_PENDING', 'BEACON_UNAVAILABLE']);
+const maxKnownApps = 1_024;
 
 /** Opens a network: everything that the client trusts stands in `options.network`. Throws SchemaError for a bad file. */
 export function createClient(options: ClientOptions): CloisterClient {
@@ -113,13 +67,10 @@ export class CloisterClient {
   /** What the committee recorded of each epoch, and whether it follows. */
   readonly epochs: Epochs;
   readonly #verifier: WorkerVerifier;
-  readonly #statements: RoundStatements;
   readonly #fetch: typeof globalThis.fetch;
   readonly #sealer = new RequestSealer();
   readonly #rpcs: readonly string[];
-  readonly #verified = new Map<string, Verified>();
-  #placements: Promise<PlacementReader> | undefined;
-  readonly #hosts = new Map<Bytes32, { readonly hosts: readonly Bytes32[]; readonly atMs: number }>();
+  readonly #routes: RouteFinder;
   readonly #apps = new Map<Bytes32, { readonly app: ServingApp; readonly atMs: number }>();
 
   constructor(options: ClientOptions) {
@@ -138,7 +89,9 @@ export class CloisterClient {
       fetch: this.#fetch,
     });
     this.#verifier = new WorkerVerifier({ network: this.network, registry: this.registry });
-    this.#statements = new RoundStatements({ network: this.network, gateways: this.gateways });
+    const statements = new RoundStatements({ network: this.network, gateways: this.gateways });
+    const { network, registry, gateways, committee } = this;
+    this.#routes = new RouteFinder({ network, registry, gateways, committee, verifier: this.#verifier, statements });
   }
 
   /** Calls an app and answers once the whole answer is there and its receipt verified. Throws rather than answer unverified. */
@@ -155,7 +108,7 @@ export class CloisterClient {
     const result = await (await this.#newCall(app, request, options)).buffered();
     // A term has ended since this client asked who hosts the app.
     if (isRefusedAs('APP_NOT_PLACED', result)) {
-      this.#hosts.delete(app);
+      this.#routes.forgetHosts(app);
       return (await this.#newCall(app, request, options)).buffered();
     }
     if (!isRefusedAs('APP_OTHER_MANIFEST', result) || options.manifest !== undefined) return result;
@@ -183,7 +136,7 @@ export class CloisterClient {
       options,
     );
     this.#apps.delete(deployed.app);
-    this.#hosts.delete(deployed.app);
+    this.#routes.forgetHosts(deployed.app);
     return deployed;
   }
 
@@ -251,7 +204,7 @@ export class CloisterClient {
   /** What an app printed at each worker that has it loaded. Its owner alone may ask; the request travels sealed. */
   async logs(app: Bytes32, account: LocalAccount, signal?: AbortSignal): Promise<WorkerLogs[]> {
     const serving = await this.app(app, signal);
-    const { usable } = await this.#routes(serving, true, signal ?? new AbortController().signal);
+    const { usable } = await this.#routes.routes(serving, { refresh: true }, signal ?? new AbortController().signal);
     return gatherLogs(
       usable.map((route) => ({ workerId: route.worker.workerId, logs: this.#logsOf(serving, route, account, signal) })),
     );
@@ -313,44 +266,8 @@ export class CloisterClient {
   }
 
   /** Every worker that any gateway lists, verified now or refused with the reason. */
-  async workers(signal?: AbortSignal): Promise<ListedWorker[]> {
-    const seen = new Map<string, ListedWorker>();
-    for (const gateway of this.gateways.urls) {
-      const announcements = await this.gateways.directory(gateway, signal).catch(() => []);
-      const listed = await Promise.all(announcements.map((announcement) => this.#list(gateway, announcement, signal)));
-      for (const worker of listed) {
-        const known = seen.get(worker.announcement.workerId);
-        if (known === undefined || (known.refusal !== undefined && worker.verified !== undefined))
-          seen.set(worker.announcement.workerId, worker);
-      }
-    }
-    return [...seen.values()];
-  }
-
-  /** The same of one worker alone, as the first gateway shows it by which it is verified. */
-  async #worker(workerId: Bytes32, signal: AbortSignal): Promise<ListedWorker[]> {
-    let listed: ListedWorker[] = [];
-    for (const gateway of this.gateways.urls) {
-      const announcement = await this.gateways.announcement(gateway, workerId, signal).catch(() => undefined);
-      if (announcement?.workerId !== workerId) continue;
-      const worker = await this.#list(gateway, announcement, signal);
-      if (worker.verified !== undefined) return [worker];
-      listed = [worker];
-    }
-    return listed;
-  }
-
-  async #list(
-    gateway: string,
-    announcement: WorkerAnnouncement,
-    signal: AbortSignal | undefined,
-  ): Promise<ListedWorker> {
-    try {
-      return { gateway, announcement, verified: await this.#verifier.verify(announcement, signal) };
-    } catch (refusal) {
-      if (refusal instanceof WorkerRefusedError) return { gateway, announcement, refusal };
-      throw refusal;
-    }
+  workers(signal?: AbortSignal): Promise<ListedWorker[]> {
+    return this.#routes.workers(signal);
   }
 
   async #newCall(app: Bytes32, request: CallRequest, options: CallOptions): Promise<Call> {
@@ -369,7 +286,7 @@ export class CloisterClient {
       registry: this.network.contracts.workerRegistry,
       fetch: this.#fetch,
       sealer: this.#sealer,
-      routes: (serving, refresh, signal) => this.#routes(serving, refresh, signal, only),
+      routes: (serving, refresh, signal) => this.#routes.routes(serving, { refresh, only }, signal),
     };
   }
 
@@ -379,6 +296,7 @@ export class CloisterClient {
     try {
       const serving = await this.app(app, signal);
       this.#apps.set(app, { app: serving, atMs: Date.now() });
+      if (this.#apps.size > maxKnownApps) this.#apps.delete(this.#apps.keys().next().value as Bytes32);
       return serving;
     } catch (error) {
       // A worker that knows of a later version refuses this one, signed.
@@ -393,159 +311,13 @@ export class CloisterClient {
    */
   async placement(app: Bytes32, signal?: AbortSignal): Promise<Placement> {
     const { manifest } = await this.app(app, signal);
-    return this.#placementOf(app, manifest, signal ?? new AbortController().signal);
+    return this.#routes.placement(app, manifest, signal ?? new AbortController().signal);
   }
-
-  async #placementOf(app: Bytes32, manifest: Manifest, signal: AbortSignal): Promise<Placement> {
-    this.#placements ??= this.registry.clock(signal).then(
-      (clock) =>
-        new PlacementReader({
-          registry: this.registry,
-          history: new RegistryHistory(this.registry.view, this.network.contracts),
-          randomness: async (round, inner) => (await this.committee.beacon(round, inner)).randomness,
-          clock,
-          termEpochs: placementTermEpochs(this.network),
-        }),
-    );
-    this.#placements.catch(() => {
-      this.#placements = undefined;
-    });
-    return (await this.#placements).placementOf(app, manifest, await this.registry.view.head(signal), signal);
-  }
-
-  /** The app's hosts, read again after a while. A new app is drawn by the next round's randomness: waits for that. */
-  async #hostsOf(app: Bytes32, manifest: Manifest, refresh: boolean, signal: AbortSignal): Promise<readonly Bytes32[]> {
-    const known = this.#hosts.get(app);
-    if (!refresh && known !== undefined && Date.now() - known.atMs < maxHostsAgeMs) return known.hosts;
-    try {
-      const { hosts } = await this.#awaitPlacement(app, manifest, signal);
-      this.#hosts.set(app, { hosts, atMs: Date.now() });
-      if (this.#hosts.size > maxKnownHosts) this.#hosts.delete(this.#hosts.keys().next().value as Bytes32);
-      return hosts;
-    } catch (error) {
-      // Whoever is no longer one of them gets no key, and refuses, signed.
-      if (known !== undefined && isChainAway(error)) return known.hosts;
-      throw error;
-    }
-  }
-
-  async #awaitPlacement(app: Bytes32, manifest: Manifest, signal: AbortSignal): Promise<Placement> {
-    const deadline = Date.now() + maxPlacementWaitMs;
-    for (;;) {
-      try {
-        return await this.#placementOf(app, manifest, signal);
-      } catch (error) {
-        const mayPass = error instanceof CloisterError && passingPlacement.has(error.code);
-        if (!mayPass || Date.now() > deadline) throw error;
-      }
-      await sleep(500, signal);
-    }
-  }
-
-  /**
-   * Workers that were verified within the hour and by the committee's word are not evicted, while their key is valid: what there is
-   * to go by while no RPC can be asked.
-   */
-  async #witnessed(verified: readonly Verified[], signal: AbortSignal): Promise<Route[]> {
-    const found = await Promise.all(
-      verified.map(async ({ route: { gateway, worker }, atMs }): Promise<Route[]> => {
-        if (Date.now() - atMs >= maxWitnessedAgeMs) return [];
-        const statement = await this.#statements.proofFor(worker.receiptSigner, signal).catch(() => undefined);
-        // The lease lasts as long as the key at least.
-        if (statement === undefined || worker.keyNotAfter <= statement.time) return [];
-        return [{ gateway, worker: { ...worker, steps: [...worker.steps, witnessedStep(statement)] } }];
-      }),
-    );
-    return found.flat();
-  }
-
-  /** Verified ways to workers that suit the manifest, in random order so that load spreads; or why there is none. */
-  async #routes({ app, manifest }: ServingApp, refresh: boolean, signal: AbortSignal, only?: Bytes32): Promise<Routes> {
-    const hosts = needsKeys(manifest) ? await this.#hostsOf(app, manifest, refresh, signal) : undefined;
-    const unsuited = (route: Route) =>
-      only !== undefined && route.worker.workerId !== only
-        ? 'another one is asked for'
-        : whyUnsuited(route, manifest, hosts);
-    const suited = [...this.#verified.values()].filter(({ route }) => unsuited(route) === undefined);
-    const usable = suited.filter(({ route, atMs }) => !refresh && isFresh(route, atMs)).map(({ route }) => route);
-    if (usable.length > 0) return { usable: shuffled(usable), unusable: [] };
-    const listed = await (only === undefined ? this.workers(signal) : this.#worker(only, signal)).catch(
-      (error: unknown) => {
-        if (isChainAway(error)) return error as CloisterError;
-        throw error;
-      },
-    );
-    if (listed instanceof CloisterError || isOldChain(listed)) {
-      const witnessed = await this.#witnessed(suited, signal);
-      if (witnessed.length > 0) return { usable: shuffled(witnessed), unusable: [] };
-    }
-    if (listed instanceof CloisterError) throw listed;
-    if (only === undefined) this.#verified.clear();
-    const routes: Route[] = [];
-    const unusable: string[] = [];
-    for (const { announcement, gateway, verified, refusal } of listed) {
-      if (verified === undefined) {
-        unusable.push(`${announcement.workerId}: ${refusal.message}`);
-        continue;
-      }
-      const route: Route = { gateway, worker: verified };
-      this.#verified.delete(verified.workerId);
-      this.#verified.set(verified.workerId, { route, atMs: Date.now() });
-      if (this.#verified.size > maxKnownWorkers) this.#verified.delete(this.#verified.keys().next().value as string);
-      const why = unsuited(route);
-      if (why === undefined) routes.push(route);
-      else unusable.push(`${verified.workerId}: ${why}`);
-    }
-    return { usable: shuffled(routes), unusable };
-  }
-}
-
-/** Whether the chain could not be read, whatever it would have said. */
-function isChainAway(error: unknown): boolean {
-  return (error instanceof ChainError && error.retry) || error instanceof DeadlineError;
-}
-
-/** Whether all that there is to say of these workers is that the RPCs show an old chain. */
-function isOldChain(listed: readonly ListedWorker[]): boolean {
-  return listed.length > 0 && listed.every(({ refusal }) => refusal?.code === 'WORKER_CHAIN_STALE');
 }
 
 /** Whether a worker refused the call, signed and unrun, with this code. */
 function isRefusedAs(code: string, { outcome, receipt: { receipt, details } }: CallResult): boolean {
   return outcome === 'refused' && receipt.manifest === zeroBytes32 && details.code === code;
-}
-
-function isFresh(route: Route, atMs: number): boolean {
-  const keyEndsMs = Number(route.worker.keyNotAfter) * 1000;
-  return Date.now() - atMs < maxVerificationAgeMs && Date.now() < keyEndsMs;
-}
-
-/** Why a verified worker is not for this manifest; undefined where it is. */
-function whyUnsuited(
-  { worker: { workerId, kinds, claims } }: Route,
-  { kind, placement }: Manifest,
-  hosts: readonly Bytes32[] | undefined,
-): string | undefined {
-  if (hosts !== undefined && !hosts.includes(workerId)) return 'the app is not placed on it';
-  if (!offersKind(kinds, workloadKinds[kind])) return `it runs no ${kind}s`;
-  if (!placement.teeTypes.includes(claims.teeType)) return `its TEE is ${claims.teeType}`;
-  const minimum = placement.minTcbEvaluationDataNumber;
-  if (tcbEvaluationOf(claims) >= minimum) return undefined;
-  return `its TCB was judged by data ${tcbEvaluationOf(claims)}, the app wants ${minimum} or later`;
-}
-
-function witnessedStep({ round, block, time }: RoundStatement): ProofStep {
-  return {
-    id: 'witnessed',
-    title: 'No RPC could be asked; the committee signed that the worker, verified before, was not evicted since',
-    ok: true,
-    detail: `round ${round}, block ${block}, ${new Date(Number(time) * 1000).toISOString()}`,
-  };
-}
-
-function shuffled<T>(items: readonly T[]): T[] {
-  const keyed = items.map((item) => ({ item, key: Math.random() }));
-  return keyed.sort((left, right) => left.key - right.key).map(({ item }) => item);
 }
 
 export class ClientError extends CloisterError<'CLIENT_NO_RPC' | 'CLIENT_OTHER_MANIFEST'> {

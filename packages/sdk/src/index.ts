@@ -22,7 +22,7 @@ export {
   type CallRequest,
   type CallResult,
 } from './call.ts';
-export { ClientError, type ClientOptions, CloisterClient, createClient, type ListedWorker } from './client.ts';
+export { ClientError, type ClientOptions, CloisterClient, createClient } from './client.ts';
 export { Committee, type GatekeeperReport } from './committee.ts';
 export { appSalt, DeployAppError, type DeployedApp, type DeployOptions } from './deploy.ts';
 export { EpochError, type EpochErrorCode, Epochs } from './epochs.ts';
@@ -31,6 +31,7 @@ export { type LogLine, LogsError, type WorkerLogs } from './logs.ts';
 export { ProofError, type ProofFile, type VerifyProofOptions, type VerifyProofResult } from './proof.ts';
 export type { FalseField, RecomputedEpoch } from './recomputeEpoch.ts';
 export { type RotatedKeys, RotateKeysError, type RotateKeysOptions } from './rotateKeys.ts';
+export type { ListedWorker } from './routeFinder.ts';
 export { type SealedCode, sealCode } from './sealedCode.ts';
 export { SecretsError, type SecretsErrorCode, type SecretValues, sealSecrets, sealToRound } from './secrets.ts';
 export type { ProofStep } from './steps.ts';

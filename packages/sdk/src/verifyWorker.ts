@@ -68,7 +68,7 @@ export type VerifiedWorker = {
 };
 
 /** The oldest that the chain's newest block may be by this machine's clock, in seconds. With the time for which a
- * verification is used again (client.ts) it stays within 5 minutes. */
+ * verification is used again (routeFinder.ts) it stays within 5 minutes. */
 const maxHeadAgeSeconds = 180n;
 
 /**
