@@ -1,5 +1,5 @@
 import { ChainError } from '@cloister/chain';
-import { describeError, readBounded } from '@cloister/core';
+import { describeError, readBounded, sleep } from '@cloister/core';
 import { fromUtf8 } from '@cloister/crypto';
 import { ProofError } from './proofError.ts';
 
@@ -14,10 +14,15 @@ export type ProofSourceInit = {
 const defaultMaxAnswerBytes = 4 * 1_024 * 1_024;
 /** JSON-RPC: the method does not exist, or is not available. */
 const methodMissing: ReadonlySet<unknown> = new Set([-32601, -32004]);
+/**
+ * Pauses before all RPCs are asked again whose answers contradict the block. A node that is making the next block may give that
+ * block's state for its newest one (Anvil does): once the next stands, it answers rightly.
+ */
+const pausesMs: readonly number[] = [100, 400];
 
 /**
  * RPCs asked for what proves itself: one right answer is enough, whoever gives it. They are asked in their order until one's
- * answer passes; where none does, the first lie is what is thrown.
+ * answer passes, and once or twice again where one contradicted the block; where none passes, the first lie is what is thrown.
  */
 export class ProofSource {
   readonly #rpcs: readonly string[];
@@ -40,6 +45,23 @@ export class ProofSource {
     check: (result: unknown) => T,
     signal: AbortSignal,
   ): Promise<T> {
+    for (const pauseMs of pausesMs) {
+      try {
+        return await this.#askEach(method, params, check, signal);
+      } catch (error) {
+        if (!isContradiction(error)) throw error;
+        await sleep(pauseMs, signal);
+      }
+    }
+    return this.#askEach(method, params, check, signal);
+  }
+
+  async #askEach<T>(
+    method: string,
+    params: readonly unknown[],
+    check: (result: unknown) => T,
+    signal: AbortSignal,
+  ): Promise<T> {
     const failures: unknown[] = [];
     for (const url of this.#rpcs) {
       try {
@@ -49,11 +71,7 @@ export class ProofSource {
         failures.push(error);
       }
     }
-    throw (
-      failures.find((error) => error instanceof ProofError && error.code !== 'CHAIN_NO_PROOFS') ??
-      failures.find((error) => error instanceof ChainError) ??
-      failures[0]
-    );
+    throw failures.find(isContradiction) ?? failures.find((error) => error instanceof ChainError) ?? failures[0];
   }
 
   async #post(url: string, method: string, params: readonly unknown[], signal: AbortSignal): Promise<unknown> {
@@ -76,6 +94,10 @@ export class ProofSource {
       throw new ProofError('CHAIN_NO_PROOFS', `The RPC ${url} has no ${method}`, { url, method });
     throw unreachable(url, method, String(message).slice(0, 200));
   }
+}
+
+function isContradiction(error: unknown): boolean {
+  return error instanceof ProofError && error.code !== 'CHAIN_NO_PROOFS';
 }
 
 function unreachable(url: string, method: string, why: string, cause?: unknown): ChainError {

@@ -229,6 +229,17 @@ describe('an RPC that lies is refused', () => {
     expect(await read(view(lying.url, town.anvil.url))).toBe(0n);
   });
 
+  test('but asked again where it was only making the next block meanwhile', async () => {
+    let raced = 0;
+    lying.lie = (question, result) => {
+      if (question.method !== 'eth_getProof' || raced === 2) return undefined;
+      raced += 1;
+      return { ...(result as object), accountProof: [] };
+    };
+    expect(await read()).toBe(0n);
+    expect(raced).toBe(2);
+  });
+
   test('when it answers calls: these are not asked', async () => {
     lying.lie = ({ method }) => (method === 'eth_call' ? `0x${'ff'.repeat(32)}` : undefined);
     expect(await read()).toBe(0n);
