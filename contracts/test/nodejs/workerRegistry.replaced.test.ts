@@ -169,6 +169,21 @@ describe('WorkerRegistry.evictReplaced', () => {
     assert.deepEqual(await workers.read.isActiveSigner([third]), [true, id]);
   });
 
+  it('keeps a signer that was replaced in its last second, and none in the second in which its lease ended', async () => {
+    const world = await deployWorld(connection);
+    const id = await enroll(world);
+    await register(world, id);
+    const { leaseUntil } = await world.workers.read.statusOf([id]);
+    const snapshot = await networkHelpers.takeSnapshot();
+    await networkHelpers.time.setNextBlockTimestamp(leaseUntil - 1n);
+    await register(world, id, { signer: second });
+    assert.equal((await world.workers.read.replacedSignerOf([first]))[1], leaseUntil);
+    await snapshot.restore();
+    await networkHelpers.time.setNextBlockTimestamp(leaseUntil);
+    await register(world, id, { signer: second });
+    assert.deepEqual(await world.workers.read.replacedSignerOf([first]), nothing);
+  });
+
   it('reaches a signer that left before it was replaced', async () => {
     const world = await deployWorld(connection);
     const { workers, images, operator, govern } = world;
