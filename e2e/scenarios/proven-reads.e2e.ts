@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { ChainView, CommitteeReader, RegistryReader } from '@cloister/chain';
+import { ChainView, CommitteeReader, RegistryHistory, RegistryReader } from '@cloister/chain';
 import { ProvenView } from '@cloister/chain-proof';
 import type { Scenario } from '../scenario.ts';
 import { clientOf, deployFunction, handler } from '../support/apps.ts';
@@ -46,6 +46,18 @@ export const scenario: Scenario = {
         return read;
       };
       assert.deepEqual(await everything(proven), await everything(told));
+
+      note('the workers of every block so far, by events that are proven to be all');
+      const workersSince = async (view: ChainView) => {
+        const history = new RegistryHistory(view, contracts);
+        return [await history.workersAt(head), await history.networkKeysHashAt(head), await history.evictedAt(head)];
+      };
+      assert.deepEqual(await workersSince(proven), await workersSince(told));
+      rpc.lie = ({ method }, result) =>
+        method === 'eth_getBlockReceipts'
+          ? (result as { logs: unknown[] }[]).map((receipt) => ({ ...receipt, logs: receipt.logs.slice(1) }))
+          : result;
+      await refusedWith('CHAIN_RECEIPTS_INVALID', workersSince(new ProvenView({ chainId, rpcs: [rpc.url] })));
 
       note('an RPC that lies about one word of storage');
       rpc.lie = ({ method }, result) =>

@@ -324,9 +324,9 @@ runProcess({
     const challenger = new Challenger(
       {
         workers: async (inner) => {
-          const { number, timestamp } = await view.head(inner);
-          const known = await history.workersAt(number, inner);
-          return known.filter((one) => one.active && one.leaseUntil > timestamp).map(({ workerId }) => workerId);
+          const head = await view.head(inner);
+          const known = await history.workersAt(head, inner);
+          return known.filter((one) => one.active && one.leaseUntil > head.timestamp).map(({ workerId }) => workerId);
         },
         epoch: () => (gatekeeper?.now === undefined ? undefined : epochAt(gatekeeper.now)),
         call: (workerId, body, inner) => challengeCalls.call(workerId, body, inner),

@@ -50,7 +50,8 @@ beforeEach(() => {
     head: async () => block(40n),
     finalized: async () => block(35n),
     blockAt: async (number: bigint) => block(number),
-    logs: async () => [handedOver],
+    blockOn: async (_: unknown, number: bigint) => block(number),
+    logsUpTo: async () => [handedOver],
     read: async () => last,
   };
   const reader = {

@@ -42,7 +42,7 @@ class Town {
         view: {
           head: async () => block(this.newest),
           // Hashes here name branches: an end has only ancestors of its own.
-          ancestor: async (end, number) => {
+          blockOn: async (end, number) => {
             expect(end.hash).toBe(hashOf(this.branch, this.newest));
             return block(number);
           },

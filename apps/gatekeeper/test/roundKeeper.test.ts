@@ -222,14 +222,16 @@ describe('what there is to say of a round', () => {
       timestamp,
     }));
     const last = blocks.length - 1;
+    const blockAt = async (number: bigint) => blocks[Number(number)] as (typeof blocks)[number];
     return {
       head: async () => blocks[last] as (typeof blocks)[number],
-      blockAt: async (number: bigint) => blocks[Number(number)] as (typeof blocks)[number],
+      blockAt,
+      blockOn: (_: unknown, number: bigint) => blockAt(number),
     };
   };
   const history = {
-    evictedAt: async (block: bigint) =>
-      block < 2n
+    evictedAt: async ({ number }: { number: bigint }) =>
+      number < 2n
         ? []
         : [
             { signer: evicted[0] as Address, leaseUntil: 1_010n },

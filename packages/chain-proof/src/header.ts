@@ -14,6 +14,8 @@ export type Header = {
   /** Unix seconds. */
   readonly timestamp: bigint;
   readonly stateRoot: Hex;
+  readonly receiptsRoot: Hex;
+  readonly logsBloom: Hex;
   readonly coinbase: Hex;
   readonly prevRandao: Hex;
   readonly difficulty: bigint;
@@ -95,6 +97,8 @@ export function provenHeader(told: unknown, hash: Hex): Header {
     number: integer('number'),
     timestamp: integer('timestamp'),
     stateRoot: hex('stateRoot'),
+    receiptsRoot: hex('receiptsRoot'),
+    logsBloom: hex('logsBloom'),
     coinbase: hex('miner'),
     prevRandao: hex('mixHash'),
     difficulty: integer('difficulty'),

@@ -6,6 +6,7 @@ export type ProofErrorCode =
   | 'CHAIN_HEADER_INVALID'
   | 'CHAIN_FORK_UNKNOWN'
   | 'CHAIN_CODE_INVALID'
+  | 'CHAIN_RECEIPTS_INVALID'
   | 'CHAIN_CALL_UNSUPPORTED'
   | 'CHAIN_CALL_TOO_LARGE';
 
@@ -15,6 +16,8 @@ const hints: Partial<Record<ProofErrorCode, string>> = {
   CHAIN_HEADER_INVALID: 'The RPC lies, is broken, or the chain has a newer fork than this release knows',
   CHAIN_FORK_UNKNOWN: 'Run a release that knows the fork',
   CHAIN_CODE_INVALID: 'The RPC lies, or is broken: ask another one',
+  CHAIN_RECEIPTS_INVALID:
+    'The RPC lies, is broken, or the chain has receipts of a form that this release does not know',
 };
 
 /** What an RPC said of the chain does not follow from a block's hash, or can't be checked here. */

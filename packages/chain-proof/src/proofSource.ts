@@ -5,13 +5,13 @@ import { ProofError } from './proofError.ts';
 
 export type ProofSourceInit = {
   readonly rpcs: readonly string[];
-  /** The most bytes of one answer. A proof of 256 slots has about half a million. */
+  /** The most bytes of one answer. A proof of 256 slots has about half a million, the receipts of a full block a few millions. */
   readonly maxAnswerBytes?: number;
   /** Told of each answer, for measurements. */
   readonly onAnswer?: (method: string, bytes: number) => void;
 };
 
-const defaultMaxAnswerBytes = 4 * 1_024 * 1_024;
+const defaultMaxAnswerBytes = 16 * 1_024 * 1_024;
 /** JSON-RPC: the method does not exist, or is not available. */
 const methodMissing: ReadonlySet<unknown> = new Set([-32601, -32004]);
 /**

@@ -1,25 +1,35 @@
 import {
+  type BlockId,
   ChainError,
+  type ChainLog,
   ChainView,
   type ChainViewInit,
   decodeRead,
+  type EventQuery,
   type Head,
   refusalIn,
   revertedError,
 } from '@cloister/chain';
 import { type Address, type Hex, withDeadline, zeroAddress } from '@cloister/core';
+import { fromHex } from '@cloister/crypto';
 import {
   type Abi,
+  type AbiEvent,
   type ContractFunctionArgs,
   type ContractFunctionName,
   type ContractFunctionReturnType,
+  decodeEventLog,
   encodeFunctionData,
+  getAbiItem,
+  toEventSelector,
 } from 'viem';
+import { bloomMayHold } from './bloom.ts';
 import { type Header, provenHeader } from './header.ts';
 import { type CallResult, type CallState, runLocalCall } from './localCall.ts';
 import { dropOldest, ProofCache } from './proofCache.ts';
 import { ProofError } from './proofError.ts';
 import { ProofSource, type ProofSourceInit } from './proofSource.ts';
+import { provenLogs } from './provenReceipts.ts';
 import { type AccessList, ProvenState } from './provenState.ts';
 
 export type ProvenViewInit = ChainViewInit &
@@ -40,14 +50,19 @@ const maxResults = 4_096;
 /** What one call may read. */
 const maxAccounts = 64;
 const maxSlots = 4_096;
-/** How many blocks back a block's ancestors are followed. */
-const maxAncestors = 1_024n;
+/** How many blocks back a branch is followed by its headers: a day of blocks every ten seconds. What is older is as all RPCs agree. */
+export const provenBlocks = 8_192n;
+/** Parents kept by hash: those of some apps' terms besides. */
+const maxParents = 16_384;
+/** Headers asked for at once, by number: hints, which the hashes decide on. */
+const headersAtOnce = 32n;
 
 /** What was proven, and is the same for every view. */
 type Known = {
   readonly source: ProofSource;
   readonly cache: ProofCache;
   readonly headers: Map<Hex, Header>;
+  readonly parents: Map<Hex, Hex>;
   readonly states: Map<Hex, ProvenState>;
   readonly learnt: Map<string, AccessList>;
   readonly results: Map<string, CallResult>;
@@ -55,8 +70,10 @@ type Known = {
 
 /**
  * A {@link ChainView} whose values are proven instead of told: blocks by their headers, which give the hash that all RPCs name;
- * contract reads by running the code here, over accounts, words and code that are proven against the header's state root. So RPCs
- * can say which block is the newest, and nothing else; `pin` takes that from them too. Events are still as all RPCs list them.
+ * contract reads by running the code here, over accounts, words and code that are proven against the header's state root; events, and
+ * that there are no others, by the blooms of all headers of a branch and the receipts of those blocks that may have any. So RPCs can
+ * say which block is the newest, which is final, and what is older than {@link provenBlocks}, and nothing else; `pin` takes the
+ * newest from them too.
  */
 export class ProvenView extends ChainView {
   readonly #known: Known;
@@ -72,6 +89,7 @@ export class ProvenView extends ChainView {
             source: new ProofSource(init),
             cache: new ProofCache(),
             headers: new Map(),
+            parents: new Map(),
             states: new Map(),
             learnt: new Map(),
             results: new Map(),
@@ -112,23 +130,36 @@ export class ProvenView extends ChainView {
   }
 
   /**
-   * The block of a number that the chain up to `end` has, by the hashes that headers name their parents by: no RPC is believed.
-   * Throws CHAIN_BLOCK_UNKNOWN for one after `end`, or further before it than is followed.
+   * The block of a number on the branch that ends in `end`, by the hashes that headers name their parents by: no RPC is believed. What is
+   * further back than {@link provenBlocks} is as all RPCs agree. Throws CHAIN_HEADER_INVALID, and as {@link ChainView.blockOn}.
    */
-  async ancestor(end: Pick<Head, 'hash'>, blockNumber: bigint, signal?: AbortSignal): Promise<Head> {
-    let header = await this.#header(end.hash, signal);
-    if (blockNumber > header.number || header.number - blockNumber > maxAncestors)
-      throw new ChainError('CHAIN_BLOCK_UNKNOWN', `Block "${blockNumber}" is not in reach of "${header.number}"`, {
-        blockNumber,
-        end: header.number,
-      });
-    while (header.number > blockNumber) {
-      const parent = await this.#header(header.parentHash, signal);
-      if (parent.number + 1n !== header.number)
-        throw new ProofError('CHAIN_HEADER_INVALID', `The parent of block "${header.number}" is "${parent.number}"`);
-      header = parent;
+  override async blockOn(end: BlockId, blockNumber: bigint, signal?: AbortSignal): Promise<Head> {
+    if (blockNumber > end.number || end.number - blockNumber > provenBlocks)
+      return super.blockOn(end, blockNumber, signal);
+    let { hash } = await this.#headerAt(end.number, end.hash, signal);
+    for (let number = end.number; number > blockNumber; number -= 1n) hash = await this.#parentOf(number, hash, signal);
+    return headOf(await this.#headerAt(blockNumber, hash, signal));
+  }
+
+  /**
+   * All events of these kinds on the branch that ends in `end`, and no others: proven for its last {@link provenBlocks}, as all RPCs
+   * agree before. Throws CHAIN_HEADER_INVALID, CHAIN_RECEIPTS_INVALID, and as {@link ChainView.logsUpTo}.
+   */
+  override async logsUpTo(query: EventQuery, end: BlockId, signal?: AbortSignal): Promise<readonly ChainLog[]> {
+    const { address, abi, eventNames, fromBlock } = query;
+    const events = eventNames.map((name) => getAbiItem({ abi, name }) as AbiEvent);
+    const wanted: WantedEvents = { address: address.toLowerCase() as Hex, events, topics: events.map(toEventSelector) };
+    const floor = end.number - provenBlocks + 1n;
+    const from = fromBlock > floor ? fromBlock : floor;
+    const found: ChainLog[][] = [];
+    let hash: Hex = end.hash;
+    for (let number = end.number; number >= from && number >= 0n; number -= 1n) {
+      const header = await this.#walked(number, hash, signal);
+      if (mayHold(header, wanted)) found.push(await this.#events(header, wanted, signal));
+      hash = header.parentHash;
     }
-    return headOf(header);
+    const older = fromBlock < from ? await super.logsUpTo(query, { number: from - 1n, hash }, signal) : [];
+    return [...older, ...found.reverse().flat()];
   }
 
   /**
@@ -180,6 +211,56 @@ export class ProvenView extends ChainView {
     if (header.number !== blockNumber)
       throw new ProofError('CHAIN_HEADER_INVALID', `Block "${hash}" is not number "${blockNumber}"`, { hash });
     return header;
+  }
+
+  async #events(header: Header, wanted: WantedEvents, signal: AbortSignal | undefined): Promise<ChainLog[]> {
+    const { address, events, topics } = wanted;
+    const { number, hash } = header;
+    const what = 'The chain (proving events)';
+    const logs = await withDeadline({ timeoutMs: this.#timeoutMs, signal, what }, (inner) =>
+      this.#known.source.ask('eth_getBlockReceipts', [hash], (told) => provenLogs(told, header), inner),
+    );
+    return logs
+      .filter((log) => log.address === address && topics.includes(log.topics[0] as Hex))
+      .map(({ topics: [selector, ...indexed], data }) => {
+        const decoded = decodeEventLog({ abi: events, data, topics: [selector as Hex, ...indexed] });
+        return { eventName: decoded.eventName, args: (decoded.args ?? {}) as ChainLog['args'], blockNumber: number };
+      });
+  }
+
+  async #parentOf(number: bigint, hash: Hex, signal: AbortSignal | undefined): Promise<Hex> {
+    return this.#known.parents.get(hash) ?? (await this.#walked(number, hash, signal)).parentHash;
+  }
+
+  /** A header on the way back along a branch: those before it are asked for with it, as they will be needed. */
+  async #walked(number: bigint, hash: Hex, signal: AbortSignal | undefined): Promise<Header> {
+    if (!this.#known.headers.has(hash)) await this.#hintHeaders(number, signal);
+    return this.#headerAt(number, hash, signal);
+  }
+
+  async #hintHeaders(last: bigint, signal: AbortSignal | undefined): Promise<void> {
+    const first = last < headersAtOnce ? 0n : last - headersAtOnce + 1n;
+    const numbers = Array.from({ length: Number(last - first) + 1 }, (_, index) => first + BigInt(index));
+    const what = 'The chain (reading headers)';
+    await withDeadline({ timeoutMs: this.#timeoutMs, signal, what }, (inner) =>
+      Promise.all(
+        numbers.map(async (number) => {
+          const block = `0x${number.toString(16)}`;
+          const header = await this.#known.source
+            .ask('eth_getBlockByNumber', [block, false], headerByItsHash, inner)
+            .catch(() => undefined);
+          if (header !== undefined) this.#keep(header);
+        }),
+      ),
+    );
+  }
+
+  #keep(header: Header): void {
+    const { headers, parents } = this.#known;
+    headers.set(header.hash, header);
+    parents.set(header.hash, header.parentHash);
+    dropOldest(headers, maxHeaders);
+    dropOldest(parents, maxParents);
   }
 
   async #run(state: ProvenState, to: Hex, data: Hex, signal: AbortSignal): Promise<CallResult> {
@@ -257,10 +338,30 @@ export class ProvenView extends ChainView {
       { timeoutMs: this.#timeoutMs, signal, what: 'The chain (reading a header)' },
       (inner) => this.#known.source.ask('eth_getBlockByHash', [hash, false], (told) => provenHeader(told, hash), inner),
     );
-    this.#known.headers.set(hash, header);
-    dropOldest(this.#known.headers, maxHeaders);
+    this.#keep(header);
     return header;
   }
+}
+
+type WantedEvents = {
+  /** In lower case. */
+  readonly address: Hex;
+  readonly events: readonly AbiEvent[];
+  /** Their first topics, in the same order. */
+  readonly topics: readonly Hex[];
+};
+
+function mayHold({ logsBloom }: Header, { address, topics }: WantedEvents): boolean {
+  const bloom = fromHex(logsBloom);
+  return bloomMayHold(bloom, fromHex(address)) && topics.some((topic) => bloomMayHold(bloom, fromHex(topic)));
+}
+
+/** A header under the hash that its RPC names, which it must have; whose block that is shows when a walk comes by. */
+function headerByItsHash(told: unknown): Header {
+  const { hash } = (told ?? {}) as { readonly hash?: unknown };
+  if (typeof hash !== 'string' || !/^0x[0-9a-f]{64}$/.test(hash))
+    throw new ProofError('CHAIN_HEADER_INVALID', 'A header came without its hash');
+  return provenHeader(told, hash as Hex);
 }
 
 function headOf({ number, hash, timestamp }: Header): Head {

@@ -26,6 +26,8 @@ function header(fork: HeaderFork): Header {
     number: 1_000n,
     timestamp: 1_700_000_000n,
     stateRoot: hash,
+    receiptsRoot: hash,
+    logsBloom: `0x${'00'.repeat(256)}`,
     coinbase: other,
     prevRandao: hash,
     difficulty: 0n,

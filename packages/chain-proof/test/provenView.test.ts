@@ -288,9 +288,85 @@ describe('blocks', () => {
     const honest = await new ChainView({ chainId, rpcs: [town.anvil.url] }).blockAt(2n);
     lying.lie = ({ method }, result) =>
       method === 'eth_getBlockByNumber' ? { ...(result as object), hash: `0x${'66'.repeat(32)}` } : undefined;
-    expect(await proven.ancestor(end, 2n)).toEqual(honest);
-    await expect(proven.ancestor(end, end.number + 1n)).rejects.toMatchObject({ code: 'CHAIN_BLOCK_UNKNOWN' });
+    expect(await proven.blockOn(end, 2n)).toEqual(honest);
+    await expect(proven.blockOn(end, end.number + 1n)).rejects.toMatchObject({ code: 'CHAIN_BLOCK_UNKNOWN' });
     await expect(proven.blockAt(2n)).rejects.toMatchObject({ code: 'CHAIN_HEADER_INVALID' });
+  });
+
+  test('with events are found on a branch, all of them and no others, also where an RPC hides, invents or changes one', async () => {
+    const told = new ChainView({ chainId, rpcs: [town.anvil.url] });
+    const end = await told.head();
+    let events = 0;
+    for (const { address, abi } of town.contracts) {
+      const eventNames = abi.flatMap((item) => (item.type === 'event' ? [item.name] : []));
+      const query = { address, abi, eventNames, fromBlock: 0n };
+      const listed = await told.logsUpTo(query, end);
+      expect(await view().logsUpTo(query, end)).toEqual(listed);
+      expect(await view().logsUpTo({ ...query, fromBlock: end.number - 3n }, end)).toEqual(
+        listed.filter(({ blockNumber }) => blockNumber >= end.number - 3n),
+      );
+      events += listed.length;
+    }
+    expect(events).toBeGreaterThan(5);
+    expect(lying.asked.map(({ method }) => method)).not.toContain('eth_getLogs');
+    // Only blocks whose bloom may hold such events are asked for.
+    const receipts = lying.asked.filter(({ method }) => method === 'eth_getBlockReceipts').length;
+    expect(receipts).toBeLessThan(Number(end.number) * town.contracts.length);
+  });
+
+  test.each<[string, (receipts: ReceiptJson[]) => unknown]>([
+    ['hides an event', (receipts) => receipts.map((one) => ({ ...one, logs: [] }))],
+    ['hides a receipt', (receipts) => receipts.slice(1)],
+    ['tells no receipts', () => []],
+    ['tells one twice', (receipts) => [...receipts, ...receipts]],
+    [
+      'changes a worker',
+      (receipts) =>
+        receipts.map((one) => ({
+          ...one,
+          logs: one.logs.map((log) => ({ ...log, topics: log.topics.map((topic) => topic.replace(/..$/, '00')) })),
+        })),
+    ],
+    [
+      'names another contract',
+      (receipts) => receipts.map((one) => ({ ...one, logs: one.logs.map((log) => ({ ...log, address: signer })) })),
+    ],
+    ['turns a failure round', (receipts) => receipts.map((one) => ({ ...one, status: '0x0' }))],
+    ['gives another type', (receipts) => receipts.map((one) => ({ ...one, type: '0x80' }))],
+    ['gives no events', (receipts) => receipts.map((one) => ({ ...one, logs: null }))],
+    [
+      'gives too many topics',
+      (receipts) => receipts.map((one) => ({ ...one, logs: [{ topics: Array(5).fill('0x') }] })),
+    ],
+    ['gives a field of another length', (receipts) => receipts.map((one) => ({ ...one, logsBloom: '0x00' }))],
+    ['gives no object', () => [7]],
+    ['gives no list', () => null],
+  ])('with events are refused from an RPC that %s', async (_, change) => {
+    const { workerRegistry: address } = town.deployed;
+    const query = { address, abi: workerRegistryAbi, eventNames: ['WorkerEnrolled'], fromBlock: 0n };
+    const end = await view().head();
+    lying.lie = ({ method }, result) =>
+      method === 'eth_getBlockReceipts' ? change(result as ReceiptJson[]) : undefined;
+    await expect(view().logsUpTo(query, end)).rejects.toMatchObject({
+      name: 'ProofError',
+      code: 'CHAIN_RECEIPTS_INVALID',
+    });
+  });
+
+  test('of another branch are not followed: a header whose parent an RPC changes is refused', async () => {
+    const proven = view();
+    const end = await proven.head();
+    const query = { address: signer, abi: workerRegistryAbi, eventNames: ['WorkerEnrolled'], fromBlock: 0n };
+    const other: Hex = `0x${'66'.repeat(32)}`;
+    const header = (await rpc(town.anvil.url, 'eth_getBlockByHash', [end.hash, false])) as object;
+    lying.lie = ({ method }) => (method === 'eth_getBlockByHash' ? { ...header, parentHash: other } : undefined);
+    await expect(view().logsUpTo(query, { number: end.number, hash: other })).rejects.toMatchObject({
+      code: 'CHAIN_HEADER_INVALID',
+    });
+    lying.lie = () => undefined;
+    await expect(view().logsUpTo(query, { number: end.number - 1n, hash: end.hash })).rejects.toMatchObject({
+      code: 'CHAIN_HEADER_INVALID',
+    });
   });
 
   test('that are pinned are read, whatever an RPC says of their numbers; where the chain is followed they are not', async () => {
@@ -354,3 +430,8 @@ function sampleOf(input: AbiParameter, kind: number): unknown {
   const bits = Number(/\d+$/.exec(input.type)?.[0]);
   return bits <= 48 ? kind : BigInt(kind);
 }
+
+type ReceiptJson = {
+  readonly logs: { readonly address: Hex; readonly topics: Hex[]; readonly data: Hex }[];
+  readonly [field: string]: unknown;
+};

@@ -18,15 +18,27 @@ import {
   type PublicClient,
 } from 'viem';
 import { contractErrorsAbi } from './generated/index.ts';
+import { pagedLogs } from './pagedLogs.ts';
 
 /** A block that every RPC of the view knows. Timestamp in unix seconds. */
 export type Head = { readonly number: bigint; readonly hash: Hex; readonly timestamp: bigint };
+
+/** Which block, on which branch. */
+export type BlockId = Pick<Head, 'number' | 'hash'>;
 
 /** One event, decoded. */
 export type ChainLog = {
   readonly eventName: string;
   readonly args: Readonly<Record<string, unknown>>;
   readonly blockNumber: bigint;
+};
+
+/** Whose events, of which kinds, from which block on. */
+export type EventQuery = {
+  readonly address: Address;
+  readonly abi: Abi;
+  readonly eventNames: readonly string[];
+  readonly fromBlock: bigint;
 };
 
 export type ChainViewInit = {
@@ -188,16 +200,7 @@ export class ChainView {
    * All events of the named kinds that a contract emitted in these blocks, both ends included, in the chain's order and equal on all
    * RPCs. Throws CHAIN_SPLIT where they differ, CHAIN_UNREACHABLE where one does not give them.
    */
-  async logs(
-    query: {
-      readonly address: Address;
-      readonly abi: Abi;
-      readonly eventNames: readonly string[];
-      readonly fromBlock: bigint;
-      readonly toBlock: bigint;
-    },
-    signal?: AbortSignal,
-  ): Promise<readonly ChainLog[]> {
+  async logs(query: EventQuery & { readonly toBlock: bigint }, signal?: AbortSignal): Promise<readonly ChainLog[]> {
     const { address, abi, eventNames, fromBlock, toBlock } = query;
     const events = eventNames.map((name) => getAbiItem({ abi, name }) as AbiEvent);
     const lists = await this.#all('listing events', signal, ({ client }) =>
@@ -216,6 +219,34 @@ export class ChainView {
       args: args as Record<string, unknown>,
       blockNumber: blockNumber as bigint,
     }));
+  }
+
+  /**
+   * The same up to this very block, in as many questions as it takes. Throws CHAIN_SPLIT where the RPCs' chain has, or gets meanwhile,
+   * another block of its number, and as {@link logs}.
+   */
+  async logsUpTo(query: EventQuery, end: BlockId, signal?: AbortSignal): Promise<readonly ChainLog[]> {
+    await this.blockOn(end, end.number, signal);
+    const found = await pagedLogs(this, { ...query, toBlock: end.number }, signal);
+    await this.blockOn(end, end.number, signal);
+    return found;
+  }
+
+  /**
+   * The block of a number on the branch that ends in `end`, as all RPCs have it. Throws CHAIN_SPLIT where they have another block of
+   * the end's number, CHAIN_BLOCK_UNKNOWN for a number after it.
+   */
+  async blockOn(end: BlockId, blockNumber: bigint, signal?: AbortSignal): Promise<Head> {
+    if (blockNumber > end.number)
+      throw new ChainError('CHAIN_BLOCK_UNKNOWN', `Block "${blockNumber}" is after "${end.number}"`, { blockNumber });
+    const found = await this.blockAt(blockNumber, signal);
+    const { hash } = blockNumber === end.number ? found : await this.blockAt(end.number, signal);
+    if (hash !== end.hash)
+      throw new ChainError('CHAIN_SPLIT', `Block "${end.number}" is "${hash}" and no longer "${end.hash}"`, {
+        blockNumber: end.number,
+        hash: end.hash,
+      });
+    return found;
   }
 
   async #checkChainId(signal: AbortSignal | undefined): Promise<void> {

@@ -1,7 +1,6 @@
 import type { Address, NetworkFile } from '@cloister/core';
-import { ChainError, type ChainLog, type ChainView } from './chainView.ts';
+import { type BlockId, ChainError, type ChainLog, type ChainView } from './chainView.ts';
 import { gatekeeperCommitteeAbi } from './generated/index.ts';
-import { pagedLogs } from './pagedLogs.ts';
 
 /** A generation of shares, as its handover made it. */
 export type PastGeneration = {
@@ -17,14 +16,14 @@ export type PastGeneration = {
  * blocks are read: nothing that was read is ever taken back.
  */
 export class CommitteeHistory {
-  readonly #view: Pick<ChainView, 'logs' | 'finalized'>;
+  readonly #view: Pick<ChainView, 'logsUpTo' | 'finalized'>;
   readonly #address: Address;
   readonly #generations: { readonly block: bigint; readonly generation: PastGeneration }[] = [];
   #read = -1n;
   #following: Promise<void> = Promise.resolve();
 
   constructor(
-    view: Pick<ChainView, 'logs' | 'finalized'>,
+    view: Pick<ChainView, 'logsUpTo' | 'finalized'>,
     contracts: Pick<NetworkFile['contracts'], 'gatekeeperCommittee'>,
   ) {
     this.#view = view;
@@ -32,27 +31,28 @@ export class CommitteeHistory {
   }
 
   /** The generation that counted after a block; undefined before the first. Throws ChainError, also where the block is not final. */
-  async generationAt(block: bigint, signal?: AbortSignal): Promise<PastGeneration | undefined> {
+  async generationAt(block: BlockId, signal?: AbortSignal): Promise<PastGeneration | undefined> {
     const followed = this.#following.then(() => this.#readTo(block, signal));
     this.#following = followed.catch(() => {});
     await followed;
-    return this.#generations.findLast((change) => change.block <= block)?.generation;
+    return this.#generations.findLast((change) => change.block <= block.number)?.generation;
   }
 
-  async #readTo(block: bigint, signal: AbortSignal | undefined): Promise<void> {
-    if (block <= this.#read) return;
+  async #readTo(end: BlockId, signal: AbortSignal | undefined): Promise<void> {
+    if (end.number <= this.#read) return;
     const final = await this.#view.finalized(signal);
-    if (block > final.number)
-      throw new ChainError('CHAIN_BLOCK_NOT_FINAL', `Block "${block}" can still be taken back`, { block });
+    if (end.number > final.number)
+      throw new ChainError('CHAIN_BLOCK_NOT_FINAL', `Block "${end.number}" can still be taken back`, {
+        block: end.number,
+      });
     const query = {
       address: this.#address,
       abi: gatekeeperCommitteeAbi,
       eventNames: ['HandedOver'],
       fromBlock: this.#read + 1n,
-      toBlock: block,
     };
-    for (const log of await pagedLogs(this.#view, query, signal)) this.#take(log);
-    this.#read = block;
+    for (const log of await this.#view.logsUpTo(query, end, signal)) this.#take(log);
+    this.#read = end.number;
   }
 
   #take({ args, blockNumber: block }: ChainLog): void {

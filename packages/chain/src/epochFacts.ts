@@ -30,7 +30,7 @@ export type EpochFacts = {
 };
 
 export type EpochFactsComponents = {
-  readonly view: Pick<ChainView, 'blockAt' | 'finalized'>;
+  readonly view: Pick<ChainView, 'blockAt' | 'blockOn' | 'finalized'>;
   readonly registry: Pick<RegistryHistory, 'workersAt' | 'evictedAt'>;
   readonly committee: Pick<CommitteeHistory, 'generationAt'>;
   readonly clock: NetworkClock;
@@ -47,9 +47,9 @@ export async function readEpochFacts(
   const first = await firstBlockSince(view, await view.finalized(signal), endsAt, signal);
   if (first === undefined) return undefined;
   const [workers, evicted, generation] = await Promise.all([
-    registry.workersAt(first.number, signal),
-    registry.evictedAt(first.number, signal),
-    committee.generationAt(first.number, signal),
+    registry.workersAt(first, signal),
+    registry.evictedAt(first, signal),
+    committee.generationAt(first, signal),
   ]);
   return {
     epoch,

@@ -1,11 +1,11 @@
-import type { ChainView, Head } from './chainView.ts';
+import { ChainError, type ChainView, type Head } from './chainView.ts';
 
 /**
- * The first block whose timestamp (unix seconds) is not before the given one, as all RPCs have it; undefined while there is none.
- * Costs about 2·log2(distance from the newest block) reads.
+ * The first block on the branch of `head` whose timestamp (unix seconds) is not before the given one; undefined while there is none.
+ * Costs about 2·log2(distance from the newest block) reads. Throws CHAIN_SPLIT where what was found is not of that branch.
  */
 export async function firstBlockSince(
-  view: Pick<ChainView, 'blockAt'>,
+  view: Pick<ChainView, 'blockAt' | 'blockOn'>,
   head: Head,
   timestamp: bigint,
   signal?: AbortSignal,
@@ -28,5 +28,26 @@ export async function firstBlockSince(
     if (block.timestamp < timestamp) before = block.number;
     else found = block;
   }
+  await assertFirst(view, head, found, timestamp, signal);
   return found;
+}
+
+async function assertFirst(
+  view: Pick<ChainView, 'blockOn'>,
+  head: Head,
+  { number, hash }: Head,
+  timestamp: bigint,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const isOfBranch = (await view.blockOn(head, number, signal)).hash === hash;
+  const isFirst = number === 0n || (await view.blockOn(head, number - 1n, signal)).timestamp < timestamp;
+  if (!isOfBranch || !isFirst)
+    throw new ChainError(
+      'CHAIN_SPLIT',
+      `Block "${number}" is not the first since "${timestamp}" before "${head.hash}"`,
+      {
+        number,
+        hash,
+      },
+    );
 }

@@ -1,5 +1,6 @@
 export { type AccountInit, type Call, ChainAccount, TransactionError, type TransactionErrorCode } from './account.ts';
 export {
+  type BlockId,
   ChainError,
   type ChainErrorCode,
   type ChainLog,
@@ -7,6 +8,7 @@ export {
   type ChainViewInit,
   type ContractRefusal,
   decodeRead,
+  type EventQuery,
   type Head,
   refusalIn,
   revertedError,

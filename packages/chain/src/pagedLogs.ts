@@ -1,4 +1,5 @@
-import { ChainError, type ChainLog, type ChainView } from './chainView.ts';
+import { CloisterError } from '@cloister/core';
+import type { ChainLog, ChainView } from './chainView.ts';
 
 /** A range that an RPC does not give at once is asked for in halves, down to this many blocks. */
 const minPageBlocks = 64n;
@@ -13,7 +14,7 @@ export async function pagedLogs(
   try {
     return await view.logs(query, signal);
   } catch (error) {
-    const mayBeTooMany = error instanceof ChainError && error.code === 'CHAIN_UNREACHABLE';
+    const mayBeTooMany = error instanceof CloisterError && error.code === 'CHAIN_UNREACHABLE';
     if (signal?.aborted || !mayBeTooMany || toBlock - fromBlock < minPageBlocks) throw error;
     const middle = (fromBlock + toBlock) / 2n;
     return [

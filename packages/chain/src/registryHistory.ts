@@ -1,7 +1,6 @@
 import { type Address, type Bytes32, type NetworkFile, zeroBytes32 } from '@cloister/core';
-import { ChainError, type ChainLog, type ChainView, type Head } from './chainView.ts';
+import { type BlockId, ChainError, type ChainLog, type ChainView } from './chainView.ts';
 import { workerRegistryAbi } from './generated/index.ts';
-import { pagedLogs } from './pagedLogs.ts';
 import type { WorkerRecord } from './workerRecord.ts';
 
 /** A worker as the registry had it at one block. */
@@ -28,7 +27,7 @@ export type EvictedSigner = {
 
 const unknownLeaseEnd = (1n << 64n) - 1n;
 
-/** What a past question rests on: the registry's own events, all of them, as all RPCs list them. */
+/** What a past question rests on: the registry's own events, all of them, as the view gives them. */
 type Change<T> = { readonly block: bigint; readonly value: T };
 
 const eventNames = [
@@ -46,8 +45,8 @@ const eventNames = [
 const maxChanges = 1_024;
 
 /**
- * The workers of a network at any past block, replayed from the registry's events, so that no RPC needs to keep old state. Follows
- * reorganisations: what stood in blocks that are no longer part of the chain is read anew.
+ * The workers of a network at any past block, replayed from the registry's events, so that no RPC needs to keep old state. Each question
+ * names its block by its hash too, and is answered from events of that block's own branch: what was read of another is read anew.
  */
 export class RegistryHistory {
   readonly #view: ChainView;
@@ -56,8 +55,8 @@ export class RegistryHistory {
   #keysHashes: Change<Bytes32>[] = [];
   #evicted: Change<EvictedSigner>[] = [];
   /** Up to which block events were taken in; and up to which nothing is taken back any more. */
-  #read: Head | undefined;
-  #settled: Head | undefined;
+  #read: BlockId | undefined;
+  #settled: BlockId | undefined;
   #following: Promise<void> = Promise.resolve();
 
   constructor(view: ChainView, contracts: Pick<NetworkFile['contracts'], 'workerRegistry'>) {
@@ -66,51 +65,47 @@ export class RegistryHistory {
   }
 
   /** Every worker that had ever registered by a block, as it stood after it. Throws ChainError. */
-  async workersAt(block: bigint, signal?: AbortSignal): Promise<readonly PastWorker[]> {
+  async workersAt(block: BlockId, signal?: AbortSignal): Promise<readonly PastWorker[]> {
     await this.#follow(block, signal);
-    return [...this.#workers.values()].flatMap((changes) => lastAt(changes, block) ?? []);
+    return [...this.#workers.values()].flatMap((changes) => lastAt(changes, block.number) ?? []);
   }
 
   /** H(appsPublicKey, beaconPublicKey) after a block; zero before the committee existed. */
-  async networkKeysHashAt(block: bigint, signal?: AbortSignal): Promise<Bytes32> {
+  async networkKeysHashAt(block: BlockId, signal?: AbortSignal): Promise<Bytes32> {
     await this.#follow(block, signal);
-    return lastAt(this.#keysHashes, block) ?? zeroBytes32;
+    return lastAt(this.#keysHashes, block.number) ?? zeroBytes32;
   }
 
   /** Every signer evicted for cause by a block, in that order, whether or not its lease would still run. Throws ChainError. */
-  async evictedAt(block: bigint, signal?: AbortSignal): Promise<readonly EvictedSigner[]> {
+  async evictedAt(block: BlockId, signal?: AbortSignal): Promise<readonly EvictedSigner[]> {
     await this.#follow(block, signal);
-    return this.#evicted.filter((change) => change.block <= block).map(({ value }) => value);
+    return this.#evicted.filter((change) => change.block <= block.number).map(({ value }) => value);
   }
 
   /** One at a time, in the order of the questions. */
-  #follow(block: bigint, signal: AbortSignal | undefined): Promise<void> {
+  #follow(block: BlockId, signal: AbortSignal | undefined): Promise<void> {
     const followed = this.#following.then(() => this.#readTo(block, signal));
     this.#following = followed.catch(() => {});
     return followed;
   }
 
-  async #readTo(block: bigint, signal: AbortSignal | undefined): Promise<void> {
-    await this.#dropWhatIsGone(signal);
-    const from = this.#read === undefined ? 0n : this.#read.number + 1n;
-    if (block < from) return;
-    const target = await this.#view.blockAt(block, signal);
-    const query = { address: this.#address, abi: workerRegistryAbi, eventNames, fromBlock: from, toBlock: block };
-    const logs = await pagedLogs(this.#view, query, signal);
-    const again = await this.#view.blockAt(block, signal);
-    if (again.hash !== target.hash)
-      throw new ChainError('CHAIN_SPLIT', `Block "${block}" was replaced while its events were read`, { block });
+  async #readTo(end: BlockId, signal: AbortSignal | undefined): Promise<void> {
+    if (this.#read !== undefined && !(await this.#isOneBranch(this.#read, end, signal)))
+      await this.#dropWhatIsGone(end, signal);
+    const fromBlock = this.#read === undefined ? 0n : this.#read.number + 1n;
+    if (end.number < fromBlock) return;
+    const query = { address: this.#address, abi: workerRegistryAbi, eventNames, fromBlock };
+    const logs = await this.#view.logsUpTo(query, end, signal);
     for (const log of logs) this.#take(log);
-    this.#read = target;
+    this.#read = { number: end.number, hash: end.hash };
     const final = await this.#view.finalized(signal);
-    if (final.number <= target.number) this.#settled = final;
+    if (final.number <= end.number && (await this.#isOneBranch(final, end, signal))) this.#settled = final;
   }
 
-  /** Forgets what was read in blocks that the chain has replaced since. */
-  async #dropWhatIsGone(signal: AbortSignal | undefined): Promise<void> {
-    if (this.#read === undefined || (await this.#isStill(this.#read, signal))) return;
-    const kept =
-      this.#settled !== undefined && (await this.#isStill(this.#settled, signal)) ? this.#settled : undefined;
+  /** Forgets what was read in blocks that are not on the branch of this one. */
+  async #dropWhatIsGone(end: BlockId, signal: AbortSignal | undefined): Promise<void> {
+    const isKeptUpTo = this.#settled !== undefined && (await this.#isOneBranch(this.#settled, end, signal));
+    const kept = isKeptUpTo ? this.#settled : undefined;
     const isKept = ({ block }: Change<unknown>) => kept !== undefined && block <= kept.number;
     for (const [id, changes] of this.#workers) {
       const rest = changes.filter(isKept);
@@ -123,11 +118,16 @@ export class RegistryHistory {
     this.#settled = kept;
   }
 
-  async #isStill({ number, hash }: Head, signal: AbortSignal | undefined): Promise<boolean> {
+  /** Whether the later of two blocks is built on the other, or is it. */
+  async #isOneBranch(left: BlockId, right: BlockId, signal: AbortSignal | undefined): Promise<boolean> {
+    if (left.hash === right.hash) return true;
+    const [early, late] = left.number < right.number ? [left, right] : [right, left];
     try {
-      return (await this.#view.blockAt(number, signal)).hash === hash;
+      return (await this.#view.blockOn(late, early.number, signal)).hash === early.hash;
     } catch (error) {
-      if (error instanceof ChainError && error.code === 'CHAIN_BLOCK_UNKNOWN') return false;
+      // The later of the two is itself no longer known: whatever was read may have gone with it.
+      if (error instanceof ChainError && (error.code === 'CHAIN_BLOCK_UNKNOWN' || error.code === 'CHAIN_SPLIT'))
+        return false;
       throw error;
     }
   }

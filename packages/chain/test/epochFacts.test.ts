@@ -1,4 +1,5 @@
 import {
+  type BlockId,
   ChainError,
   type ChainLog,
   CommitteeHistory,
@@ -36,11 +37,13 @@ const blockAt = async (number: bigint): Promise<Head> => ({
 const view = {
   blockAt,
   finalized: () => blockAt(finalized),
-  logs: async ({ fromBlock, toBlock }: { fromBlock: bigint; toBlock: bigint }) => {
+  blockOn: async (_: BlockId, number: bigint) => blockAt(number),
+  logsUpTo: async ({ fromBlock }: { fromBlock: bigint }, { number: toBlock }: BlockId) => {
     asked.push([fromBlock, toBlock]);
     return logs.filter(({ blockNumber }) => blockNumber >= fromBlock && blockNumber <= toBlock);
   },
 };
+const idOf = (number: bigint): BlockId => ({ number, hash: b32(Number(number)) });
 let committee: CommitteeHistory;
 beforeEach(() => {
   finalized = 20n;
@@ -51,9 +54,9 @@ beforeEach(() => {
 
 describe('the committee at a past block', () => {
   test('is what its last handover made', async () => {
-    expect(await committee.generationAt(2n)).toBeUndefined();
-    expect(await committee.generationAt(9n)).toMatchObject({ number: 2n });
-    expect(await committee.generationAt(8n)).toEqual({
+    expect(await committee.generationAt(idOf(2n))).toBeUndefined();
+    expect(await committee.generationAt(idOf(9n))).toMatchObject({ number: 2n });
+    expect(await committee.generationAt(idOf(8n))).toEqual({
       number: 1n,
       threshold: 2,
       members: [1, 2, 3].map((byte) => ({ operator: addr(byte), signer: addr(byte + 0x10) })),
@@ -61,22 +64,29 @@ describe('the committee at a past block', () => {
   });
 
   test('reads each final block once, and no other', async () => {
-    await Promise.all([committee.generationAt(4n), committee.generationAt(6n), committee.generationAt(5n)]);
+    await Promise.all([
+      committee.generationAt(idOf(4n)),
+      committee.generationAt(idOf(6n)),
+      committee.generationAt(idOf(5n)),
+    ]);
     expect(asked).toEqual([
       [0n, 4n],
       [5n, 6n],
     ]);
-    await expect(committee.generationAt(21n)).rejects.toMatchObject({ code: 'CHAIN_BLOCK_NOT_FINAL', retry: true });
+    await expect(committee.generationAt(idOf(21n))).rejects.toMatchObject({
+      code: 'CHAIN_BLOCK_NOT_FINAL',
+      retry: true,
+    });
     finalized = 21n;
-    expect(await committee.generationAt(21n)).toMatchObject({ number: 2n });
+    expect(await committee.generationAt(idOf(21n))).toMatchObject({ number: 2n });
   });
 
   test('a failed read leaves the next to try again', async () => {
-    const failing = { ...view, logs: async () => Promise.reject(new ChainError('CHAIN_SPLIT', 'split', {})) };
+    const failing = { ...view, logsUpTo: async () => Promise.reject(new ChainError('CHAIN_SPLIT', 'split', {})) };
     const history = new CommitteeHistory(failing, { gatekeeperCommittee: addr(0xcc) });
-    await expect(history.generationAt(9n)).rejects.toMatchObject({ code: 'CHAIN_SPLIT' });
-    failing.logs = view.logs as never;
-    expect(await history.generationAt(9n)).toMatchObject({ number: 2n });
+    await expect(history.generationAt(idOf(9n))).rejects.toMatchObject({ code: 'CHAIN_SPLIT' });
+    failing.logsUpTo = view.logsUpTo as never;
+    expect(await history.generationAt(idOf(9n))).toMatchObject({ number: 2n });
   });
 });
 
@@ -101,8 +111,8 @@ describe('what the chain says of an epoch', () => {
         committee,
         clock,
         registry: {
-          workersAt: async (block) => {
-            askedAt.push(block);
+          workersAt: async ({ number }) => {
+            askedAt.push(number);
             return [worker(1), worker(2, { active: false }), worker(3, { leaseUntil: 1_210n }), worker(4)];
           },
           evictedAt: async () => [

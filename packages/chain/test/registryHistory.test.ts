@@ -1,4 +1,4 @@
-import { ChainError, type ChainLog, type ChainView, type Head, RegistryHistory } from '@cloister/chain';
+import { type BlockId, ChainError, type ChainLog, ChainView, type Head, RegistryHistory } from '@cloister/chain';
 import { type Bytes32, zeroBytes32 } from '@cloister/core';
 import { beforeEach, describe, expect, test } from 'vitest';
 
@@ -20,7 +20,12 @@ class Chain {
     this.blocks.push({ hash: `0x${Buffer.from(`${branch}${number}`).toString('hex').padStart(64, '0')}`, events });
   }
 
-  readonly view = {
+  /** A block's number and hash, also of one that is not there. */
+  id(number: bigint): BlockId {
+    return { number, hash: this.blocks[Number(number)]?.hash ?? b32(0xff) };
+  }
+
+  readonly view = Object.assign(new ChainView({ chainId: 1, rpcs: [] }), {
     blockAt: async (number: bigint): Promise<Head> => {
       const block = this.blocks[Number(number)];
       if (block === undefined) throw new ChainError('CHAIN_BLOCK_UNKNOWN', 'no such block', {});
@@ -37,7 +42,7 @@ class Chain {
       this.onLogs();
       return found;
     },
-  };
+  });
 }
 
 const registered = (worker: number, signer: number, leaseUntil = 1_000n, kinds = 1): Event => ({
@@ -72,11 +77,11 @@ let chain: Chain;
 let history: RegistryHistory;
 beforeEach(() => {
   chain = new Chain();
-  history = new RegistryHistory(chain.view as unknown as ChainView, { workerRegistry: signerOf(1) });
+  history = new RegistryHistory(chain.view, { workerRegistry: signerOf(1) });
 });
 const at = async (block: bigint) =>
   Object.fromEntries(
-    (await history.workersAt(block)).map(({ workerId, receiptSigner, active, leaseUntil }) => [
+    (await history.workersAt(chain.id(block))).map(({ workerId, receiptSigner, active, leaseUntil }) => [
       Number(`0x${workerId.slice(2, 4)}`),
       [receiptSigner.slice(0, 4), active, leaseUntil],
     ]),
@@ -99,7 +104,7 @@ describe('the registry at a past block', () => {
     expect(await at(6n)).toMatchObject({ 1: ['0x54', true, 3_000n], 2: ['0x52', false, 900n] });
     // Asked again about the past, it does not say what came later.
     expect(await at(1n)).toMatchObject({ 1: ['0x51', true, 1_000n] });
-    expect((await history.workersAt(1n))[1]).toEqual({
+    expect((await history.workersAt(chain.id(1n)))[1]).toEqual({
       workerId: b32(2),
       operator: signerOf(0xaa),
       receiptSigner: signerOf(0x52),
@@ -127,7 +132,7 @@ describe('the registry at a past block', () => {
     chain.mine('a', ended('WorkerRetired', 2, 0x52), ended('WorkerRetired', 3, 0x53));
     chain.mine('a', ended('WorkerEvicted', 2, 0x52));
     const evicted = async (block: bigint) =>
-      (await history.evictedAt(block)).map(({ signer, leaseUntil }) => [signer.slice(0, 4), leaseUntil]);
+      (await history.evictedAt(chain.id(block))).map(({ signer, leaseUntil }) => [signer.slice(0, 4), leaseUntil]);
     expect(await evicted(2n)).toEqual([]);
     expect(await evicted(4n)).toEqual([['0x51', 2_000n]]);
     expect(await evicted(5n)).toEqual([
@@ -144,7 +149,7 @@ describe('the registry at a past block', () => {
     for (let signer = 0; signer < 1_100; signer++) chain.mine('a', registered(1, 0x60 + (signer % 2)));
     chain.mine('a', ended('ReplacedSignerEvicted', 1, 0x51));
     const last = BigInt(chain.blocks.length - 1);
-    expect(await history.evictedAt(last)).toEqual([{ signer: signerOf(0x51), leaseUntil: (1n << 64n) - 1n }]);
+    expect(await history.evictedAt(chain.id(last))).toEqual([{ signer: signerOf(0x51), leaseUntil: (1n << 64n) - 1n }]);
   });
 
   test('a worker that changes without end is forgotten at old blocks, and nobody else is', async () => {
@@ -160,9 +165,9 @@ describe('the registry at a past block', () => {
     chain.mine('a');
     chain.mine('a', { eventName: 'NetworkKeysHashSet', args: { networkKeysHash: b32(7) } });
     chain.mine('a');
-    expect(await history.networkKeysHashAt(0n)).toBe(zeroBytes32);
-    expect(await history.networkKeysHashAt(2n)).toBe(b32(7));
-    expect(await history.networkKeysHashAt(0n)).toBe(zeroBytes32);
+    expect(await history.networkKeysHashAt(chain.id(0n))).toBe(zeroBytes32);
+    expect(await history.networkKeysHashAt(chain.id(2n))).toBe(b32(7));
+    expect(await history.networkKeysHashAt(chain.id(0n))).toBe(zeroBytes32);
   });
 
   test('reads each block once', async () => {
@@ -214,10 +219,10 @@ describe('a reorganisation', () => {
   test('takes an eviction back with its block', async () => {
     chain.mine('a', registered(1, 0x51));
     chain.mine('a', ended('WorkerEvicted', 1, 0x51));
-    expect(await history.evictedAt(1n)).toHaveLength(1);
+    expect(await history.evictedAt(chain.id(1n))).toHaveLength(1);
     chain.blocks.length = 1;
     chain.mine('b');
-    expect(await history.evictedAt(1n)).toEqual([]);
+    expect(await history.evictedAt(chain.id(1n))).toEqual([]);
   });
 
   test('to a shorter chain is followed too', async () => {

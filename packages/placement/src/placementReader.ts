@@ -46,7 +46,7 @@ export class PlacementReader {
     const createdAt = await registry.appCreatedAt(app, head.number, signal);
     const term = placementTermAt(app, createdAt, head.timestamp, clock, termEpochs);
     const { first, seed, atStart } = await this.#draw(app, term, head, signal);
-    const now = new Map((await history.workersAt(head.number, signal)).map((worker) => [worker.workerId, worker]));
+    const now = new Map((await history.workersAt(head, signal)).map((worker) => [worker.workerId, worker]));
     const hosts = placementOf({
       app,
       rules,
@@ -65,13 +65,13 @@ export class PlacementReader {
     const { registry, history } = this.#components;
     const known = this.#drawn.get(app);
     if (known !== undefined && known.term.startsAt === term.startsAt) {
-      const now = await registry.view.blockAt(known.first.number, signal);
+      const now = await registry.view.blockOn(head, known.first.number, signal);
       if (now.hash === known.first.hash) return known;
     }
     this.#drawn.delete(app);
     const first = await firstBlockSince(registry.view, head, term.startsAt, signal);
     if (first === undefined) throw new PlacementError(app, 'its term has no block yet');
-    const atStart = await history.workersAt(first.number, signal);
+    const atStart = await history.workersAt(first, signal);
     const seed = await this.#seed(app, term, first, head, signal);
     const drawn = { term, first, seed, atStart };
     this.#drawn.set(app, drawn);
@@ -82,9 +82,9 @@ export class PlacementReader {
   /** The seed round's randomness; where there was no committee at the term's first block, the hash of the block after it. */
   async #seed(app: Bytes32, term: PlacementTerm, first: Head, head: Head, signal: AbortSignal): Promise<Bytes32> {
     const { registry, history, randomness, clock } = this.#components;
-    if ((await history.networkKeysHashAt(first.number, signal)) === zeroBytes32) {
+    if ((await history.networkKeysHashAt(first, signal)) === zeroBytes32) {
       if (first.number >= head.number) throw new PlacementError(app, 'it is drawn by the block after its deployment');
-      return (await registry.view.blockAt(first.number + 1n, signal)).hash;
+      return (await registry.view.blockOn(head, first.number + 1n, signal)).hash;
     }
     const begins = clock.genesis + term.seedRound * clock.roundLength;
     if (head.timestamp < begins)

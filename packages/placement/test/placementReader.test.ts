@@ -47,20 +47,23 @@ class World {
     return this.block(this.newest);
   }
 
+  async blockAt(number: bigint): Promise<Head> {
+    this.blockReads += 1;
+    if (number > this.newest) throw new ChainError('CHAIN_BLOCK_UNKNOWN', 'no such block', {});
+    return this.block(number);
+  }
+
   reader(termEpochs = 24n): PlacementReader {
     const registry = {
       appCreatedAt: async () => this.createdAt,
       view: {
-        blockAt: async (number: bigint) => {
-          this.blockReads += 1;
-          if (number > this.newest) throw new ChainError('CHAIN_BLOCK_UNKNOWN', 'no such block', {});
-          return this.block(number);
-        },
+        blockAt: (number: bigint) => this.blockAt(number),
+        blockOn: (_: unknown, number: bigint) => this.blockAt(number),
       },
     } as unknown as RegistryReader;
     const history = {
-      workersAt: async (block: bigint) => this.workers(block),
-      networkKeysHashAt: async (block: bigint) => (block >= this.keysSince ? id('keys', 1) : zeroBytes32),
+      workersAt: async ({ number }: Head) => this.workers(number),
+      networkKeysHashAt: async ({ number }: Head) => (number >= this.keysSince ? id('keys', 1) : zeroBytes32),
     } as unknown as RegistryHistory;
     const randomness = async (round: bigint) => {
       this.rounds.push(round);

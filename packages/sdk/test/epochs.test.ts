@@ -183,7 +183,10 @@ function epochs(): Epochs {
     head: async () => block(45n),
     finalized: async () => block(finalized),
     blockAt: async (number: bigint) => block(number),
+    blockOn: async (_: unknown, number: bigint) => block(number),
     logs: async (query: Parameters<typeof logsOf>[0]) => logsOf(query),
+    logsUpTo: async (query: Omit<Parameters<typeof logsOf>[0], 'toBlock'>, { number }: { number: bigint }) =>
+      logsOf({ ...query, toBlock: number }),
   };
   const committee = {
     status: async () => ({

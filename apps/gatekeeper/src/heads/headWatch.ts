@@ -19,7 +19,7 @@ import type { Peers } from '../peers/peers.ts';
 
 export type HeadWatchComponents = {
   readonly me: { readonly signer: Address; readonly sign: (digest: Bytes32) => Hex };
-  readonly view: Pick<ProvenView, 'head' | 'ancestor'>;
+  readonly view: Pick<ProvenView, 'head' | 'blockOn'>;
   /** Told of each block by which is decided from now on. */
   readonly onWitnessed: (head: Head) => void;
   readonly peers: Pick<Peers, 'head'>;
@@ -154,13 +154,13 @@ export class HeadWatch {
         named.push(witness.number);
     }
     const number = named.sort((left, right) => (left < right ? 1 : -1))[threshold - 1];
-    return number === undefined ? undefined : view.ancestor(own, number, signal);
+    return number === undefined ? undefined : view.blockOn(own, number, signal);
   }
 
   /** Whether the block that a witness named is, still, one that this member's newest block is built on, and near it. */
   async #isBehind(own: Head, { number, hash }: Witness, signal: AbortSignal): Promise<boolean> {
     if (number > own.number || own.number - number > this.#maxLagBlocks) return false;
-    return (await this.#components.view.ancestor(own, number, signal)).hash === hash;
+    return (await this.#components.view.blockOn(own, number, signal)).hash === hash;
   }
 
   #isFrom({ signer }: Member, head: SignedChainHead): boolean {
@@ -179,7 +179,7 @@ export class HeadWatch {
     if (told.number > own.number + this.#maxLagBlocks) return;
     const common = heads.find(({ number }) => number <= own.number);
     if (common === undefined) return;
-    const block = await this.#components.view.ancestor(own, common.number, signal).catch((error: unknown) => {
+    const block = await this.#components.view.blockOn(own, common.number, signal).catch((error: unknown) => {
       if (error instanceof CloisterError) return undefined;
       throw error;
     });

@@ -2,7 +2,7 @@ import { type ChainView, firstBlockSince, type NetworkClock, type RegistryHistor
 import { type Address, CloisterError, evictionTreeOf, type RoundStatement } from '@cloister/core';
 
 export type RoundFactsComponents = {
-  readonly view: Pick<ChainView, 'head' | 'blockAt'>;
+  readonly view: Pick<ChainView, 'head' | 'blockAt' | 'blockOn'>;
   readonly history: Pick<RegistryHistory, 'evictedAt'>;
   readonly clock: NetworkClock;
 };
@@ -22,9 +22,9 @@ export async function readRoundFacts(
   const head = await view.head(signal);
   const first = await firstBlockSince(view, head, clock.genesis + round * clock.roundLength, signal);
   if (first === undefined || first.number === 0n) throw new RoundAheadError(round);
-  const block = await view.blockAt(first.number - 1n, signal);
+  const block = await view.blockOn(head, first.number - 1n, signal);
   const { number, hash, timestamp } = block;
-  const evicted = (await history.evictedAt(number, signal))
+  const evicted = (await history.evictedAt(block, signal))
     .filter(({ leaseUntil }) => leaseUntil > timestamp)
     .map(({ signer }) => signer);
   return {
