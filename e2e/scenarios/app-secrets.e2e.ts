@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { CommitteeReader } from '@cloister/chain';
-import { fetchBlob, isCodeOf, maxSecretsBundleBytes, secretsIdentity } from '@cloister/core';
+import { fetchBlob, isCodeOf, maxSecretsBundleBytes, secretsIdentity, sleep } from '@cloister/core';
 import { fromHex, randomBytes, signDigest, toHex, utf8 } from '@cloister/crypto';
 import { createClient } from '@cloister/sdk';
 import { KeyClient } from '../../apps/worker/src/keys/keyClient.ts';
@@ -59,6 +59,8 @@ export const scenario: Scenario = {
     try {
       note('a function with two secrets, sealed before any host exists');
       await verifiedWorker(client, String(worker.ready.workerId));
+      // Who is placed is as of the first block of the second in which the app is made: the worker must have come before it.
+      await sleep(1_100, signal);
       const deployed = await client.deploy({
         account,
         code,
