@@ -8,7 +8,7 @@ import {
   mintQuote,
 } from '@cloister/attestation/unsafe-simulated';
 import { evidenceDocument, fromBase64, serialiseEvidence, toBase64 } from '@cloister/attestation/verify';
-import { networkFileId, zeroBytes32 } from '@cloister/core';
+import { type Address, networkFileId, zeroBytes32 } from '@cloister/core';
 import { utf8 } from '@cloister/crypto';
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -330,6 +330,18 @@ describe('listings', () => {
       /✓ 0x[0-9a-f]{64} {2}TCB UpToDate, checked by the chain {2}platform 0x[0-9a-f]{32} {2}SIMULATED\n {2}✓ /,
     );
     expect(prose.out).toMatch(/✗ 0x[0-9a-f]{64} {2}The worker is refused/);
+  });
+
+  test('a worker that its operator retires, and one that is no id', async () => {
+    const own = await network.addWorker(privateKeyToAccount(key).address.toLowerCase() as Address);
+    const { result } = await json('retire', own.workerId);
+    expect(result).toEqual({ workerId: own.workerId, state: 'retired' });
+    const listed = (await json('workers')).result;
+    expect(listed.find(({ workerId }: { workerId: string }) => workerId === own.workerId)).toMatchObject({ ok: false });
+    expect((await run(...options, 'retire', own.workerId)).out).toContain(`Retired ${own.workerId}`);
+    expect((await run(...options, 'retire', '0x12')).error).toMatchObject({
+      message: expect.stringContaining('worker-id'),
+    });
   });
 
   test('no workers', async () => {

@@ -42,6 +42,7 @@ const commands = [
   'evict',
   'beacon',
   'epoch',
+  'retire',
 ];
 
 describe('cloister', () => {

@@ -98,6 +98,29 @@ describe('keys pass on', () => {
     expect(away.store.active?.shares).toBeDefined();
   });
 
+  test('past a member that is cut off both ways though it sees the chain: what it holds counts no more, until the road is open', async () => {
+    const town = new Town(4, 3);
+    await town.startAll();
+    await town.untilGeneration(1n);
+    const [cut, ...others] = town.members as [TownMember, ...TownMember[]];
+    const before = cut.store.active;
+    cut.isCutOff = true;
+    town.chain.mine(epochSeconds);
+    const haveGeneration = (number: bigint) => () =>
+      others.every(({ store }) => (store.active?.number ?? 0n) >= number);
+    await town.until(haveGeneration(2n));
+    town.chain.mine(epochSeconds);
+    await town.until(haveGeneration(3n));
+    expect(makesSignature(town, [undefined, ...active(others)])).toBe(true);
+    // The chain shows it that it was left behind: what it held is wiped.
+    await town.until(() => cut.store.active?.shares === undefined);
+    expect(() => before?.shares?.apps.reveal()).toThrow(/wiped/);
+    cut.isCutOff = false;
+    town.chain.mine(epochSeconds);
+    await town.untilGeneration(4n);
+    expect(makesSignature(town, active(town.members))).toBe(true);
+  });
+
   test('at once when a member came back as another enclave: it holds shares again', async () => {
     const town = new Town(4, 3);
     await town.startAll();

@@ -192,6 +192,12 @@ export class StubRegistries {
       genesis: () => this.genesis,
       epochLength: () => Number(this.epochLength),
       roundLength: () => Number(this.roundLength),
+      retire: (workerId: Bytes32) => {
+        const worker = this.workers.get(workerId);
+        if (worker === undefined || worker.operator !== from)
+          throw new Error('The stub retires workers for their operators');
+        if (commits) Object.assign(worker, { state: 'retired' });
+      },
       enroll: () => {
         const index = this.enrolled.get(from) ?? 0n;
         const id = workerId(this.#chainId, this.#contracts.workerRegistry, from, index);

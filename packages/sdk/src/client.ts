@@ -190,6 +190,21 @@ export class CloisterClient {
     await this.#account(account).write({ ...contract, functionName: 'evict', args: [workerId, record] }, signal);
   }
 
+  /**
+   * Takes a worker out of the network, in the name of its operator: it is given no more calls from the next block on. It may register
+   * again later, and can be evicted for cause until its lease would have ended. Throws TransactionError
+   * where the account is not its operator or it is not registered.
+   */
+  async retireWorker(workerId: Bytes32, options: { readonly account: LocalAccount | Hex }): Promise<void> {
+    const { workerRegistry: address } = this.network.contracts;
+    await this.#account(options.account).write({
+      address,
+      abi: workerRegistryAbi,
+      functionName: 'retire',
+      args: [workerId],
+    });
+  }
+
   #account(account: LocalAccount | Hex): ChainAccount {
     const [rpc] = this.#rpcs;
     if (rpc === undefined) throw new ClientError('CLIENT_NO_RPC', 'The network names no RPC');

@@ -1,4 +1,4 @@
-import { asAddress } from '@cloister/core';
+import { asAddress, asBytes32 } from '@cloister/core';
 import type { ListedWorker } from '@cloister/sdk';
 import type { Command } from 'commander';
 import { resolveApp } from '../appName.ts';
@@ -21,6 +21,23 @@ export function listingCommands(program: Command): void {
         if (rows.length === 0) return 'No gateway lists a worker.';
         return rows.map((row) => (options.explain ? `${line(row)}\n${stepLines(row.steps)}` : line(row))).join('\n');
       });
+    });
+
+  program
+    .command('retire')
+    .description('take your worker out of the network: no more calls go to it; it may register again')
+    .argument('<worker-id>', 'as "cloister workers" lists it')
+    .action(async (worker: string, _: unknown, command: Command) => {
+      const options = command.optsWithGlobals<Options>();
+      const workerId = asBytes32(worker, 'worker-id');
+      const client = await openClient(options);
+      await client.retireWorker(workerId, { account: await openAccount(options) });
+      print(options, { workerId, state: 'retired' }, () =>
+        [
+          `Retired ${workerId}: clients and gatekeepers leave it out from now on. Stop its process, or it registers again.`,
+          '  Until its lease would have ended it can still be evicted for cause.',
+        ].join('\n'),
+      );
     });
 
   program
