@@ -39,6 +39,7 @@ export const generatedContracts = [
   ['src/governance/GatekeeperCommittee.sol', 'GatekeeperCommittee'],
   ['src/governance/DepositBond.sol', 'DepositBond'],
   ['src/governance/EpochRecords.sol', 'EpochRecords'],
+  ['src/staking/StakePools.sol', 'StakePools'],
   ['src/PlatformAssurance.sol', 'PlatformAssurance'],
   ['src/Batch.sol', 'Batch'],
   ['src/receipts/CloisterConsumer.sol', 'CloisterConsumer'],

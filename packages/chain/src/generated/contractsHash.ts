@@ -2,4 +2,4 @@
 
 /** keccak256 over the names and creation codes of all contracts: tells data made by other contracts. */
 export const contractsHash =
-  '0x803b57885c7f9e3b7029d5c811c39f67ffa968fe7c681b2527abc645dd6315de' as const;
+  '0xa56e2925dff8cf792a34d22bc2f129b0f84dcb4ef3c1f08ace4fefb9cb02448c' as const;

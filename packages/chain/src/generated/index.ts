@@ -17,6 +17,7 @@ export { phaTokenAbi, phaTokenBytecode } from './phaToken.ts';
 export { platformAssuranceAbi, platformAssuranceBytecode } from './platformAssurance.ts';
 export { quoteVerifierAbi } from './quoteVerifier.ts';
 export { sgxVerifierAbi, sgxVerifierBytecode } from './sgxVerifier.ts';
+export { stakePoolsAbi, stakePoolsBytecode } from './stakePools.ts';
 export { tdxVerifierAbi, tdxVerifierBytecode } from './tdxVerifier.ts';
 export { timelockControllerAbi, timelockControllerBytecode } from './timelockController.ts';
 export { workerRegistryAbi, workerRegistryBytecode } from './workerRegistry.ts';
