@@ -40,6 +40,8 @@ export const generatedContracts = [
   ['src/governance/DepositBond.sol', 'DepositBond'],
   ['src/governance/EpochRecords.sol', 'EpochRecords'],
   ['src/staking/StakePools.sol', 'StakePools'],
+  ['src/staking/WorkerBonds.sol', 'WorkerBonds'],
+  ['src/slashing/Slashing.sol', 'Slashing'],
   ['src/PlatformAssurance.sol', 'PlatformAssurance'],
   ['src/Batch.sol', 'Batch'],
   ['src/receipts/CloisterConsumer.sol', 'CloisterConsumer'],

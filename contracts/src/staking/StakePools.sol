@@ -833,12 +833,10 @@ contract StakePools is IStakePools, Governed {
     function _recordAll(Pool storage p, address pool) private {
         _record(p, pool);
         PoolHistory storage history = _histories[pool];
-        bool closed = p.staked.isWorthless();
-        for (uint256 lane = BACKERS; lane <= OWN; ++lane) {
-            Ledger memory leaving = p.lanes[lane].ledger;
-            history.unitRates[lane].set(leaving.rate());
-            closed = closed || leaving.isWorthless();
-        }
+        Ledger memory leaving = p.lanes[BACKERS].ledger;
+        history.unitRates[BACKERS].set(leaving.rate());
+        history.unitRates[OWN].set(p.lanes[OWN].ledger.rate());
+        bool closed = p.staked.isWorthless() || leaving.isWorthless();
         if (closed == p.closed) return;
         p.closed = closed;
         emit PoolClosed(pool, closed);

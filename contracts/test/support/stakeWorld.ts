@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type Address, type Hex, parseEther } from 'viem';
 import type { Connection } from './accounts.ts';
-import { deployWorld, hour } from './world.ts';
+import { deployWorld, enroll, hour } from './world.ts';
 
 export type PoolWorld = Awaited<ReturnType<typeof deployPoolWorld>>;
 
@@ -80,4 +80,45 @@ export async function conserved({ pools, pool, token }: PoolWorld): Promise<void
   const { assets, leaving, ownLeaving, unstreamed, commission } = status;
   assert.equal(assets + leaving + ownLeaving + unstreamed + commission, held);
   assert.equal(await token.read.balanceOf([pools.address]), held);
+}
+
+export const treasury: Address = '0x7ea5000000000000000000000000000000000001';
+export const windows = { detectionWindow: 2 * day, proofWindow: day, vetoWindow: 4 * day } as const;
+export const k = pha('10');
+export const minimumBond = pha('100');
+
+export type StakeWorld = Awaited<ReturnType<typeof deployStakeWorld>>;
+
+/** Pools, bonds and slashing, wired; the operator's pool with 1,000 PHA of its own and 2,000 of Alice's, a tenth of own stake asked. */
+export async function deployStakeWorld(connection: Connection) {
+  const world = await deployPoolWorld(connection);
+  const { viem, pools, workers, timelock, operator, govern } = world;
+  const bonds = await viem.deployContract('WorkerBonds', [
+    timelock.address,
+    pools.address,
+    workers.address,
+    k,
+    minimumBond,
+  ]);
+  const slashing = await viem.deployContract('Slashing', [
+    { timelock: timelock.address, workerBonds: bonds.address, ...windows, treasury, reporterBps: 1000 },
+  ]);
+  await govern(pools, 'setWorkerBonds', [bonds.address]);
+  await govern(pools, 'setOwnStakeShare', [1000]);
+  await govern(bonds, 'setSlashing', [slashing.address]);
+  await pools.write.createPool([0, pha('5000000'), false], { account: operator.account });
+  await stake(world, operator, '1000');
+  await stake(world, world.alice, '2000');
+  return { ...world, bonds, slashing };
+}
+
+/** Enrols and starts the operator's next workers; their ids, oldest first. */
+export async function startWorkers(world: StakeWorld, count: number): Promise<readonly Hex[]> {
+  const ids: Hex[] = [];
+  for (let index = 0; index < count; index += 1) {
+    const workerId = await enroll(world);
+    await world.bonds.write.start([workerId], { account: world.operator.account });
+    ids.push(workerId);
+  }
+  return ids;
 }

@@ -2,4 +2,4 @@
 
 /** keccak256 over the names and creation codes of all contracts: tells data made by other contracts. */
 export const contractsHash =
-  '0xa56e2925dff8cf792a34d22bc2f129b0f84dcb4ef3c1f08ace4fefb9cb02448c' as const;
+  '0x2f0715aa69b46c512d08a453dc8c5fb48b365266c80a02acec3bdcd7667374c1' as const;
