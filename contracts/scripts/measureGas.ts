@@ -7,6 +7,7 @@ import { recordedAt } from '../test/support/recordedPlatform.ts';
 import { chainId, farFuture, lastRecord, signerOf } from '../test/support/world.ts';
 import { measureAttestationGas } from './measureAttestationGas.ts';
 import { measureCommitteeGas, measureLargerCommitteeGas } from './measureCommitteeGas.ts';
+import { measureStakeGas } from './measureStakeGas.ts';
 
 type Network = typeof network;
 export type GasTable = Readonly<Record<string, number>>;
@@ -107,14 +108,21 @@ export async function measureGas(create: Network['create']): Promise<GasTable> {
     await measureCommittee(another, measureOn);
     await another.close();
   }
+  const staking = await connect();
+  await measureStakeGas(staking, measureOn);
+  await staking.close();
   return gas;
 }
 
-/** Every transaction one second after the one before, whatever the machine's clock says. */
+/** Every transaction one second after the one before, whatever the machine's clock says; evm_increaseTime lets the next one wait. */
 function tickPerTransaction({ provider }: Awaited<ReturnType<Network['create']>>): void {
   const request = provider.request.bind(provider);
   let timestamp = recordedAt;
   provider.request = async (call) => {
+    if (call.method === 'evm_increaseTime') {
+      timestamp += Number((call.params as readonly number[])[0]);
+      return timestamp;
+    }
     if (call.method === 'eth_sendTransaction') {
       timestamp += 1;
       await request({ method: 'evm_setNextBlockTimestamp', params: [timestamp] });
