@@ -326,10 +326,11 @@ interface IStakePools is IFeeSink, IStakePoolsTypes, IStakePoolsErrors, IStakePo
     /// @notice Whether {reserve} would take this.
     function canReserve(address pool, uint256 amount) external view returns (bool);
 
-    /// @notice The most that bonds may need now: stake that can't be claimed, and what the own stake suffices for.
+    /// @notice The most that bonds may need now: stake that can't be claimed, and what the own stake suffices for; and what
+    /// rounding may have taken.
     function coverOf(address pool) external view returns (uint256);
 
-    /// @notice The most that bonds may need for this request to be served.
+    /// @notice The most that bonds may need for this request to be served, less what rounding may take of it.
     function coverBehind(address pool, uint256 requestId) external view returns (uint256);
 
     /// @notice All PHA that is owed to somebody here; the token's balance is never less.

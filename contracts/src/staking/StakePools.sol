@@ -59,6 +59,9 @@ contract StakePools is IStakePools, Governed {
     /// @dev With less staked than one PHA earnings wait: who holds next to nothing, and all of the pool, could drive the
     /// price of shares up by them.
     uint256 private constant MIN_EARNING_STAKE = 1e18;
+    /// @dev What rounding may take from cover, a unit in each of four terms. It stops no worker, and a request that is kept by
+    /// so little may have workers stopped.
+    uint256 private constant ROUNDING = 4;
     uint256 private constant BACKERS = 0;
     uint256 private constant OWN = 1;
 
@@ -519,7 +522,7 @@ contract StakePools is IStakePools, Governed {
         uint256 left = _lessAtLeastZero(
             _totalOf(p, staked), p.lanes[BACKERS].servedAssets() + p.lanes[OWN].servedAssets()
         );
-        return Math.min(left, _bondsFor(_ownStake(p, pool, staked)));
+        return Math.min(left + ROUNDING, _bondsFor(_ownStake(p, pool, staked) + ROUNDING));
     }
 
     /// @inheritdoc IStakePools
@@ -531,10 +534,10 @@ contract StakePools is IStakePools, Governed {
         if (request.turn <= p.lanes[lane].served) return type(uint256).max;
         uint256 total = _totalOf(p, staked);
         if (lane == BACKERS) {
-            uint256 needed = p.lanes[BACKERS].assetsUpTo(request.turn) + p.lanes[OWN].servedAssets();
+            uint256 needed = p.lanes[BACKERS].assetsUpTo(request.turn) + p.lanes[OWN].servedAssets() + ROUNDING;
             return _lessAtLeastZero(total, needed);
         }
-        uint256 own = p.lanes[OWN].assetsUpTo(request.turn);
+        uint256 own = p.lanes[OWN].assetsUpTo(request.turn) + ROUNDING;
         uint256 ownLeft = _lessAtLeastZero(_ownStaked(pool, staked) + p.lanes[OWN].ledger.assets, own);
         return Math.min(_lessAtLeastZero(total, p.lanes[BACKERS].ledger.assets + own), _bondsFor(ownLeft));
     }

@@ -22,6 +22,7 @@ contract WorkerBondsFuzzTest {
     StakePools private _pools;
     WorkerBonds private _bonds;
     uint256[] private _seizures;
+    bool private _slashed;
 
     function setUp() external {
         vm.warp(1_800_000_000);
@@ -118,12 +119,18 @@ contract WorkerBondsFuzzTest {
         } else if (kind <= 7) {
             _request(value);
         } else if (kind == 8) {
+            uint256 amount = bound(value, 1, 100e18);
+            _token.issue(address(this), amount);
+            _token.approve(address(_pools), amount);
+            try _pools.addFees(OPERATOR, amount) {} catch {}
             vm.warp(block.timestamp + bound(value, 1, 8 days));
             try _bonds.release(workerId) {} catch {}
+            _claimAll();
         } else if (kind == 9) {
             uint256 before = _bonds.bondOf(workerId);
             try _bonds.seize(workerId, bound(value >> 8, 1, 10_000)) returns (address, uint256 id, uint256 moved) {
                 assert(moved <= before);
+                _slashed = true;
                 _seizures.push(id);
             } catch {
                 assert(before == 0);
@@ -132,6 +139,8 @@ contract WorkerBondsFuzzTest {
             if (_seizures.length > 0) _settle();
         } else {
             try _bonds.stopUncovered(OPERATOR) {
+                // Nothing else uncovers bonds, rounding neither.
+                assert(_slashed);
                 (, uint128 running,) = _bonds.runningOf(OPERATOR);
                 assert(running <= _pools.coverOf(OPERATOR));
             } catch {}
@@ -151,6 +160,21 @@ contract WorkerBondsFuzzTest {
         uint256 has = _pools.sharesOf(OPERATOR, actor);
         vm.prank(actor);
         try _pools.requestRedeem(OPERATOR, bound(value >> 8, 0, has)) {} catch {}
+    }
+
+    function _claimAll() private {
+        uint256 count = _pools.requestCount(OPERATOR);
+        for (uint256 id = 0; id < count; ++id) {
+            try _pools.requestOf(OPERATOR, id) returns (IStakePoolsTypes.RedeemRequest memory request) {
+                (uint256 assets, bool claimable) = _pools.claimableRedeem(OPERATOR, id);
+                vm.prank(request.owner);
+                try _pools.claimRedeem(OPERATOR, id, request.owner) returns (uint256 paid) {
+                    assert(paid == assets);
+                } catch {
+                    assert(!claimable);
+                }
+            } catch {}
+        }
     }
 
     function _settle() private {

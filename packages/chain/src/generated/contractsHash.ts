@@ -2,4 +2,4 @@
 
 /** keccak256 over the names and creation codes of all contracts: tells data made by other contracts. */
 export const contractsHash =
-  '0x2f0715aa69b46c512d08a453dc8c5fb48b365266c80a02acec3bdcd7667374c1' as const;
+  '0x206c1a5f6934627f6a29069d71adeb7d73cfdecb640ad642c2f2800933f84da7' as const;
