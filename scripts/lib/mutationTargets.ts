@@ -47,6 +47,15 @@ export const mutationTargets: readonly MutationTarget[] = [
     ],
     tests: ['contracts/test/nodejs/**/*.test.ts'],
   },
+  {
+    name: 'contracts/stake',
+    language: 'solidity',
+    sources: [
+      ...solidity('staking', ['StakePools', 'WorkerBonds', 'ExitLane', 'EarningsStream', 'ShareMath', 'StakeVotes']),
+      ...solidity('slashing', ['Slashing']),
+    ],
+    tests: ['contracts/test/nodejs/{stakePools,stakePools.seizure,stakePools.edges,workerBonds,slashing}.test.ts'],
+  },
 ];
 
 function solidity(folder: string, names: readonly string[]): readonly string[] {

@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
@@ -118,7 +119,7 @@ contract Slashing is ISlashing, Governed {
         Case memory opened;
         opened.offence = Offence.Equivocation;
         opened.reporter = msg.sender;
-        opened.evidenceHash = _hashOfBoth(firstDigest, secondDigest);
+        opened.evidenceHash = Hashes.commutativeKeccak256(firstDigest, secondDigest);
         caseId = caseIdOf(Offence.Equivocation, _wordOf(signer), 0);
         _openForWorker(caseId, opened, workerId);
         emit ProofShown(caseId, signer, firstDigest, secondDigest);
@@ -142,7 +143,7 @@ contract Slashing is ISlashing, Governed {
         Case memory opened;
         opened.offence = Offence.TwoRecords;
         opened.reporter = msg.sender;
-        opened.evidenceHash = _hashOfBoth(firstDigest, secondDigest);
+        opened.evidenceHash = Hashes.commutativeKeccak256(firstDigest, secondDigest);
         caseId = caseIdOf(Offence.TwoRecords, _wordOf(signer), 0);
         _openForGatekeeper(caseId, opened, operator);
         emit ProofShown(caseId, signer, firstDigest, secondDigest);
@@ -296,10 +297,6 @@ contract Slashing is ISlashing, Governed {
         signer = ECDSA.recoverCalldata(firstDigest, firstSignature);
         address other = ECDSA.recoverCalldata(secondDigest, secondSignature);
         if (signer != other) revert SlashingSignersDiffer(signer, other);
-    }
-
-    function _hashOfBoth(bytes32 a, bytes32 b) private pure returns (bytes32) {
-        return a < b ? keccak256(abi.encode(a, b)) : keccak256(abi.encode(b, a));
     }
 
     function _wordOf(address account) private pure returns (bytes32) {

@@ -34,18 +34,19 @@ library EarningsStream {
     /// @notice Lets time pass in which nothing flows.
     function hold(Stream storage stream) internal {
         uint40 now_ = uint40(block.timestamp);
-        stream.until = stream.until > stream.from ? stream.until - stream.from + now_ : now_;
+        // No truncation: what is left of a time of at most 28 days.
+        stream.until = now_ + uint40(Math.saturatingSub(stream.until, stream.from));
         stream.from = now_;
     }
 
     /// @notice Spreads a new amount over `length` seconds together with what is pending: all of it flows evenly over the
     /// mean of both times, weighted by the amounts. So a dust of new earnings does not hold back what was on its way.
+    /// @param amount Not zero.
     /// @dev Call {advance} or {hold} first.
     function add(Stream storage stream, uint128 amount, uint256 length) internal {
-        uint256 left = stream.until > block.timestamp ? stream.until - block.timestamp : 0;
+        uint256 left = Math.saturatingSub(stream.until, block.timestamp);
         uint256 pending = stream.pending;
         uint256 total = pending + amount;
-        if (total == 0) return;
         // No overflow: 128 bits times 40 bits. Not longer than the longer of both times.
         uint256 mean = Math.ceilDiv(pending * left + amount * length, total);
         stream.pending = uint128(total);

@@ -347,7 +347,7 @@ interface IStakePools is IFeeSink, IStakePoolsTypes, IStakePoolsErrors, IStakePo
     function getPastUnits(address account, address pool, uint256 timepoint) external view returns (uint256);
     function getPastTotalShares(address pool, uint256 timepoint) external view returns (uint256);
 
-    /// @notice Assets for each share times 1e24: 1e18 at par.
+    /// @notice Assets for each share times 1e24: 1e18 at par, zero before the first deposit.
     function getPastRate(address pool, uint256 timepoint) external view returns (uint256);
 
     /// @notice The same of units of leaving stake.

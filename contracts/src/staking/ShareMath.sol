@@ -49,8 +49,9 @@ library ShareMath {
         return Math.mulDiv(uint256(ledger.assets) + 1, RATE_SCALE, ledger.shares + OFFSET);
     }
 
+    /// @dev An empty ledger is not.
     function isWorthless(Ledger memory ledger) internal pure returns (bool) {
         // No overflow: 129 bits and 40 bits.
-        return ledger.shares > 0 && (uint256(ledger.assets) + 1) * WORTHLESS < ledger.shares + OFFSET;
+        return (uint256(ledger.assets) + 1) * WORTHLESS < ledger.shares + OFFSET;
     }
 }

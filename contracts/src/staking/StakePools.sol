@@ -134,7 +134,6 @@ contract StakePools is IStakePools, Governed {
         PoolHistory storage history = _histories[msg.sender];
         Ledger memory empty;
         uint256 par = empty.rate();
-        history.rate.set(par);
         history.unitRates[BACKERS].set(par);
         history.unitRates[OWN].set(par);
         emit PoolCreated(msg.sender, commissionBps, capacity, allowlistOn);
@@ -519,7 +518,7 @@ contract StakePools is IStakePools, Governed {
         Pool storage p = _pools[pool];
         if (p.closed) return 0;
         Ledger memory staked = _stakedNow(p);
-        uint256 left = _lessAtLeastZero(
+        uint256 left = Math.saturatingSub(
             _totalOf(p, staked), p.lanes[BACKERS].servedAssets() + p.lanes[OWN].servedAssets()
         );
         return Math.min(left + ROUNDING, _bondsFor(_ownStake(p, pool, staked) + ROUNDING));
@@ -535,11 +534,11 @@ contract StakePools is IStakePools, Governed {
         uint256 total = _totalOf(p, staked);
         if (lane == BACKERS) {
             uint256 needed = p.lanes[BACKERS].assetsUpTo(request.turn) + p.lanes[OWN].servedAssets() + ROUNDING;
-            return _lessAtLeastZero(total, needed);
+            return Math.saturatingSub(total, needed);
         }
         uint256 own = p.lanes[OWN].assetsUpTo(request.turn) + ROUNDING;
-        uint256 ownLeft = _lessAtLeastZero(_ownStaked(pool, staked) + p.lanes[OWN].ledger.assets, own);
-        return Math.min(_lessAtLeastZero(total, p.lanes[BACKERS].ledger.assets + own), _bondsFor(ownLeft));
+        uint256 ownLeft = Math.saturatingSub(_ownStaked(pool, staked) + p.lanes[OWN].ledger.assets, own);
+        return Math.min(Math.saturatingSub(total, p.lanes[BACKERS].ledger.assets + own), _bondsFor(ownLeft));
     }
 
     /* HISTORIES */
@@ -645,10 +644,6 @@ contract StakePools is IStakePools, Governed {
 
     /* ARITHMETIC */
 
-    function _lessAtLeastZero(uint256 a, uint256 b) private pure returns (uint256) {
-        return a > b ? a - b : 0;
-    }
-
     function _laneOf(address pool, address account) private pure returns (uint256) {
         return account == pool ? OWN : BACKERS;
     }
@@ -665,7 +660,7 @@ contract StakePools is IStakePools, Governed {
 
     /// @dev What the operator has at stake that it can't claim, rounded down.
     function _ownStake(Pool storage p, address pool, Ledger memory staked) private view returns (uint256) {
-        return _lessAtLeastZero(
+        return Math.saturatingSub(
             _ownStaked(pool, staked) + p.lanes[OWN].ledger.assets, p.lanes[OWN].servedAssets()
         );
     }
@@ -681,7 +676,7 @@ contract StakePools is IStakePools, Governed {
     }
 
     function _earns(Pool storage p) private view returns (bool) {
-        return p.staked.assets >= MIN_EARNING_STAKE && p.staked.shares >= ShareMath.OFFSET;
+        return p.staked.assets >= MIN_EARNING_STAKE;
     }
 
     function _dueNow(Pool storage p) private view returns (uint256) {
@@ -749,12 +744,13 @@ contract StakePools is IStakePools, Governed {
             (backers.served, own.served) = (backers.requested, own.requested);
         } else {
             Ledger memory staked = p.staked;
-            uint256 free = _lessAtLeastZero(
+            uint256 free = Math.saturatingSub(
                 _totalOf(p, staked), backers.servedAssets() + own.servedAssets() + reserved
             );
+            // Nothing is left for the operator while anybody else waits.
             free -= backers.serve(free);
-            if (backers.waitingUnits() == 0 && own.waitingUnits() != 0) {
-                uint256 ownFree = _lessAtLeastZero(_ownStake(p, pool, staked), _ownStakeFor(reserved));
+            if (own.waitingUnits() != 0) {
+                uint256 ownFree = Math.saturatingSub(_ownStake(p, pool, staked), _ownStakeFor(reserved));
                 own.serve(Math.min(free, ownFree));
             }
         }
@@ -771,7 +767,6 @@ contract StakePools is IStakePools, Governed {
     /// other share is worth less by it.
     function _burnOwn(Pool storage p, address pool, uint256 limit) private returns (uint128 taken) {
         uint256 has = sharesOf(pool, pool);
-        if (has == 0) return 0;
         Ledger memory staked = p.staked;
         uint256 worth = staked.toAssetsDown(has);
         uint256 burnt = has;
@@ -806,7 +801,6 @@ contract StakePools is IStakePools, Governed {
     /// @dev What was taken of all alike.
     function _giveBack(Pool storage p, Seizure memory seizure) private {
         uint256 amount = uint256(seizure.staked) + seizure.leaving;
-        if (amount == 0) return;
         Ledger storage leaving = p.lanes[BACKERS].ledger;
         (uint256 stakedNow, uint256 leavingNow) = (p.staked.assets, leaving.assets);
         uint256 toStaked = p.closed || stakedNow + leavingNow == 0

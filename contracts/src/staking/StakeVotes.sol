@@ -35,9 +35,7 @@ library StakeVotes {
 
     /// @notice Writes only what changed.
     function set(Checkpoints.Trace208 storage trace, uint256 value) internal {
-        if (trace.latest() != value || trace.length() == 0) {
-            trace.push(uint48(block.timestamp), SafeCast.toUint208(value));
-        }
+        if (trace.latest() != value) trace.push(uint48(block.timestamp), SafeCast.toUint208(value));
     }
 
     /// @notice What an account's stake in a pool was worth in PHA, rounded down.

@@ -258,7 +258,7 @@ contract WorkerBonds is IWorkerBonds, Governed {
         uint256 root = Math.sqrt(uint256(measured) * ROOT_SCALE * ROOT_SCALE, Math.Rounding.Ceil);
         uint256 bond = Math.mulDiv(k, root, ROOT_SCALE, Math.Rounding.Ceil);
         // No truncation: at most MAX_K times the root of MAX_MEASURED, 1e31.
-        return bond < minimumBond ? minimumBond : uint128(bond);
+        return uint128(Math.max(bond, minimumBond));
     }
 
     /// @inheritdoc IWorkerBonds

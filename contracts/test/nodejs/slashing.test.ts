@@ -271,6 +271,47 @@ describe('Slashing: equivocation', () => {
     await conserved(world);
   });
 
+  it('to the second: a judge’s time, the guardian’s veto, the settlement', async () => {
+    const world = await load();
+    const { slashing, otherOperator } = world;
+    const now = (await time.latest()) + 100;
+    await time.setNextBlockTimestamp(now);
+    await judge(world, { occurredAt: now });
+    await time.setNextBlockTimestamp(now + 10);
+    const caseId = await judge(world, { occurredAt: now + 10 - 3 * day, evidence: toHex('old') });
+    const { settleFrom } = await slashing.read.caseOf([caseId]);
+    await time.setNextBlockTimestamp(settleFrom);
+    await refused(slashing.write.veto([caseId], { account: otherOperator.account }), 'SlashingWindowOver', [
+      settleFrom,
+      settleFrom,
+    ]);
+    const another = await judge(world, { evidence: toHex('another'), occurredAt: settleFrom });
+    const last = (await slashing.read.caseOf([another])).settleFrom;
+    await time.setNextBlockTimestamp(last - 1);
+    await slashing.write.veto([another], { account: otherOperator.account });
+    await judge(world, { evidence: toHex('a third') });
+    const third = await slashing.read.caseIdOf([offences.wrongResult, world.workerId, keccak256(toHex('a third'))]);
+    await time.setNextBlockTimestamp((await slashing.read.caseOf([third])).settleFrom);
+    await slashing.write.settle([third]);
+  });
+
+  it('names its evidence alike in either order', async () => {
+    const world = await load();
+    const [a, signedA, b, signedB] = await proof(world);
+    const sorted = [receiptDigest(a, world.domain), receiptDigest(b, world.domain)].sort() as [Hex, Hex];
+    const expected = keccak256(encodeAbiParameters([{ type: 'bytes32' }, { type: 'bytes32' }], sorted));
+    for (const shown of [
+      [a, signedA, b, signedB],
+      [b, signedB, a, signedA],
+    ] as const) {
+      const snapshot = await networkHelpers.takeSnapshot();
+      await world.slashing.write.reportEquivocation(shown);
+      const [event] = await world.slashing.getEvents.CaseOpened();
+      assert.equal(event?.args.evidenceHash, expected);
+      await snapshot.restore();
+    }
+  });
+
   it('not after the window', async () => {
     const world = await load();
     const { slashing, govern } = world;
@@ -548,6 +589,7 @@ describe('Slashing: the rules', () => {
       minimumBond,
     ]);
     await refused(deploy({ workerBonds: theirs.address }), 'SlashingPauseTooShort', [4 * day, 4 * day - 1]);
+    await deploy({ workerBonds: theirs.address, vetoWindow: 4 * day - 1 });
     assert.ok((await pools.read.unbonding()) >= 7 * day);
   });
 

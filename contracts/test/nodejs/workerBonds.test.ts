@@ -103,19 +103,21 @@ describe('WorkerBonds: workers', () => {
     assert.equal(await bonds.read.isRunning([workerId]), false);
     await refused(bonds.write.stop([workerId], { account }), 'WorkerBondsNotRunning', [workerId, stopped]);
     await refused(bonds.write.refresh([workerId]), 'WorkerBondsNotRunning', [workerId, stopped]);
-    await time.increaseTo(freeAt - 2);
+    await time.increaseTo(freeAt - 3);
     assert.equal(await bonds.read.bondOf([workerId]), minimumBond);
+    await refused(bonds.write.release([workerId]), 'WorkerBondsNotFree', [workerId, stopped, freeAt]);
     await refused(bonds.write.start([workerId], { account }), 'WorkerBondsNotFree', [workerId, stopped, freeAt]);
     await time.increaseTo(freeAt - 1);
     await time.increaseTo(freeAt);
     assert.equal(await bonds.read.bondOf([workerId]), 0n);
     assert.equal((await pools.read.poolOf([pool])).reserved, minimumBond);
+    await time.setNextBlockTimestamp(freeAt + 1);
     await bonds.write.release([workerId], { account: stranger.account });
     assert.equal((await pools.read.poolOf([pool])).reserved, 0n);
     await bonds.write.start([workerId], { account });
     await bonds.write.stop([workerId], { account });
-    await time.increase(7 * day);
-    // Starting anew frees it as well.
+    await time.setNextBlockTimestamp((await time.latest()) + 7 * day);
+    // Starting anew frees it as well, the same second.
     await bonds.write.start([workerId], { account });
     assert.equal((await pools.read.poolOf([pool])).reserved, minimumBond);
     assert.equal((await bonds.read.statusOf([workerId])).freeAt, 0);
@@ -207,6 +209,7 @@ describe('WorkerBonds: measured work', () => {
       most,
     ]);
     await refused(bonds.write.refresh([workerId]), 'WorkerBondsBondSuffices', [workerId, minimumBond]);
+    await bonds.write.setMeasured([workerId, most], as);
     await bonds.write.setMeasured([workerId, 400n], as);
     assert.equal(await bonds.read.requiredBond([workerId]), pha('200'));
     assert.equal(await bonds.read.bondOf([workerId]), minimumBond);
@@ -260,6 +263,31 @@ describe('WorkerBonds: who stops workers', () => {
     for (const id of ids.slice(1)) await bonds.write.release([id as Hex]);
     assert.equal(await claim(world, operator, 0n), pha('590'));
     await conserved(world);
+  });
+
+  it('not where bonds need exactly what covers them', async () => {
+    const world = await load();
+    const { bonds, pools, pool, govern } = world;
+    const bond = pha('1250') + 5n;
+    await govern(bonds, 'setBondRule', [0n, bond]);
+    await startWorkers(world, 2);
+    await govern(pools, 'setOwnStakeShare', [4000]);
+    await refused(bonds.write.stopUncovered([pool]), 'WorkerBondsCovered', [pool, 2n * bond, 2n * bond]);
+  });
+
+  it('to the second: a request is overdue, and a bond free', async () => {
+    const world = await load();
+    const { bonds, pools, pool, govern, alice } = world;
+    await govern(bonds, 'setBondRule', [0n, pha('1500')]);
+    const [workerId] = await startWorkers(world, 2);
+    assert(workerId !== undefined);
+    const requestId = await ask(world, alice, phaShares('2000'));
+    const { requestedAt } = await pools.read.requestOf([pool, requestId]);
+    await time.setNextBlockTimestamp(requestedAt + 7 * day);
+    await bonds.write.forceStop([pool, requestId]);
+    const { freeAt } = await bonds.read.statusOf([workerId]);
+    await time.setNextBlockTimestamp(freeAt);
+    await bonds.write.release([workerId]);
   });
 
   it('nobody is kept from leaving: at most twice the time, though all stake is bonds and everybody leaves', async () => {

@@ -2,4 +2,4 @@
 
 /** keccak256 over the names and creation codes of all contracts: tells data made by other contracts. */
 export const contractsHash =
-  '0x206c1a5f6934627f6a29069d71adeb7d73cfdecb640ad642c2f2800933f84da7' as const;
+  '0x221c19867ea568fb28db096b70475fa0aa55513fd914729954062bdaafc09347' as const;
