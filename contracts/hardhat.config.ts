@@ -4,24 +4,28 @@ import { defineConfig } from 'hardhat/config';
 
 const soljson = createRequire(import.meta.url).resolve('solc/soljson.js');
 
+const compiler = {
+  version: '0.8.37',
+  path: soljson,
+  settings: {
+    optimizer: { enabled: true, runs: 10_000 },
+    evmVersion: 'cancun',
+    // Without the metadata hash a changed comment leaves the bytecode, and so every address, as it was.
+    metadata: { bytecodeHash: 'none' },
+    outputSelection: { '*': { '*': ['storageLayout'] } },
+  },
+};
+
 export default defineConfig({
   plugins: [toolbox],
   paths: { sources: ['src', 'test/harness'], tests: { solidity: 'test/fuzz', nodejs: 'test/nodejs' } },
   solidity: {
     npmFilesToBuild: ['@openzeppelin/contracts/governance/TimelockController.sol'],
-    compilers: [
-      {
-        version: '0.8.37',
-        path: soljson,
-        settings: {
-          optimizer: { enabled: true, runs: 10_000 },
-          evmVersion: 'cancun',
-          // Without the metadata hash a changed comment leaves the bytecode, and so every address, as it was.
-          metadata: { bytecodeHash: 'none' },
-          outputSelection: { '*': { '*': ['storageLayout'] } },
-        },
-      },
-    ],
+    compilers: [compiler],
+    // Claims are the network's most frequent transaction: the optimizer over the intermediate code saves a fifth of them.
+    overrides: {
+      'src/payments/Payments.sol': { ...compiler, settings: { ...compiler.settings, viaIR: true } },
+    },
   },
   test: { solidity: { fuzz: { runs: 256 } } },
   // Osaka brings P256VERIFY at 0x100; the bytecode itself asks for cancun only.

@@ -1,4 +1,5 @@
-// Writes vectors/records.json, the records of packages/core over fixed inputs, vectors/committee.json and vectors/state.json. The
+// Writes vectors/records.json, the records of packages/core over fixed inputs, vectors/committee.json, vectors/state.json
+// and vectors/payments.json. The
 // contract tests and the tests of the packages read the same files. Run it when a form changes on purpose, and say so in the commit.
 // Another folder may be given as argument; `npm run check` compares that way.
 import { writeFileSync } from 'node:fs';
@@ -28,6 +29,7 @@ import { addressOf, fromHex, SecretBytes, signDigest, toHex } from '@cloister/cr
 import { addr, b32, domain, network, receipt } from '../packages/core/test/helpers.ts';
 import { committeeVectors } from './lib/committeeVectors.ts';
 import { inRoot } from './lib/paths.ts';
+import { paymentVectors } from './lib/paymentVectors.ts';
 import { stateVectors } from './lib/stateVectors.ts';
 
 const secret = new SecretBytes(fromHex(b32(0x11)));
@@ -128,6 +130,7 @@ const write = (name: string, value: object) =>
 write('records.json', vectors);
 write('committee.json', await committeeVectors());
 write('state.json', await stateVectors());
+write('payments.json', paymentVectors());
 
 function decimal(_: string, value: unknown): unknown {
   return typeof value === 'bigint' ? value.toString() : value;

@@ -42,6 +42,7 @@ export const generatedContracts = [
   ['src/staking/StakePools.sol', 'StakePools'],
   ['src/staking/WorkerBonds.sol', 'WorkerBonds'],
   ['src/slashing/Slashing.sol', 'Slashing'],
+  ['src/payments/Payments.sol', 'Payments'],
   ['src/PlatformAssurance.sol', 'PlatformAssurance'],
   ['src/Batch.sol', 'Batch'],
   ['src/receipts/CloisterConsumer.sol', 'CloisterConsumer'],

@@ -7,6 +7,7 @@ import { recordedAt } from '../test/support/recordedPlatform.ts';
 import { chainId, farFuture, lastRecord, signerOf } from '../test/support/world.ts';
 import { measureAttestationGas } from './measureAttestationGas.ts';
 import { measureCommitteeGas, measureLargerCommitteeGas } from './measureCommitteeGas.ts';
+import { measurePaymentsGas } from './measurePaymentsGas.ts';
 import { measureStakeGas } from './measureStakeGas.ts';
 
 type Network = typeof network;
@@ -111,6 +112,10 @@ export async function measureGas(create: Network['create']): Promise<GasTable> {
   const staking = await connect();
   await measureStakeGas(staking, measureOn);
   await staking.close();
+  const paying = await connect();
+  await measurePaymentsGas(paying, measureOn);
+  await paying.close();
+  gas['voucher-claim-per-channel-64'] = Math.ceil((gas['voucher-claim-64'] ?? 0) / 64);
   return gas;
 }
 

@@ -7,6 +7,6 @@ interface IFeeSink {
     /// @notice Whether this operator's earnings are taken here; where not, whoever owes them pays the operator itself.
     function hasPool(address operator) external view returns (bool);
 
-    /// @notice Takes `amount` of the caller's PHA, by its allowance, as earnings of the operator's pool.
+    /// @notice Takes exactly `amount` of the caller's PHA, by its allowance, as earnings of the operator's pool.
     function addFees(address operator, uint256 amount) external;
 }

@@ -5,16 +5,17 @@ import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {ERC20Burnable} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Burnable.sol";
 import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Permit.sol";
 import {ERC20Votes} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Votes.sol";
+import {ERC3009} from "@openzeppelin/contracts/token/ERC20/extensions/draft-ERC3009.sol";
 import {Votes} from "@openzeppelin/contracts/governance/utils/Votes.sol";
 import {Nonces} from "@openzeppelin/contracts/utils/Nonces.sol";
 import {Time} from "@openzeppelin/contracts/utils/types/Time.sol";
 import {IPhaToken} from "./IPhaToken.sol";
 
 /// @title PhaToken
-/// @notice ERC-20 with permits (ERC-2612), votes counted by timestamp (ERC-5805, ERC-6372) and a cap on what is ever
-/// issued.
+/// @notice ERC-20 with permits (ERC-2612), transfers by authorization (ERC-3009), votes counted by timestamp (ERC-5805,
+/// ERC-6372) and a cap on what is ever issued.
 /// @dev Fixed for ever: nobody owns it and nothing issues after construction but a derived contract's own rules.
-contract PhaToken is ERC20, ERC20Burnable, ERC20Permit, ERC20Votes, IPhaToken {
+contract PhaToken is ERC20, ERC20Burnable, ERC20Permit, ERC3009, ERC20Votes, IPhaToken {
     /// @inheritdoc IPhaToken
     uint256 public constant ISSUE_CAP = 1_000_000_000e18;
 

@@ -192,3 +192,48 @@ describe('vectors/committee.json', () => {
     }
   });
 });
+
+const paymentFile = new URL('../../../vectors/payments.json', import.meta.url);
+
+describe('vectors/payments.json', () => {
+  const vectors = JSON.parse(readFileSync(paymentFile, 'utf8'));
+  const deploy = () => connection.viem.deployContract('PaymentRecordsHarness', []);
+
+  it('channels and vouchers', async () => {
+    const harness = await deploy();
+    const { chainId, payments } = vectors.domain;
+    for (const { channel, id } of vectors.channels)
+      assert.equal(await harness.read.channelId([BigInt(chainId), payments, channel]), id);
+    const separator = await harness.read.voucherDomainSeparator([BigInt(chainId), payments]);
+    assert.equal(separator, vectors.voucherDomainSeparator);
+    const { voucher, digest } = vectors.voucher;
+    assert.equal(
+      await harness.read.voucherDigest([voucher.channelId, BigInt(voucher.maxClaimableAmount), separator]),
+      digest,
+    );
+  });
+
+  it('settlement statements, with or without channels that they leave out', async () => {
+    const harness = await deploy();
+    const { domain, pairs, pairsHash, block, digest } = vectors.statement;
+    const ids: Hex[] = pairs.map(({ channel }: { channel: Hex }) => channel);
+    const totals: bigint[] = pairs.map(({ cumulative }: { cumulative: string }) => BigInt(cumulative));
+    for (const [allIds, allTotals] of [
+      [ids, totals],
+      [
+        [...ids, `0x${'ff'.repeat(32)}` as Hex],
+        [...totals, 0n],
+      ],
+    ] as const)
+      assert.deepEqual(
+        await harness.read.statementDigest([allIds, allTotals, BigInt(block), BigInt(domain.chainId), domain.registry]),
+        [pairsHash, digest],
+      );
+  });
+
+  it('anchored leaves', async () => {
+    const harness = await deploy();
+    for (const { digest, leaf } of vectors.anchored.leaves)
+      assert.equal(await harness.read.anchoredLeaf([digest]), leaf);
+  });
+});

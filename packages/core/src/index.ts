@@ -307,6 +307,24 @@ export {
   placementTermEpochs,
 } from './networkFile.ts';
 export {
+  anchoredLeaf,
+  type Channel,
+  type ChannelDeposit,
+  type ChannelTotal,
+  channelId,
+  depositsNonce,
+  PaymentAmountError,
+  type PaymentErrorCode,
+  PaymentPairsError,
+  type PaymentsDomain,
+  pairsHash,
+  type SettlementStatement,
+  settlementStatementDigest,
+  type Voucher,
+  voucherDigest,
+  voucherDomainSeparator,
+} from './payment.ts';
+export {
   maxSignedReceiptBytes,
   type Receipt,
   ReceiptFieldError,

@@ -2,4 +2,4 @@
 
 /** keccak256 over the names and creation codes of all contracts: tells data made by other contracts. */
 export const contractsHash =
-  '0x221c19867ea568fb28db096b70475fa0aa55513fd914729954062bdaafc09347' as const;
+  '0x1774082cf59fcda95a5afc8c607d26f549c58c57668f85c3a89729ea28f8b6b1' as const;

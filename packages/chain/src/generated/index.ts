@@ -12,6 +12,7 @@ export { epochRecordsAbi, epochRecordsBytecode } from './epochRecords.ts';
 export { evidenceVerifierAbi } from './evidenceVerifier.ts';
 export { gatekeeperCommitteeAbi, gatekeeperCommitteeBytecode } from './gatekeeperCommittee.ts';
 export { imageRegistryAbi, imageRegistryBytecode } from './imageRegistry.ts';
+export { paymentsAbi, paymentsBytecode } from './payments.ts';
 export { pckRegistryAbi, pckRegistryBytecode } from './pckRegistry.ts';
 export { phaTokenAbi, phaTokenBytecode } from './phaToken.ts';
 export { platformAssuranceAbi, platformAssuranceBytecode } from './platformAssurance.ts';
