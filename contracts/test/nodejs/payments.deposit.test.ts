@@ -314,12 +314,12 @@ describe('fees', () => {
     const { payments, token, borrower, govern, workers } = world;
     const wider = { gateway: 2000, gatekeepers: 0, treasury: 0 };
     for (const attempt of [
-      payments.write.setFeeShares([wider]),
-      payments.write.setFeeRecipients([treasuryAccount, treasuryAccount]),
-      payments.write.sweepSurplus(),
-      payments.write.setWorkerRegistry([workers.address]),
+      () => payments.write.setFeeShares([wider]),
+      () => payments.write.setFeeRecipients([treasuryAccount, treasuryAccount]),
+      () => payments.write.sweepSurplus(),
+      () => payments.write.setWorkerRegistry([workers.address]),
     ])
-      await refused(attempt, 'GovernedCallerNotTimelock');
+      await refused(attempt(), 'GovernedCallerNotTimelock');
     await govern(payments, 'setFeeShares', [wider]);
     assert.deepEqual(await payments.read.feeShares(), wider);
     await govern(payments, 'setFeeRecipients', [gatewayAccount, treasuryAccount]);
