@@ -43,6 +43,8 @@ export const generatedContracts = [
   ['src/staking/WorkerBonds.sol', 'WorkerBonds'],
   ['src/slashing/Slashing.sol', 'Slashing'],
   ['src/payments/Payments.sol', 'Payments'],
+  ['src/emission/EmittedPha.sol', 'EmittedPha'],
+  ['src/emission/Emission.sol', 'Emission'],
   ['src/PlatformAssurance.sol', 'PlatformAssurance'],
   ['src/Batch.sol', 'Batch'],
   ['src/receipts/CloisterConsumer.sol', 'CloisterConsumer'],

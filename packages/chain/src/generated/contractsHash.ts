@@ -2,4 +2,4 @@
 
 /** keccak256 over the names and creation codes of all contracts: tells data made by other contracts. */
 export const contractsHash =
-  '0x1774082cf59fcda95a5afc8c607d26f549c58c57668f85c3a89729ea28f8b6b1' as const;
+  '0xd7d57a1f1c5b26aceedca3cb5642d0dd792a0506266c1ce77377d830071c5212' as const;

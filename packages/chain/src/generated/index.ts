@@ -8,6 +8,8 @@ export { contractErrorsAbi } from './contractErrors.ts';
 export { contractsHash } from './contractsHash.ts';
 export { creditLineAbi, creditLineBytecode } from './creditLine.ts';
 export { depositBondAbi, depositBondBytecode } from './depositBond.ts';
+export { emissionAbi, emissionBytecode } from './emission.ts';
+export { emittedPhaAbi, emittedPhaBytecode } from './emittedPha.ts';
 export { epochRecordsAbi, epochRecordsBytecode } from './epochRecords.ts';
 export { evidenceVerifierAbi } from './evidenceVerifier.ts';
 export { gatekeeperCommitteeAbi, gatekeeperCommitteeBytecode } from './gatekeeperCommittee.ts';
