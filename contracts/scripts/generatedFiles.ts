@@ -45,6 +45,7 @@ export const generatedContracts = [
   ['src/payments/Payments.sol', 'Payments'],
   ['src/emission/EmittedPha.sol', 'EmittedPha'],
   ['src/emission/Emission.sol', 'Emission'],
+  ['src/emission/EpochRewards.sol', 'EpochRewards'],
   ['src/PlatformAssurance.sol', 'PlatformAssurance'],
   ['src/Batch.sol', 'Batch'],
   ['src/receipts/CloisterConsumer.sol', 'CloisterConsumer'],

@@ -68,7 +68,7 @@ export async function measurePaymentsGas(connection: Connection, measureOn: (wor
   await measure('fees-distribute', await payments.write.distribute([operator.account.address, single.gateway]));
   await measure('fees-collect', await payments.write.collect([single.gateway]));
   await measure('channel-withdrawal-request', await payments.write.requestWithdrawal([single, pha], { account }));
-  await connection.networkHelpers.time.increase(withdrawalDelay);
+  await connection.provider.request({ method: 'evm_increaseTime', params: [Number(withdrawalDelay)] });
   await measure('channel-withdraw', await payments.write.withdraw([single]));
 }
 

@@ -2,4 +2,4 @@
 
 /** keccak256 over the names and creation codes of all contracts: tells data made by other contracts. */
 export const contractsHash =
-  '0xd7d57a1f1c5b26aceedca3cb5642d0dd792a0506266c1ce77377d830071c5212' as const;
+  '0xe14cdf0f0f9ef3b762021230897190345d7484963747089c596593e1efd635d6' as const;

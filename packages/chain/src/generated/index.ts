@@ -11,6 +11,7 @@ export { depositBondAbi, depositBondBytecode } from './depositBond.ts';
 export { emissionAbi, emissionBytecode } from './emission.ts';
 export { emittedPhaAbi, emittedPhaBytecode } from './emittedPha.ts';
 export { epochRecordsAbi, epochRecordsBytecode } from './epochRecords.ts';
+export { epochRewardsAbi, epochRewardsBytecode } from './epochRewards.ts';
 export { evidenceVerifierAbi } from './evidenceVerifier.ts';
 export { gatekeeperCommitteeAbi, gatekeeperCommitteeBytecode } from './gatekeeperCommittee.ts';
 export { imageRegistryAbi, imageRegistryBytecode } from './imageRegistry.ts';
