@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { network } from 'hardhat';
-import { getAddress, parseSignature, zeroAddress } from 'viem';
+import { type Address, getAddress, type PrivateKeyAccount, parseSignature, toHex, zeroAddress } from 'viem';
 import { accountsOf } from '../support/accounts.ts';
 import { refused } from '../support/refused.ts';
 import { chainId, signerOf } from '../support/world.ts';
@@ -124,5 +124,156 @@ describe('PhaToken permits', () => {
     await refused(permit(deadline, signature), 'ERC2612InvalidSigner');
     await refused(permit(deadline, await sign(1n, deadline, zeroAddress)), 'ERC2612InvalidSigner');
     await refused(permit(1n, await sign(1n, 1n)), 'ERC2612ExpiredSignature', [1]);
+  });
+});
+
+describe('PhaToken authorizations', () => {
+  const transferTypes = [
+    { name: 'from', type: 'address' },
+    { name: 'to', type: 'address' },
+    { name: 'value', type: 'uint256' },
+    { name: 'validAfter', type: 'uint256' },
+    { name: 'validBefore', type: 'uint256' },
+    { name: 'nonce', type: 'bytes32' },
+  ] as const;
+  const types = {
+    TransferWithAuthorization: transferTypes,
+    ReceiveWithAuthorization: transferTypes,
+    CancelAuthorization: [
+      { name: 'authorizer', type: 'address' },
+      { name: 'nonce', type: 'bytes32' },
+    ],
+  } as const;
+  const holder = signerOf(78);
+  const another = signerOf(79);
+  const late = 4_000_000_000n;
+  const nonce = (salt: number) => toHex(salt, { size: 32 });
+
+  async function funded() {
+    const world = await deployed();
+    await world.token.write.transfer([holder.address, 100n]);
+    const { token, bob, carol } = world;
+    const to = bob.account.address;
+    type Changes = {
+      readonly signer?: PrivateKeyAccount;
+      readonly domain?: { readonly chainId?: number; readonly verifyingContract?: Address; readonly name?: string };
+      readonly as?: 'TransferWithAuthorization' | 'ReceiveWithAuthorization';
+      readonly validAfter?: bigint;
+      readonly validBefore?: bigint;
+      /** What is asked of the token, where it is another amount than was signed. */
+      readonly asked?: bigint;
+    };
+    const domainWith = (changes: Changes['domain']) => ({
+      name: 'Phala',
+      version: '1',
+      chainId,
+      verifyingContract: token.address,
+      ...changes,
+    });
+    /** The arguments of an authorization of 5 units from the holder to bob. */
+    const authorization = async (kind: NonNullable<Changes['as']>, salt: number, changes: Changes = {}) => {
+      const { validAfter = 0n, validBefore = late } = changes;
+      const signature = await (changes.signer ?? holder).signTypedData({
+        domain: domainWith(changes.domain),
+        types,
+        primaryType: changes.as ?? kind,
+        message: { from: holder.address, to, value: 5n, validAfter, validBefore, nonce: nonce(salt) },
+      });
+      const { r, s, yParity } = parseSignature(signature);
+      const value = changes.asked ?? 5n;
+      return [holder.address, to, value, validAfter, validBefore, nonce(salt), 27 + yParity, r, s] as const;
+    };
+    const cancellation = async (salt: number, changes: Changes = {}) => {
+      const signature = await (changes.signer ?? holder).signTypedData({
+        domain: domainWith(changes.domain),
+        types,
+        primaryType: 'CancelAuthorization',
+        message: { authorizer: holder.address, nonce: nonce(salt) },
+      });
+      const { r, s, yParity } = parseSignature(signature);
+      return [holder.address, nonce(salt), 27 + yParity, r, s] as const;
+    };
+    /** Anyone carries a transfer; only who is paid, a receipt. */
+    const transfer = async (salt: number, changes: Changes = {}) =>
+      token.write.transferWithAuthorization(await authorization('TransferWithAuthorization', salt, changes), {
+        account: carol.account,
+      });
+    const receive = async (salt: number, changes: Changes = {}, account = bob.account) =>
+      token.write.receiveWithAuthorization(await authorization('ReceiveWithAuthorization', salt, changes), { account });
+    const cancel = async (salt: number, changes: Changes = {}) =>
+      token.write.cancelAuthorization(await cancellation(salt, changes), { account: carol.account });
+    return { ...world, to, transfer, receive, cancel };
+  }
+  const loadFunded = () => networkHelpers.loadFixture(funded);
+
+  it('pay once, whoever carries them, and leave permits as they are', async () => {
+    const { token, genesis, to, transfer, receive } = await loadFunded();
+    await transfer(1);
+    assert.equal(await token.read.balanceOf([to]), genesis[1] + 5n);
+    assert.equal(await token.read.authorizationState([holder.address, nonce(1)]), true);
+    assert.equal(await token.read.authorizationState([holder.address, nonce(2)]), false);
+    await receive(2);
+    assert.equal(await token.read.balanceOf([to]), genesis[1] + 10n);
+    assert.equal(await token.read.balanceOf([holder.address]), 90n);
+    assert.equal(await token.read.nonces([holder.address]), 0n);
+    for (const salt of [1, 2]) {
+      await refused(transfer(salt), 'ERC3009UsedAuthorization', [holder.address, nonce(salt)]);
+      await refused(receive(salt), 'ERC3009UsedAuthorization', [holder.address, nonce(salt)]);
+    }
+    assert.equal(await token.read.balanceOf([holder.address]), 90n);
+  });
+
+  it('to receive are used by who is paid alone', async () => {
+    const { token, to, carol, receive } = await loadFunded();
+    await refused(receive(1, {}, carol.account), 'ERC20InvalidReceiver', [to]);
+    assert.equal(await token.read.authorizationState([holder.address, nonce(1)]), false);
+    await receive(1);
+  });
+
+  it('hold neither before their time nor after it', async () => {
+    const { transfer, receive, token } = await loadFunded();
+    const now = (await (await viem.getPublicClient()).getBlock()).timestamp;
+    for (const use of [transfer, receive]) {
+      await refused(use(1, { validAfter: late - 1n }), 'ERC3009InvalidAuthorizationTime', [late - 1n, late]);
+      await refused(use(1, { validBefore: now }), 'ERC3009InvalidAuthorizationTime', [0, now]);
+    }
+    assert.equal(await token.read.authorizationState([holder.address, nonce(1)]), false);
+    await transfer(1, { validAfter: now - 1n, validBefore: now + 1_000n });
+  });
+
+  it('are refused from another signer, domain or kind, and for another amount', async () => {
+    const { transfer, receive, token } = await loadFunded();
+    for (const use of [transfer, receive]) {
+      await refused(use(1, { signer: another }), 'ERC3009InvalidSignature');
+      await refused(use(1, { domain: { chainId: chainId + 1 } }), 'ERC3009InvalidSignature');
+      await refused(use(1, { domain: { verifyingContract: another.address } }), 'ERC3009InvalidSignature');
+      await refused(use(1, { domain: { name: 'Other' } }), 'ERC3009InvalidSignature');
+      await refused(use(1, { asked: 6n }), 'ERC3009InvalidSignature');
+    }
+    // Else anyone could carry what only the receiver may use, and so keep a contract from counting it.
+    await refused(transfer(1, { as: 'ReceiveWithAuthorization' }), 'ERC3009InvalidSignature');
+    await refused(receive(1, { as: 'TransferWithAuthorization' }), 'ERC3009InvalidSignature');
+    assert.equal(await token.read.balanceOf([holder.address]), 100n);
+  });
+
+  it('are cancelled by the holder’s signature, for ever', async () => {
+    const { token, transfer, receive, cancel } = await loadFunded();
+    await refused(cancel(1, { signer: another }), 'ERC3009InvalidSignature');
+    await refused(cancel(1, { domain: { chainId: chainId + 1 } }), 'ERC3009InvalidSignature');
+    await cancel(1);
+    assert.equal(await token.read.authorizationState([holder.address, nonce(1)]), true);
+    await refused(transfer(1), 'ERC3009UsedAuthorization', [holder.address, nonce(1)]);
+    await refused(receive(1), 'ERC3009UsedAuthorization', [holder.address, nonce(1)]);
+    await refused(cancel(1), 'ERC3009UsedAuthorization', [holder.address, nonce(1)]);
+    await transfer(2);
+    await refused(cancel(2), 'ERC3009UsedAuthorization', [holder.address, nonce(2)]);
+  });
+
+  it('move no more than the holder has', async () => {
+    const { token, transfer } = await loadFunded();
+    for (let salt = 1; salt <= 20; ++salt) await transfer(salt);
+    assert.equal(await token.read.balanceOf([holder.address]), 0n);
+    await refused(transfer(21), 'ERC20InsufficientBalance', [holder.address, 0, 5]);
+    assert.equal(await token.read.authorizationState([holder.address, nonce(21)]), false);
   });
 });
