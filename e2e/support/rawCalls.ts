@@ -11,6 +11,7 @@ import {
   receiptDigest,
   type SignedReceipt,
   signedReceiptFromJson,
+  sleep,
   zeroBytes32,
 } from '@cloister/core';
 import { concatBytes, fromHex, randomBytes, recoverAddress, SecretBytes, toBase64Url } from '@cloister/crypto';
@@ -37,15 +38,21 @@ export type RawProblem = {
   readonly code: string;
 };
 
-/** The first worker that verifies; with an id, that one. */
+/** The first worker that verifies; with an id, that one, for which it waits a little: it may have registered a moment ago. */
 export async function verifiedWorker(client: CloisterClient, workerId?: string): Promise<VerifiedWorker> {
-  const workers = await client.workers();
-  const found = workers.find(
-    ({ verified, announcement }) =>
-      verified !== undefined && (workerId === undefined || announcement.workerId === workerId),
-  );
-  if (found?.verified === undefined) throw new Error(`No such worker verifies: ${workerId ?? 'any'}`);
-  return found.verified;
+  for (const pauseMs of [500, 1_000, 2_000, 4_000, 0]) {
+    const listed = (await client.workers()).filter(
+      ({ announcement }) => workerId === undefined || announcement.workerId === workerId,
+    );
+    const found = listed.find(({ verified }) => verified !== undefined)?.verified;
+    if (found !== undefined) return found;
+    if (pauseMs === 0)
+      throw new Error(
+        `No such worker verifies: ${workerId ?? 'any'} (${listed.map(({ refusal }) => refusal?.message).join('; ') || 'not listed'})`,
+      );
+    await sleep(pauseMs);
+  }
+  throw new Error('unreachable');
 }
 
 export function sealRaw(worker: Pick<VerifiedWorker, 'keyConfig'>, call: RawCall): Promise<SealedRequest> {

@@ -12,7 +12,7 @@ import { createMetrics, silentLogger } from '@cloister/service';
 import { verifySignature } from '@cloister/threshold/combine';
 import { publicShareAt } from '@cloister/threshold/dkg';
 import { openSealed } from '@cloister/threshold/seal';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { sealToRound } from '../../../packages/sdk/src/secrets.ts';
 import type { CommitteeState, Member } from '../../gatekeeper/src/committeeState.ts';
 import { type KeyFacts, KeyRefusedError } from '../../gatekeeper/src/keys/keyRules.ts';
@@ -209,6 +209,18 @@ describe('an app’s key', () => {
     }
   });
 
+  test('is asked for again where parts came that do not fit together: members were handing over', async () => {
+    const all = committee();
+    for (const index of [0, 1, 2]) all.faults.set(index, 'lies');
+    const asked = all.client().signature(wish, signal());
+    await vi.waitUntil(() => all.asked.length === people.length);
+    all.faults.clear();
+    expect(holds(all, await asked)).toBe(true);
+    const nonces = all.asked.map((body) => JSON.parse(body).nonce);
+    expect(nonces).toHaveLength(2 * people.length);
+    expect(new Set(nonces).size).toBe(2);
+  });
+
   test('is asked for with a fresh key and nonce each time', async () => {
     const all = committee();
     const client = all.client();
@@ -260,7 +272,11 @@ describe('no key', () => {
   test('with too many wrong parts', async () => {
     const all = committee();
     for (const index of [0, 1, 2]) all.faults.set(index, 'lies');
-    await expect(all.client().signature(wish, signal())).rejects.toMatchObject({ code: 'KEYS_UNAVAILABLE' });
+    await expect(all.client().signature(wish, signal())).rejects.toMatchObject({
+      code: 'KEYS_UNAVAILABLE',
+      message: expect.stringContaining('do not fit together'),
+    });
+    expect(all.asked).toHaveLength(3 * people.length);
   });
 
   test('where the rules forbid it: an unplaced but genuine worker is refused, and is told so', async () => {

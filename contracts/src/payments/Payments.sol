@@ -371,7 +371,7 @@ contract Payments is IPayments, FeeLedger, Anchors {
             counted = true;
             bytes32 id = batch.ids[i];
             SignerTotal known = _totals[id][signer];
-            if (known.registry() != address(registry)) {
+            if (known.total() == 0 || known.registry() != address(registry)) {
                 if (signersOperator == address(0)) signersOperator = _operatorOf(registry, signer);
                 _requireOperator(signer, channels[i].channel.operator, signersOperator);
             }
@@ -396,7 +396,7 @@ contract Payments is IPayments, FeeLedger, Anchors {
         signer = ECDSA.recover(digest, shown.r, shown.vs);
 
         SignerTotal known = _totals[id][signer];
-        if (known.registry() != address(registry)) {
+        if (known.total() == 0 || known.registry() != address(registry)) {
             _requireOperator(signer, channels[index].channel.operator, _operatorOf(registry, signer));
         }
         uint256 increase = _raise(id, signer, known, registry, shown.receipt.cumulativeFee);

@@ -16,6 +16,7 @@ import {
   readBounded,
   type SignedKeyRequest,
   signedKeyRequestToJson,
+  sleep,
   tickAt,
   withDeadline,
 } from '@cloister/core';
@@ -76,11 +77,25 @@ export class KeyClient {
     const { network } = this.#components;
     if (network.networkKeys === null)
       throw new KeyClientError('KEYS_ABSENT', 'The network file names no keys: this network has no committee', []);
+    const publicKey = fromHex(network.networkKeys.apps);
+    for (const pauseMs of handoverPausesMs) {
+      try {
+        return await this.#askOnce(wish, publicKey, signal);
+      } catch (error) {
+        if (!(error instanceof MixedPartsError)) throw error;
+        await sleep(pauseMs, signal);
+        this.#members = undefined;
+      }
+    }
+    return this.#askOnce(wish, publicKey, signal);
+  }
+
+  async #askOnce(wish: KeyWish, publicKey: Uint8Array, signal: AbortSignal): Promise<SecretBytes> {
     const status = await this.#status(signal);
     const hpke = await engine.generateX25519();
     try {
       const request = await this.#request(wish, hpke, signal);
-      return await this.#collect(request, status, hpke, fromHex(network.networkKeys.apps), signal);
+      return await this.#collect(request, status, hpke, publicKey, signal);
     } finally {
       hpke.secretKey.wipe();
     }
@@ -219,6 +234,9 @@ function refusalOf({ operator }: CommitteeMember, error: unknown): MemberRefusal
   return { member: operator, code: 'NO_ANSWER', message: describeError(error) };
 }
 
+/** Pauses before it is asked again where the parts that came are of two generations: a handover takes all members within seconds. */
+const handoverPausesMs: readonly number[] = [500, 2_000];
+
 /** Rules that waiting may satisfy: another epoch, a member that has fallen behind. */
 const passing = new Set([
   ...['NO_ANSWER', 'KEY_REQUEST_STALE', 'KEY_NO_SHARES', 'KEY_ROUND_AHEAD', 'GATEKEEPER_BUSY', 'INTERNAL', 'REFUSED'],
@@ -231,11 +249,17 @@ function failure(threshold: number, answered: number, refusals: readonly MemberR
   if (first !== undefined && final.length > refusals.length + answered - threshold)
     return new KeyClientError('KEYS_REFUSED', `The committee does not give this key: ${first.message}`, refusals);
   const reasons = refusals.map(({ member, message }) => `${member.slice(0, 10)}: ${message}`).join('; ');
-  return new KeyClientError(
-    'KEYS_UNAVAILABLE',
-    `Of "${threshold}" gatekeepers needed, "${answered}" gave their part${reasons === '' ? '' : ` (${reasons})`}`,
-    refusals,
-  );
+  const said = reasons === '' ? '' : ` (${reasons})`;
+  return answered >= threshold
+    ? new MixedPartsError(
+        `Of "${threshold}" gatekeepers needed, "${answered}" gave their part, and these do not fit together${said}`,
+        refusals,
+      )
+    : new KeyClientError(
+        'KEYS_UNAVAILABLE',
+        `Of "${threshold}" gatekeepers needed, "${answered}" gave their part${said}`,
+        refusals,
+      );
 }
 
 export type KeyClientErrorCode = 'KEYS_ABSENT' | 'KEYS_REFUSED' | 'KEYS_UNAVAILABLE';
@@ -249,5 +273,12 @@ export class KeyClientError extends CloisterError<KeyClientErrorCode> {
       meta: { codes: refusals.map((refusal) => refusal.code) },
       retry: code === 'KEYS_UNAVAILABLE',
     });
+  }
+}
+
+/** Enough answered, but no threshold of them in one generation and rightly: some had handed over when they answered, some had not. */
+class MixedPartsError extends KeyClientError {
+  constructor(message: string, refusals: readonly MemberRefusal[]) {
+    super('KEYS_UNAVAILABLE', message, refusals);
   }
 }

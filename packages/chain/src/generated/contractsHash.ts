@@ -2,4 +2,4 @@
 
 /** keccak256 over the names and creation codes of all contracts: tells data made by other contracts. */
 export const contractsHash =
-  '0xe14cdf0f0f9ef3b762021230897190345d7484963747089c596593e1efd635d6' as const;
+  '0x7d7d3922b7847b9b6195c9938e4ff175e30e07a407b9e30d0d684d059fd8f4ca' as const;
