@@ -38,21 +38,20 @@ export type RawProblem = {
   readonly code: string;
 };
 
-/** The first worker that verifies; with an id, that one, for which it waits a little: it may have registered a moment ago. */
+/** The first worker that verifies; with an id, that one. Waits a little: it may have registered a moment ago. */
 export async function verifiedWorker(client: CloisterClient, workerId?: string): Promise<VerifiedWorker> {
-  for (const pauseMs of [500, 1_000, 2_000, 4_000, 0]) {
+  const deadline = Date.now() + 10_000;
+  for (;;) {
     const listed = (await client.workers()).filter(
       ({ announcement }) => workerId === undefined || announcement.workerId === workerId,
     );
     const found = listed.find(({ verified }) => verified !== undefined)?.verified;
     if (found !== undefined) return found;
-    if (pauseMs === 0)
-      throw new Error(
-        `No such worker verifies: ${workerId ?? 'any'} (${listed.map(({ refusal }) => refusal?.message).join('; ') || 'not listed'})`,
-      );
-    await sleep(pauseMs);
+    const reasons = listed.map(({ refusal }) => refusal?.message).join('; ');
+    if (Date.now() > deadline)
+      throw new Error(`No such worker verifies: ${workerId ?? 'any'} (${reasons || 'not listed'})`);
+    await sleep(500);
   }
-  throw new Error('unreachable');
 }
 
 export function sealRaw(worker: Pick<VerifiedWorker, 'keyConfig'>, call: RawCall): Promise<SealedRequest> {

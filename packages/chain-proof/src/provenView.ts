@@ -232,10 +232,13 @@ export class ProvenView extends ChainView {
     return this.#known.parents.get(hash) ?? (await this.#walked(number, hash, signal)).parentHash;
   }
 
-  /** A header on the way back along a branch: those before it are asked for with it, as they will be needed. */
+  /** A header on the way back along a branch. Where the way leads on through unknown ones, a number of these are asked for at once. */
   async #walked(number: bigint, hash: Hex, signal: AbortSignal | undefined): Promise<Header> {
-    if (!this.#known.headers.has(hash)) await this.#hintHeaders(number, signal);
-    return this.#headerAt(number, hash, signal);
+    const { headers } = this.#known;
+    const isNew = !headers.has(hash);
+    const header = await this.#headerAt(number, hash, signal);
+    if (isNew && number > 0n && !headers.has(header.parentHash)) await this.#hintHeaders(number - 1n, signal);
+    return header;
   }
 
   async #hintHeaders(last: bigint, signal: AbortSignal | undefined): Promise<void> {

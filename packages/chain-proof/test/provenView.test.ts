@@ -314,6 +314,20 @@ describe('blocks', () => {
     expect(receipts).toBeLessThan(Number(end.number) * town.contracts.length);
   });
 
+  test('are walked with few questions: many headers at once on new ground, one for each block that has come since', async () => {
+    const proven = view();
+    const end = await proven.head();
+    const query = { address: signer, abi: workerRegistryAbi, eventNames: ['WorkerEnrolled'] };
+    const asks = (method: string) => lying.asked.filter((one) => one.method === method).length;
+    await proven.logsUpTo({ ...query, fromBlock: 0n }, end);
+    expect(asks('eth_getBlockByHash')).toBeLessThan(3 + Number(end.number) / 32);
+    await rpc(town.anvil.url, 'evm_mine', []);
+    const next = await new ChainView({ chainId, rpcs: [town.anvil.url] }).head();
+    lying.asked = [];
+    await proven.logsUpTo({ ...query, fromBlock: next.number }, next);
+    expect([asks('eth_getBlockByHash'), asks('eth_getBlockByNumber')]).toEqual([1, 0]);
+  });
+
   test.each<[string, (receipts: ReceiptJson[]) => unknown]>([
     ['hides an event', (receipts) => receipts.map((one) => ({ ...one, logs: [] }))],
     ['hides a receipt', (receipts) => receipts.slice(1)],
