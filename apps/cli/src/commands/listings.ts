@@ -25,7 +25,9 @@ export function listingCommands(program: Command): void {
 
   program
     .command('retire')
-    .description('take your worker out of the network: no more calls go to it; it may register again')
+    .description(
+      'take your worker out of the network, its process stopped before: no more calls go to it; it may register again',
+    )
     .argument('<worker-id>', 'as "cloister workers" lists it')
     .action(async (worker: string, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<Options>();
@@ -34,7 +36,8 @@ export function listingCommands(program: Command): void {
       await client.retireWorker(workerId, { account: await openAccount(options) });
       print(options, { workerId, state: 'retired' }, () =>
         [
-          `Retired ${workerId}: clients and gatekeepers leave it out from now on. Stop its process, or it registers again.`,
+          `Retired ${workerId}: clients and gatekeepers leave it out from the next block on.`,
+          '  A process of it that still runs registers it again within seconds: stop it, and then retire.',
           '  Until its lease would have ended it can still be evicted for cause.',
         ].join('\n'),
       );
