@@ -1,9 +1,11 @@
+import os from 'node:os';
 import { configDefaults, defineConfig } from 'vitest/config';
 
 /** What changes the process that it runs in: clocks, listeners, modules put in another's place, programs started. */
 const isolated = [
   'packages/{build,enclave,sandbox,service}/{src,test}/**/*.test.ts',
   'packages/sdk/test/call.test.ts',
+  'apps/worker/test/registration.test.ts',
   'apps/{cli,devnet}/{src,test}/**/*.test.ts',
   'examples/*/test/**/*.test.ts',
   'test/**/*.test.ts',
@@ -12,6 +14,8 @@ const isolated = [
 /** Unit and integration tests of the packages and applications. Contract tests run under Hardhat, scenarios under `npm run e2e`. */
 export default defineConfig({
   test: {
+    // Vitest leaves one processor free: of two that would be half.
+    maxWorkers: os.availableParallelism(),
     testTimeout: 20_000,
     hookTimeout: 60_000,
     projects: [

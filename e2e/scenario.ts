@@ -12,8 +12,8 @@ export type Scenario = {
   /** Only in `npm run test:long`, or by its name: it takes minutes, and each of its steps has a shorter test. */
   readonly onlyLong?: true;
   /**
-   * Milliseconds until `context.signal` aborts and the scenario has failed. Default 120,000, the start included; twice as long for one with
-   * a network of its own, since two of these run at a time.
+   * Milliseconds until `context.signal` aborts and the scenario has failed, on a machine that runs nothing else: it gets twice as long, since
+   * two scenarios run at a time. Default 120,000, the start of a network included.
    */
   readonly timeoutMs?: number;
   readonly run: (context: ScenarioContext) => Promise<void>;

@@ -28,6 +28,7 @@ const commands = {
   e2e: ['scripts/e2e.ts'],
   mutate: ['scripts/mutate.ts'],
   pack: ['scripts/pack.ts'],
+  engines: ['scripts/engines.ts'],
   install: null,
 };
 

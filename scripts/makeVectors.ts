@@ -1,11 +1,12 @@
-// Writes vectors/records.json, the records of packages/core over fixed inputs, vectors/committee.json, vectors/state.json
-// and vectors/payments.json. The
+// Writes vectors/records.json, the records of packages/core over fixed inputs, vectors/committee.json, vectors/state.json,
+// vectors/payments.json and vectors/emission.json. The
 // contract tests and the tests of the packages read the same files. Run it when a form changes on purpose, and say so in the commit.
 // Another folder may be given as argument; `npm run check` compares that way.
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import {
   appId,
+  blobClaimDigest,
   commitBody,
   contextHash,
   domainSeparator,
@@ -17,6 +18,7 @@ import {
   manifestId,
   mrConfigIdOf,
   networkFileId,
+  priceQuoteDigest,
   readMrConfigId,
   receiptDigest,
   signedReceiptToJson,
@@ -28,6 +30,7 @@ import {
 import { addressOf, fromHex, SecretBytes, signDigest, toHex } from '@cloister/crypto';
 import { addr, b32, domain, network, receipt } from '../packages/core/test/helpers.ts';
 import { committeeVectors } from './lib/committeeVectors.ts';
+import { emissionVectors } from './lib/emissionVectors.ts';
 import { inRoot } from './lib/paths.ts';
 import { paymentVectors } from './lib/paymentVectors.ts';
 import { stateVectors } from './lib/stateVectors.ts';
@@ -95,6 +98,21 @@ const signed = signedReceiptToJson({
 });
 const statement = { configHash: b32(0x21), notBefore: '1790000000', notAfter: '1790021600' };
 const hello = { workerId: b32(0x31), gateway: 'http://127.0.0.1:8080', nonce: b32(0x32) };
+const blobClaim = {
+  app: b32(0x41),
+  blobs: [b32(0x42), b32(0x43)],
+  gateway: 'http://127.0.0.1:8080',
+  epoch: 7,
+  keep: true,
+};
+const quote = {
+  perCall: 1n,
+  perCpuMs: 2n,
+  perGiBSecond: 3n,
+  perOutputKiB: 4n,
+  ...{ perInputToken: 5n, perOutputToken: 6n },
+  notAfter: 1_790_021_600n,
+};
 const manifest = functionManifest({ name: 'hello', code: { sha256: b32(1), bytes: 100 } });
 
 const vectors = {
@@ -120,6 +138,8 @@ const vectors = {
       notAfter: BigInt(statement.notAfter),
     }),
   },
+  priceQuote: { domain, quote, digest: priceQuoteDigest(domain, quote) },
+  blobClaim: { domain, claim: blobClaim, digest: blobClaimDigest(domain, blobClaim) },
   gatewayHello: { domain, hello, digest: gatewayHelloDigest(domain, hello) },
   manifest: { json: manifest, id: manifestId(manifest) },
   networkFile: { json: network, id: networkFileId(network) },
@@ -131,6 +151,7 @@ write('records.json', vectors);
 write('committee.json', await committeeVectors());
 write('state.json', await stateVectors());
 write('payments.json', paymentVectors());
+write('emission.json', emissionVectors());
 
 function decimal(_: string, value: unknown): unknown {
   return typeof value === 'bigint' ? value.toString() : value;

@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 import { type Bytes32, challengeAnswerOf, challengeBody, type NetworkFile, readChallengeAnswer } from '@cloister/core';
+import { ReceiptWatch } from '@cloister/sdk';
 import { ChallengeCalls } from '../../apps/gatekeeper/src/challenges/challengeCalls.ts';
 import { SimulatedNetwork } from '../../packages/sdk/test/simulatedNetwork.ts';
 import { type BenchLine, benchLine, median } from './measure.ts';
@@ -42,6 +43,8 @@ export async function benchChallenges(): Promise<readonly BenchLine[]> {
       network: { ...town.file, networkKeys: null },
       keys: () => networkKeys,
       app: async () => town.app,
+      clockMs: Date.now,
+      receipts: new ReceiptWatch(),
       fetch: counted,
     });
     const signal = new AbortController().signal;

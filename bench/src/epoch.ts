@@ -61,6 +61,7 @@ export async function benchEpoch(): Promise<BenchLine> {
       stake: 1n,
     })),
     evicted: [],
+    earners: { budget: 0n, bondFactor: 0n, workers: [] },
   };
   const ours = () => {
     const { record } = epochDataOf(inputs, keccak256);

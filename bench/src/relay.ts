@@ -161,6 +161,13 @@ async function runWorker(gateway: string): Promise<string> {
     appRegistry: domain.registry,
     gatekeeperCommittee: domain.registry,
     epochRecords: domain.registry,
+    payments: domain.registry,
+    stakePools: domain.registry,
+    workerBonds: domain.registry,
+    slashing: domain.registry,
+    emission: domain.registry,
+    epochRewards: domain.registry,
+    storageRent: domain.registry,
   };
   const dialler = new WorkerDialler({
     network: { gateways: [gateway], chainId: domain.chainId, contracts },
@@ -191,12 +198,16 @@ async function runGateway(): Promise<string> {
   const { defaultGatewayLimits } = await import('../../apps/gateway/src/limits.ts');
   const { addressOf } = await import('@cloister/crypto');
   const { createMetrics, silentLogger } = await import('@cloister/service');
+  const { paidStorage } = await import('@cloister/chain');
   const signer = addressOf(await benchSecret());
   const dataDir = mkdtempSync(join(tmpdir(), 'cloister-bench-'));
   process.on('exit', () => rmSync(dataDir, { recursive: true, force: true }));
   const gateway = new Gateway(
     {
       gatekeepers: async () => [],
+      ownerOf: async () => domain.registry,
+      isActiveSigner: async () => false,
+      paidStorage: async () => paidStorage([], 0),
       resolveSigner: async () => signer,
       domain,
       log: silentLogger,

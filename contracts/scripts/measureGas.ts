@@ -8,7 +8,9 @@ import { chainId, farFuture, lastRecord, signerOf } from '../test/support/world.
 import { measureAttestationGas } from './measureAttestationGas.ts';
 import { measureCommitteeGas, measureLargerCommitteeGas } from './measureCommitteeGas.ts';
 import { measurePaymentsGas } from './measurePaymentsGas.ts';
+import { measureRewardGas } from './measureRewardGas.ts';
 import { measureStakeGas } from './measureStakeGas.ts';
+import { measureStorageGas } from './measureStorageGas.ts';
 
 type Network = typeof network;
 export type GasTable = Readonly<Record<string, number>>;
@@ -112,9 +114,16 @@ export async function measureGas(create: Network['create']): Promise<GasTable> {
   const staking = await connect();
   await measureStakeGas(staking, measureOn);
   await staking.close();
+  const rewarding = await connect();
+  await measureRewardGas(rewarding, measureOn);
+  await rewarding.close();
   const paying = await connect();
   await measurePaymentsGas(paying, measureOn);
   await paying.close();
+  gas['reward-claim-per-pool-64'] = Math.ceil((gas['reward-claim-64'] ?? 0) / 64);
+  const storing = await connect();
+  await measureStorageGas(storing, measureOn);
+  await storing.close();
   gas['voucher-claim-per-channel-64'] = Math.ceil((gas['voucher-claim-64'] ?? 0) / 64);
   return gas;
 }

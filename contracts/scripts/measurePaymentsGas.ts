@@ -57,7 +57,7 @@ export async function measurePaymentsGas(connection: Connection, measureOn: (wor
   );
   await measure(
     'receipt-claim',
-    await payments.write.claimByReceipts([[await shown(world, single, 3n * pha)], [claim]]),
+    await payments.write.claimByReceipts([single.operator, [await shown(world, single, 3n * pha)], [claim]]),
   );
   const digests = [digest, ...Array.from({ length: 4095 }, (_, index) => toHex(index, { size: 32 }))];
   const [proof] = await anchorAll(world, digests);
@@ -70,6 +70,21 @@ export async function measurePaymentsGas(connection: Connection, measureOn: (wor
   await measure('channel-withdrawal-request', await payments.write.requestWithdrawal([single, pha], { account }));
   await connection.provider.request({ method: 'evm_increaseTime', params: [Number(withdrawalDelay)] });
   await measure('channel-withdraw', await payments.write.withdraw([single]));
+  await measureSponsorship(world, measure);
+}
+
+/** A sponsored channel of a client that was funded before. */
+async function measureSponsorship(world: PaymentsWorld, measure: Measure): Promise<void> {
+  const { viem, payments, token, borrower } = world;
+  const { account } = borrower;
+  const sponsorship = await viem.deployContract('Sponsorship', [payments.address, account.address]);
+  await token.write.transfer([sponsorship.address, 10n * pha], { account });
+  await sponsorship.write.setCap([payerKeyOf(1).address, 10n * pha], { account });
+  const sponsored = (salt: number) =>
+    channelWith(world, { payer: sponsorship.address, salt: toHex(salt, { size: 32 }) });
+  await sponsorship.write.fund([sponsored(1), pha], { account });
+  await measure('sponsored-channel-open', await sponsorship.write.fund([sponsored(2), pha], { account }));
+  await measure('sponsored-channel-top-up', await sponsorship.write.fund([sponsored(2), pha], { account }));
 }
 
 async function shown(world: PaymentsWorld, channel: Channel, amount: bigint) {
@@ -86,7 +101,9 @@ async function claimAll(world: PaymentsWorld, channels: readonly Channel[], tota
     channels,
     channels.map(() => total),
   );
-  return world.payments.write.claim([shownAll, [claim]], { account: world.operator.account });
+  return world.payments.write.claim([world.operator.account.address, shownAll, [claim]], {
+    account: world.operator.account,
+  });
 }
 
 async function lastTransaction({ publicClient }: PaymentsWorld): Promise<Hex> {

@@ -24,7 +24,7 @@ export const scenario: Scenario = {
     const callee = await deployFunction(network, 'called-app', handler(told));
     const other = await deployFunction(network, 'called-app-too', handler(told));
 
-    note('a registered worker that runs the caller, its signer in our hands: functions have no call for this yet');
+    note('a registered worker that runs the caller, its signer in our hands, so that it can be made to lie');
     const forge = await UnsafeForge.open(network, genuine);
     const { signer, announcement } = await forge.registerOwnWorker();
     const calls = (by: SecretBytes) => new AppCalls({ client, sign: (digest) => signDigest(by, digest) });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
-import { type Bytes32, canonicalJson, functionManifest, type Manifest } from '@cloister/core';
+import { type Bytes32, canonicalJson, freePrice, functionManifest, type Manifest } from '@cloister/core';
 import { randomBytes, sha256, toHex, utf8 } from '@cloister/crypto';
 import { createClient, type DeployOptions } from '@cloister/sdk';
 import type { RunningDevnet } from '../devnet.ts';
@@ -107,8 +107,6 @@ const published: readonly Published[] = [
     [
       ['determinism', { determinism: 'deterministic' }],
       ['redundancy', { redundancy: { k: 2, n: 3, compare: 'exact' } }],
-      ['schedules', { schedules: [{ cron: '* * * * *', path: '/' }] }],
-      ['price', { price: { perCall: '1', perCpuMs: '0' } }],
       ['runtime', { runtime: { ...manifest.runtime, name: 'quickjs' } }],
     ] as const
   ).map(
@@ -118,12 +116,6 @@ const published: readonly Published[] = [
       worker: 'APP_FEATURE_UNAVAILABLE',
     }),
   ),
-  {
-    name: 'state, which this release lacks',
-    manifest: { ...manifest, state: { partitions: 1 }, placement: { ...manifest.placement, replicas: 64 } },
-    fields: { stateful: true, replicas: 64 },
-    worker: 'APP_FEATURE_UNAVAILABLE',
-  },
 ];
 
 export const scenario: Scenario = {
@@ -188,7 +180,7 @@ async function refusesToDeploy(network: RunningDevnet, note: (line: string) => v
     [{ env: { TOKEN: '' }, secrets: ['TOKEN'] }, 'MANIFEST_NAME_REPEATED'],
     [{ redundancy: { k: 3, n: 2, compare: 'exact' } }, 'MANIFEST_REDUNDANCY_IMPOSSIBLE'],
     [{ secrets: ['TOKEN'] }, 'SECRETS_MISSING'],
-    [{ price: { perCall: '1', perCpuMs: '0' } }, 'DEPLOY_FEATURE_UNAVAILABLE'],
+    [{ price: { ...freePrice, perCpuMs: '9'.repeat(28) } }, 'PRICE_OUT_OF_RANGE'],
   ] as const)
     await refusedWith(expected, deploy(change));
   for (const [fields, expected] of [

@@ -77,7 +77,7 @@ export const scenario: Scenario = {
     assert.equal((await streamed(url, workerId, huge.length)).code, 'request-too-large');
     // The client itself seals nothing that no worker would open.
     await refusedWith('REQUEST_TOO_LARGE', client.call(app, { method: 'POST', body: huge }));
-    assert.equal((await post(sealed, { 'content-type': 'application/json' })).code, 'unsupported-media-type');
+    assert.equal((await post(sealed, { 'content-type': 'application/json' })).code, 'plaintext-call');
     const nobody = toHex(randomBytes(32));
     const unknown = await problemIn(await postRaw(url, nobody, sealed));
     assert.deepEqual([unknown.status, unknown.code], [502, 'worker-not-connected']);

@@ -12,6 +12,7 @@ export const scenario: Scenario = {
   title:
     'A chain that stands still, is reorganised or is killed costs time and no trust: the same network goes on by itself',
   needs: 'own-network',
+  onlyLong: true,
   async run({ startNetwork, note, signal }) {
     const network = await startNetwork({ args: ['--workers', '2'] });
     const url = network.network.gateways[0] ?? '';

@@ -25,6 +25,7 @@ export const scenario: Scenario = {
   title:
     'The committee keeps its keys and makes randomness with one member away, stops with two away while calls go on, and comes back from a kill of all',
   needs: 'own-network',
+  onlyLong: true,
   timeoutMs: 180_000,
   async run({ startNetwork, folder, note, signal }) {
     const network = await startNetwork({ args: ['--workers', '1', '--epoch', '30'] });

@@ -23,6 +23,7 @@ export const scenario: Scenario = {
   title:
     'Anyone evicts a worker whose image is taken back; clients, contracts and old announcements then hold nothing of it',
   needs: 'own-network',
+  onlyLong: true,
   async run({ startNetwork, note, signal }) {
     const network = await startNetwork({ args: ['--workers', '1'] });
     const control = new ChainControl(network);

@@ -17,6 +17,7 @@ export const scenario: Scenario = {
   title:
     'A worker whose lease has lapsed gets nothing until it has renewed, and keys end with the lease that they were made under',
   needs: 'own-network',
+  onlyLong: true,
   async run({ startNetwork, note, signal }) {
     const network = await startNetwork({ args: ['--workers', '1'] });
     const url = network.network.gateways[0] ?? '';

@@ -13,6 +13,7 @@ import { until } from '../support/until.ts';
 export const scenario: Scenario = {
   title: 'Killed or stopped, the launcher leaves no child behind, and the next start goes on from the same chain',
   needs: 'own-network',
+  onlyLong: true,
   async run({ startNetwork, folder, note, signal }) {
     const data = path.join(folder, 'network');
     const options = { data, args: ['--workers', '1'] };

@@ -3,11 +3,13 @@ import fs from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { contractsHash } from '@cloister/chain';
+import { dataVersion } from '../../apps/devnet/src/dataFolder.ts';
 import type { Scenario } from '../scenario.ts';
 import { launcherWords, runLauncher } from '../support/programs.ts';
 
 export const scenario: Scenario = {
   title: 'A folder or port that the launcher can not use stops it with one clear line, and nothing is deleted unasked',
+  onlyLong: true,
   async run({ folder, note, signal }) {
     const data = path.join(folder, 'network');
     fs.mkdirSync(data);
@@ -15,9 +17,15 @@ export const scenario: Scenario = {
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
     const address = taken.address();
     const port = typeof address === 'object' && address !== null ? address.port : 0;
-    const state = { dataVersion: 2, contractsHash, genesis: 1, ports: { rpc: port, gateway: port }, imageId: null };
+    const state = { dataVersion, contractsHash, genesis: 1, ports: { rpc: port, gateway: port }, imageId: null };
     const account = { address: `0x${'11'.repeat(20)}`, privateKey: `0x${'11'.repeat(32)}` };
-    const accounts = { deployer: account, operators: [account], gatekeepers: [account], developer: account };
+    const accounts = {
+      deployer: account,
+      operators: [account],
+      gatekeepers: [account],
+      gateway: account,
+      developer: account,
+    };
     const keep = (change: object) =>
       fs.writeFileSync(path.join(data, 'devnet.json'), JSON.stringify({ ...state, accounts, ...change }));
     fs.writeFileSync(path.join(data, 'chain.json'), 'the state of a chain');
@@ -48,7 +56,7 @@ export const scenario: Scenario = {
     }
     note('a folder of another data version');
     keep({ dataVersion: 0 });
-    await refuses('DATA_OTHER_VERSION', /"0".*"2"/, /--reset/, /--data/);
+    await refuses('DATA_OTHER_VERSION', new RegExp(`"0".*"${dataVersion}"`), /--reset/, /--data/);
     note('a folder of other contracts');
     const other = `0x${'ab'.repeat(32)}`;
     keep({ contractsHash: other });
@@ -59,7 +67,7 @@ export const scenario: Scenario = {
       /--reset/,
     );
     note('a damaged folder');
-    fs.writeFileSync(path.join(data, 'devnet.json'), '{"dataVersion":2,');
+    fs.writeFileSync(path.join(data, 'devnet.json'), `{"dataVersion":${dataVersion},`);
     await refuses('DATA_UNREADABLE', /damaged/, /--reset/);
     note("somebody else's folder");
     fs.rmSync(path.join(data, 'devnet.json'));
@@ -88,7 +96,7 @@ export const scenario: Scenario = {
       assert.equal(done.get(step)?.ok, true, step);
     assert.deepEqual([done.get('ready')?.verified, anew.steps.at(-1)?.step], [true, 'stopped']);
     assert.equal(fs.readFileSync(path.join(data, 'notes.txt'), 'utf8'), 'of the user');
-    assert.equal(JSON.parse(fs.readFileSync(path.join(data, 'devnet.json'), 'utf8')).dataVersion, 2);
+    assert.equal(JSON.parse(fs.readFileSync(path.join(data, 'devnet.json'), 'utf8')).dataVersion, dataVersion);
     assert.notEqual(fs.readFileSync(path.join(data, 'chain.json'), 'utf8'), 'the state of a chain');
   },
 };

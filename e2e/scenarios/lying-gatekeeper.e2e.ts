@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { parseSignedRoundStatement, roundStatementMessage } from '@cloister/core';
 import { fromHex, utf8 } from '@cloister/crypto';
@@ -9,6 +8,7 @@ import type { RunningDevnet } from '../devnet.ts';
 import type { Scenario } from '../scenario.ts';
 import { accountsOf } from '../support/accounts.ts';
 import { clientOf, handler, textOf } from '../support/apps.ts';
+import { freePort } from '../support/freePort.ts';
 import { type Answered, HostileGateway, jsonAnswer, type Relayed, type Tamper } from '../support/hostileGateway.ts';
 import { partOf } from '../support/processes.ts';
 import { until } from '../support/until.ts';
@@ -21,6 +21,7 @@ export const scenario: Scenario = {
     'A gatekeeper that lies to everybody, repeats itself and holds back harms nobody: randomness, statements, keys and handovers go on, and the others name it',
   needs: 'own-network',
   timeoutMs: 240_000,
+  onlyLong: true,
   async run({ startNetwork, note, signal }) {
     const network = await startNetwork({ args: ['--workers', '1', '--epoch', '60'] });
     const client = clientOf(network);
@@ -129,15 +130,4 @@ function lies(): Tamper {
 
 function logOf(network: RunningDevnet, name: string): string {
   return path.join(network.data, 'logs', `${name}.log`);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => (address !== null && typeof address === 'object' ? resolve(address.port) : reject(address)));
-    });
-  });
 }

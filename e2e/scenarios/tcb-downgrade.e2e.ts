@@ -26,6 +26,7 @@ export const scenario: Scenario = {
   title:
     'A revoked platform and a TCB downgrade, each submitted with the eviction in one transaction, end the workers they hit; no client seals to them whatever the gateway says',
   needs: 'own-network',
+  onlyLong: true,
   async run({ startNetwork, note, signal }) {
     const network = await startNetwork({ args: ['--workers', '2'] });
     const control = new ChainControl(network);

@@ -9,6 +9,8 @@ export type Accounts = {
   /** Proposes to the timelock. */
   readonly deployer: Account;
   readonly developer: Account;
+  /** Gets the gateway's part of fees. */
+  readonly gateway: Account;
   /** Eight, all funded; the network's own workers use the first ones. */
   readonly operators: readonly Account[];
 };

@@ -10,6 +10,8 @@ export type AppProcessOptions = {
   readonly folder: string;
   /** The checkout that it runs from. Default: this one. */
   readonly root?: string;
+  /** Modules loaded before it, as URLs. */
+  readonly imports?: readonly string[];
   readonly signal: AbortSignal;
 };
 
@@ -24,14 +26,18 @@ export type AppProcess = {
 
 let started = 0;
 
-/** Starts a worker or a gateway and waits until it is ready. Throws AppEndedError where it ends before that. */
-export async function startApp(app: 'worker' | 'gateway', options: AppProcessOptions): Promise<AppProcess> {
+/** Starts one of our programs and waits until it is ready. Throws AppEndedError where it ends before that. */
+export async function startApp(
+  app: 'worker' | 'gateway' | 'gatekeeper',
+  options: AppProcessOptions,
+): Promise<AppProcess> {
   const { config, folder, root = inRoot(), signal } = options;
   started += 1;
   const configFile = path.join(folder, `${app}-${started}.json`);
   fs.writeFileSync(configFile, JSON.stringify(config), { mode: 0o600 });
   // Its standard input ends with this process, and it ends with that, however we end.
-  const args = [path.join(root, 'apps', app, 'src', 'main.ts'), '--config', configFile, '--parent-stdin'];
+  const imports = (options.imports ?? []).flatMap((url) => ['--import', url]);
+  const args = [...imports, path.join(root, 'apps', app, 'src', 'main.ts'), '--config', configFile, '--parent-stdin'];
   const child = spawn(process.execPath, args, {
     cwd: root,
     stdio: ['pipe', 'pipe', 'pipe'],

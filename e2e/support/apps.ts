@@ -28,7 +28,18 @@ export function deployFunction(
   return clientOf(network).deploy({ account: developer.privateKey, code: utf8(source), name, manifest });
 }
 
-/** The same from a file, bundled as the CLI does it. */
+/** Deploys a WebAssembly module with the developer's account. */
+export function deployModule(
+  network: RunningDevnet,
+  name: string,
+  code: Uint8Array,
+  manifest: DeployOptions['manifest'] = {},
+): Promise<DeployedApp> {
+  const { developer } = accountsOf(network);
+  return clientOf(network).deploy({ account: developer.privateKey, kind: 'wasm', code, name, manifest });
+}
+
+/** Deploys a function from a file, bundled as the CLI does it. */
 export async function deployFile(
   network: RunningDevnet,
   name: string,

@@ -17,6 +17,8 @@ export type PrivateWorkerOptions = {
   readonly device?: 'unsafe-simulated-tdx' | 'unsafe-simulated-snp';
   /** The checkout that it runs from and is measured as. Default: this one. */
   readonly root?: string;
+  /** Modules loaded before it, as URLs. */
+  readonly imports?: readonly string[];
 };
 
 /** Starts one more worker beside a running network, under an operator of its own. */
@@ -28,6 +30,7 @@ export function startWorker(network: RunningDevnet, options: PrivateWorkerOption
     folder,
     signal,
     root,
+    ...(options.imports === undefined ? {} : { imports: options.imports }),
     config: {
       networkFile: options.networkFile ?? network.file,
       operatorKeyFile,

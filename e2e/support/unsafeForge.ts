@@ -142,6 +142,7 @@ export class UnsafeForge {
         kinds: ['function'],
         evidence: { ...document, collateral: { ...document.collateral } },
         keyConfigs: [await this.keyConfig(signer, now - 1n, leaseUntil)],
+        quote: null,
       },
     };
   }

@@ -49,7 +49,11 @@ export function checks({ installAll, structure }: CheckOptions): readonly Check[
           },
         ]
       : []),
-    { name: 'vectors are current', run: vectorsAreCurrent },
+    { name: 'vectors are current', run: () => isCurrent('scripts/makeVectors.ts', 'vectors') },
+    {
+      name: 'the schema of cloister.json is current',
+      run: () => isCurrent('scripts/makeAppFileSchema.ts', 'apps/cli/src/schema'),
+    },
     {
       name: 'types',
       run: () => program('node_modules/typescript/lib/tsc.js', ['-p', 'tsconfig.json', '--pretty', 'false']),
@@ -81,20 +85,18 @@ function resultOf({ code, timedOut, stdout, stderr }: RunResult): CheckResult {
   return { ok: code === 0, text: `${timedOut ? 'out of time\n' : ''}${stdout}${stderr}` };
 }
 
-/** Makes the vectors again, beside the committed ones, and compares. */
-async function vectorsAreCurrent(): Promise<CheckResult> {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cloister-vectors-'));
+/** Has a script write its files again, beside the committed ones, and compares. */
+async function isCurrent(script: string, committed: string): Promise<CheckResult> {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cloister-current-'));
   try {
-    const run = await runNode([inRoot('scripts/makeVectors.ts'), folder]);
+    const run = await runNode([inRoot(script), folder]);
     if (run.code !== 0) return resultOf(run);
+    const textOf = (file: string) => (fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : undefined);
     const differing = fs
       .readdirSync(folder)
-      .filter(
-        (name) => fs.readFileSync(path.join(folder, name), 'utf8') !== fs.readFileSync(inRoot('vectors', name), 'utf8'),
-      )
+      .filter((name) => textOf(path.join(folder, name)) !== textOf(inRoot(committed, name)))
       .map(
-        (name) =>
-          `vectors/${name} differs from what scripts/makeVectors.ts writes; run that where a form changed on purpose`,
+        (name) => `${committed}/${name} differs from what ${script} writes; run that where a form changed on purpose`,
       );
     return { ok: differing.length === 0, text: differing.join('\n') };
   } finally {

@@ -163,7 +163,7 @@ const measured = operators.map((member, index): MeasurementVector => {
     asked: 60,
     answered,
     latencyMs: 20 + index,
-    work: BigInt(1_000 * (index + 1)),
+    work: BigInt(1_000_000 * (index + 1)),
   });
   const releaseLogHead = b32(0x31 + index);
   return {
@@ -205,6 +205,17 @@ const epochInputs = {
     stake: BigInt(byte),
   })),
   evicted: [addr(0xe1)],
+  earners: {
+    budget: 30_000n * 10n ** 18n,
+    bondFactor: 10n ** 18n,
+    workers: [0x82, 0x81].map((byte) => ({
+      workerId: b32(byte),
+      platformId: b32(byte + 0x10),
+      operator: addr(byte + 0x20),
+      bond: BigInt(byte) * 10n ** 18n,
+      tcbStatus: byte - 0x80,
+    })),
+  },
 };
 
 /** Lists of evicted signers of several lengths, and what is proven of signers that are not in them. */

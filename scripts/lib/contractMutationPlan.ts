@@ -7,6 +7,8 @@ export type ContractMutationPlan = {
   /** Absolute. */
   readonly testFiles: readonly string[];
   readonly mutants: readonly PlannedMutant[];
+  /** Of a transaction, a call and a block. */
+  readonly gasLimit: number;
 };
 
 export type PlannedMutant = {

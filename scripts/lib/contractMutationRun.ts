@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { buildsToRenew } from './contractBuilds.ts';
 import type { ContractMutationPlan, ContractMutationReport } from './contractMutationPlan.ts';
 import { runContractsScript } from './contractsScript.ts';
 import { ensureInstalled, parts } from './ensureInstalled.ts';
@@ -10,9 +11,12 @@ import type { MutationTarget } from './mutationTargets.ts';
 import { inRoot, relativeToRoot } from './paths.ts';
 import { runNode } from './runProcess.ts';
 import { ScriptError } from './scriptError.ts';
-import { type Bytecode, type CompilerInput, compileSolidity, parseSolidity } from './solidityCompiler.ts';
+import { type Bytecode, compileSolidity, parseSolidity } from './solidityCompiler.ts';
 import { instrumentSolidity, mutantFunctions, mutantSource, withoutPure } from './solidityInstrument.ts';
 import { findSolidityMutants } from './soliditySites.ts';
+
+/** Enough for every test with all that mutants cost; ends a loop that a mutant made endless. */
+const usualGasLimit = 150_000_000;
 
 /** As {@link runMutants}, of contracts: all mutants are compiled in at once, and tests wake one at a time. */
 export async function runContractMutants(
@@ -37,6 +41,7 @@ export async function runContractMutants(
     {
       bytecode: Object.fromEntries(bytecode),
       testFiles: testFilesOf(target),
+      gasLimit: target.gasLimit ?? usualGasLimit,
       mutants: mutants.map((mutant) => ({ id: mutant.id, expected: options.expected?.(mutant) === true })),
     },
     progress,
@@ -62,24 +67,22 @@ function instrumentAll(files: readonly string[]): readonly Source[] {
 }
 
 /**
- * Compiles what Hardhat compiled, and as Hardhat did, with these sources in place of their originals. Answers by
- * `build:source:name`: what has not changed keeps to the build that it comes from.
+ * Compiles as Hardhat did, with these sources in place of their originals, whatever rests on them. Answers by `build:source:name`: all else
+ * stays as Hardhat has it.
  */
 function compileWith(instrumented: ReadonlyMap<string, string>): ReadonlyMap<string, Bytecode> {
-  const folder = inRoot('contracts/artifacts/build-info');
+  const changedOf = (source: string) => instrumented.get(source.replace(/^project\//, 'contracts/'));
+  const builds = buildsToRenew(inRoot('contracts/artifacts'), (source) => changedOf(source) !== undefined);
   const compiled = new Map<string, Bytecode>();
-  for (const name of fs.readdirSync(folder).filter((file) => !file.endsWith('.output.json'))) {
-    const { input } = JSON.parse(fs.readFileSync(path.join(folder, name), 'utf8')) as { input: CompilerInput };
-    const sources = Object.entries(input.sources)
-      // Solidity tests draw their inputs by chance.
-      .filter(([source]) => !source.startsWith('project/test/fuzz/'))
-      .map(([source, { content }]): [string, { readonly content: string }] => {
-        const changed = instrumented.get(source.replace(/^project\//, 'contracts/'));
-        return [source, { content: withoutPure(changed ?? content) }];
-      });
+  for (const { id, input } of builds) {
+    const sources = Object.entries(input.sources).map(
+      ([source, { content }]): [string, { readonly content: string }] => [
+        source,
+        { content: withoutPure(changedOf(source) ?? content) },
+      ],
+    );
     const all = { ...Object.fromEntries(sources), [mutantSource]: { content: mutantFunctions } };
-    for (const [contract, code] of compileSolidity({ ...input, sources: all }))
-      compiled.set(`${path.basename(name, '.json')}:${contract}`, code);
+    for (const [contract, code] of compileSolidity({ ...input, sources: all })) compiled.set(`${id}:${contract}`, code);
   }
   return compiled;
 }

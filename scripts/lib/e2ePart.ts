@@ -32,11 +32,14 @@ export type RunScenariosOptions = {
 };
 
 const defaultTimeoutMs = 120_000;
-/** Those with a network of their own mostly wait for the chain's clock: two at a time, with twice the time. */
-const ownNetworksAtOnce = 2;
+/** Networks mostly wait for their chain's clock: two at a time, with twice the time for each scenario. */
+const networksAtOnce = 2;
 const scenarioEnding = '.e2e.ts';
 
-/** Runs the scenarios, those on the shared network first and one after the other, and answers their joint outcome. */
+/**
+ * Runs the scenarios and answers their joint outcome: those on the shared network one after the other, beside them those with a network of
+ * their own.
+ */
 export async function runScenarios(options: RunScenariosOptions = {}): Promise<Outcome> {
   const { names = [], onResult = printResult, env = {}, start = startDevnet } = options;
   const chosen = chooseScenarios(await readScenarios(options.folder), names).filter(
@@ -57,13 +60,16 @@ export async function runScenarios(options: RunScenariosOptions = {}): Promise<O
         onResult(result);
       }
     };
-    await run(chosen.filter(({ scenario }) => !ownsNetwork(scenario)));
-    await shared.stop();
     // The longest first, so that none is alone at the end.
     const own = chosen
       .filter(({ scenario }) => ownsNetwork(scenario))
       .sort((left, right) => timeoutOf(right.scenario) - timeoutOf(left.scenario));
-    await Promise.all(Array.from({ length: ownNetworksAtOnce }, () => run(own)));
+    const sharing = async () => {
+      await run(chosen.filter(({ scenario }) => !ownsNetwork(scenario)));
+      await shared.stop();
+      await run(own);
+    };
+    await Promise.all([sharing(), ...Array.from({ length: networksAtOnce - 1 }, () => run(own))]);
   } finally {
     await shared.stop();
     process.off('SIGINT', stopEarly);
@@ -218,7 +224,7 @@ class SharedNetwork {
 }
 
 function timeoutOf(scenario: Scenario): number {
-  return (scenario.timeoutMs ?? defaultTimeoutMs) * (ownsNetwork(scenario) ? ownNetworksAtOnce : 1);
+  return (scenario.timeoutMs ?? defaultTimeoutMs) * networksAtOnce;
 }
 
 function ownsNetwork(scenario: Scenario): boolean {

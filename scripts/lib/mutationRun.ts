@@ -278,11 +278,9 @@ export function testsFail(what: readonly string[]): ScriptError {
 }
 
 function readSources(target: MutationTarget, filters: readonly string[]): ReadonlyMap<string, Source> {
-  const files = target.sources
-    .flatMap((source) => filesOf(inRoot(source)))
-    .map(relativeToRoot)
-    .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)))
-    .sort();
+  const files = filesOfTarget(target).filter(
+    (file) => filters.length === 0 || filters.some((filter) => file.includes(filter)),
+  );
   const sources = new Map<string, Source>();
   let nextId = 0;
   for (const file of files) {
@@ -292,6 +290,14 @@ function readSources(target: MutationTarget, filters: readonly string[]): Readon
     sources.set(file, { mutants, instrumented: instrument(text, wraps) });
   }
   return sources;
+}
+
+/** The sources of a target, each file by its path from the root. */
+export function filesOfTarget({ sources }: Pick<MutationTarget, 'sources'>): readonly string[] {
+  return sources
+    .flatMap((source) => filesOf(inRoot(source)))
+    .map(relativeToRoot)
+    .sort();
 }
 
 function filesOf(source: string): readonly string[] {

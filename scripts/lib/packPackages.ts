@@ -99,7 +99,7 @@ function stage(workspace: Workspace, emitted: string, staged: string, versions: 
     if (file.endsWith('.d.ts')) rewrite(path.join(staged, 'dist', file), builtSpecifiers);
     else if (file.endsWith('.js')) rewrite(path.join(staged, 'dist', file), builtUrls);
   }
-  for (const file of ['README.md', 'bin']) {
+  for (const file of ['README.md', 'bin', ...(workspace.json.files ?? [])]) {
     const from = path.join(workspace.folder, file);
     if (fs.existsSync(from)) fs.cpSync(from, path.join(staged, file), { recursive: true });
   }

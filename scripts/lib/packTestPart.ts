@@ -44,6 +44,8 @@ export async function runPackTest(options: PackTestOptions = {}): Promise<Outcom
     if (!(await results.step('install from tarballs', () => install(project, tarballs)))) return results.outcome();
     await results.step('types, with every library’s declarations', () => checkTypes(project));
     await results.step('bundle for browsers, without Node.js', () => checkBundle(project));
+    for (const template of packedTemplates(project))
+      await results.step(`cloister init --template ${template}`, () => makeFromTemplate(project, template));
     await ensureInstalled(parts.packNodes);
     if (options.network === 'start')
       devnet = await results.step('a network to call', () => startDevnet({ signal: AbortSignal.timeout(120_000) }));
@@ -103,21 +105,60 @@ async function tryUnder(
     if (said !== version) throw new Error(`Expected "${version}", got "${said}"`);
   });
   if (network !== undefined)
-    for (const step of readmeSteps(network.file, release.label))
+    for (const step of [...fileSteps(network.file, release.label), ...templateSteps(release.label)])
       await results.step(`${release.label}: cloister ${step.name}`, async () => {
         const said = await cloister(step.args);
         if (!step.says.test(said)) throw new Error(`Expected ${step.says}, got:\n${said}`);
       });
 }
 
-/** The README's first app, outside the repository. */
-function readmeSteps(networkFile: string, label: string) {
+/** An app of one file, outside the repository. */
+function fileSteps(networkFile: string, label: string) {
   const app = `hello-${label.replace(/\D/g, '')}`;
   return [
     { name: 'use', args: ['use', networkFile], says: /./ },
     { name: 'deploy', args: ['deploy', 'hello.ts', '--name', app], says: /0x[0-9a-f]{64}/ },
     { name: 'call', args: ['call', app, '/?name=Ada', '--proof', 'proof.json', '--open'], says: /Hello, Ada!/ },
     { name: 'verify', args: ['verify', 'proof.json'], says: /Everything holds/ },
+  ];
+}
+
+/** The packed command's templates. */
+function packedTemplates(project: string): readonly string[] {
+  return fs.readdirSync(path.join(project, 'node_modules/@cloister/cli/templates')).sort();
+}
+
+/** What a template's project still needs, done as its README says; undefined where it is whole at once. */
+const preparations: Readonly<Record<string, (folder: string) => Promise<unknown>>> = {
+  wasm: async (folder) =>
+    succeeded(
+      await runNode([inRoot('node_modules/wabt/bin/wat2wasm'), 'main.wat', '-o', 'main.wasm'], { cwd: folder }),
+    ),
+  chat: (folder) => fs.promises.writeFile(path.join(folder, 'model.gguf'), 'GGUF'),
+};
+
+/** Makes a project of a packed template and checks what can be checked without a network: its types, its manifest. */
+async function makeFromTemplate(project: string, template: string): Promise<void> {
+  const program = path.join(project, 'node_modules/@cloister/cli/bin/cloister.js');
+  const folder = path.join(project, `${template}-app`);
+  const cloister = async (...args: readonly string[]) =>
+    succeeded(await runNode([program, ...args], { cwd: project, timeoutMs: 60_000 }));
+  await cloister('init', `${template}-app`, '--template', template);
+  if (!fs.existsSync(path.join(folder, '.gitignore'))) throw new Error('It has no .gitignore');
+  await preparations[template]?.(folder);
+  if (fs.existsSync(path.join(folder, 'tsconfig.json')))
+    succeeded(await runNode([inRoot('node_modules/typescript/lib/tsc.js'), '-p', folder, '--pretty', 'false']));
+  await cloister('manifest', 'check', folder);
+}
+
+/** Projects of templates that any worker runs, deployed and called; by one release, as the command is the same for all. */
+function templateSteps(label: string) {
+  if (!label.endsWith('24')) return [];
+  return [
+    { name: 'deploy function-app', args: ['deploy', 'function-app'], says: /function-app, version \d/ },
+    { name: 'call function-app', args: ['call', 'function-app', '/?name=Ada'], says: /Hello, Ada!/ },
+    { name: 'deploy wasm-app', args: ['deploy', 'wasm-app'], says: /wasm-app, version \d/ },
+    { name: 'call wasm-app', args: ['call', 'wasm-app', '/', '--data', 'quiet words'], says: /QUIET WORDS/ },
   ];
 }
 

@@ -17,7 +17,7 @@ export function packageForUsers(json: PackageJson, versions: ReadonlyMap<string,
     exports: { ...map(json.exports ?? {}, true), './package.json': './package.json' },
     ...(json.imports === undefined ? {} : { imports: map(json.imports, false) }),
     ...(json.bin === undefined ? {} : { bin: json.bin }),
-    files: ['dist', ...(json.bin === undefined ? [] : ['bin'])],
+    files: ['dist', ...(json.bin === undefined ? [] : ['bin']), ...(json.files ?? [])],
     dependencies: pinned(json.dependencies ?? {}, versions),
     ...(json.optionalDependencies === undefined
       ? {}

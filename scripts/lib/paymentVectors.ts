@@ -5,6 +5,7 @@ import {
   depositsNonce,
   merkleProof,
   merkleTree,
+  packTotals,
   pairsHash,
   receiptDigest,
   settlementStatementDigest,
@@ -50,6 +51,7 @@ export function paymentVectors(): object {
     statement: {
       domain,
       pairs,
+      packedTotals: packTotals(pairs.map(({ cumulative }) => cumulative)),
       pairsHash: statement.pairsHash,
       block: statement.block,
       digest: statementHash,

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import os from 'node:os';
 import path from 'node:path';
 import { root } from './paths.ts';
 import { ScriptError } from './scriptError.ts';
@@ -18,7 +19,7 @@ export type RunOptions = {
 };
 
 export type RunResult = {
-  /** The exit code; 128 + 15 where a signal ended the process. */
+  /** The exit code; 128 and the signal's number where one ended the process. */
   readonly code: number;
   readonly timedOut: boolean;
   /** The last {@link maxKeptBytes} of each stream. */
@@ -82,10 +83,16 @@ export function runProcess(file: string, args: readonly string[], options: RunOp
         new ScriptError({ code: 'SCRIPT_CANNOT_START', message: `Can't start "${file}" (${cause.message})`, cause }),
       );
     });
-    child.on('close', (code) => {
+    child.on('close', (code, signal) => {
       settle();
       if (line !== '') options.onLine?.(line);
-      resolve({ code: code ?? 128 + 15, timedOut, stdout, stderr, ms: performance.now() - started });
+      resolve({
+        code: code ?? 128 + os.constants.signals[signal ?? 'SIGTERM'],
+        timedOut,
+        stdout,
+        stderr,
+        ms: performance.now() - started,
+      });
     });
   });
 }

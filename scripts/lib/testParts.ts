@@ -39,7 +39,10 @@ export const testParts: readonly TestPart[] = [
   {
     id: 'units',
     title: 'Packages and applications',
-    run: ({ filters, coverage, long }) => runVitest({ filters, coverage, env: longEnvironment(long) }),
+    run: async ({ filters, coverage, long }) => {
+      await ensureInstalled(installable.engines);
+      return runVitest({ filters, coverage, env: longEnvironment(long) });
+    },
   },
   { id: 'contracts', title: 'Contracts', run: ({ long }) => runHardhatTests(longEnvironment(long)) },
   { id: 'gas', title: 'Gas table', run: gasIsCurrent },

@@ -19,6 +19,8 @@ export type PackageJson = {
   readonly optionalDependencies?: Readonly<Record<string, string>>;
   readonly peerDependencies?: Readonly<Record<string, string>>;
   readonly sideEffects?: boolean;
+  /** Folders that are packed as they are, beside what is built. */
+  readonly files?: readonly string[];
   readonly scripts?: Readonly<Record<string, string>>;
 };
 

@@ -45,7 +45,7 @@ describe('ids', () => {
     expect(new Set(ids).size).toBe(ids.length);
     expect(benchesFor(['receipt-sign', 'function-warm']).map(({ file }) => file)).toEqual([
       'receipt.ts',
-      'function.ts',
+      'firstAndNextCalls.ts',
     ]);
     expect(benchesFor([])).toEqual(benches);
     expect(() => benchesFor(['gone'])).toThrow(/Nothing measures "gone"/);

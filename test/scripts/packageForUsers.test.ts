@@ -61,6 +61,7 @@ describe('packageForUsers', () => {
       files: ['dist', 'bin'],
     });
     expect(packageForUsers(json({}), new Map())).toMatchObject({ files: ['dist'] });
+    expect(packageForUsers(json({ files: ['templates'] }), new Map())).toMatchObject({ files: ['dist', 'templates'] });
   });
 });
 

@@ -8,11 +8,21 @@ import { committeeCommands } from './commands/committee.ts';
 import { deployCommand } from './commands/deploy.ts';
 import { devCommand } from './commands/dev.ts';
 import { epochCommands } from './commands/epoch.ts';
+import { initCommand } from './commands/init.ts';
 import { listingCommands } from './commands/listings.ts';
+import { manifestCommands } from './commands/manifest.ts';
 import { networkCommands } from './commands/network.ts';
+import { paymentCommands } from './commands/payments.ts';
+import { proxyCommand } from './commands/proxy.ts';
 import { secretsCommands } from './commands/secrets.ts';
+import { simulateCommand } from './commands/simulate.ts';
+import { slashCommands } from './commands/slashes.ts';
+import { stakingCommands } from './commands/staking.ts';
+import { stateCommand } from './commands/state.ts';
+import { storageCommands } from './commands/storage.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { verifyEvidenceCommand } from './commands/verifyEvidence.ts';
+import { versionCommands } from './commands/versions.ts';
 import { note, stepLines, toJson } from './output.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -28,9 +38,18 @@ const program = new Command('cloister')
 
 networkCommands(program);
 deployCommand(program);
+initCommand(program);
+manifestCommands(program);
 callCommand(program);
+paymentCommands(program);
+storageCommands(program);
+stakingCommands(program);
+slashCommands(program);
+proxyCommand(program);
 verifyCommand(program);
 listingCommands(program);
+versionCommands(program);
+stateCommand(program);
 secretsCommands(program);
 devCommand(program);
 verifyEvidenceCommand(program);
@@ -38,6 +57,7 @@ attestCommand(program);
 committeeCommands(program);
 epochCommands(program);
 collateralCommand(program);
+simulateCommand(program);
 
 try {
   await program.parseAsync();

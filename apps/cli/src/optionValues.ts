@@ -1,9 +1,62 @@
-import { CloisterError } from '@cloister/core';
+import { type Address, type Bytes32, CloisterError, isHexOf } from '@cloister/core';
 
 /** A whole number that an option gives. Throws OPTION_VALUE_INVALID. */
 export function wholeNumber(option: string, text: string): number {
   if (/^[0-9]{1,12}$/.test(text)) return Number(text);
   throw new OptionValueError(option, text, 'a whole number');
+}
+
+const byteUnits: Readonly<Record<string, bigint>> = { KiB: 1n << 10n, MiB: 1n << 20n, GiB: 1n << 30n, TiB: 1n << 40n };
+
+/** A size in bytes. Throws OPTION_VALUE_INVALID. */
+export function byteCount(option: string, text: string): bigint {
+  const [, digits, unit = ''] = /^([0-9]{1,12})([KMGT]iB)?$/.exec(text) ?? [];
+  if (digits === undefined) throw new OptionValueError(option, text, 'a size such as 512MiB or 2GiB');
+  return BigInt(digits) * (byteUnits[unit] ?? 1n);
+}
+
+const phaDecimals = 18;
+
+/** An amount of PHA with up to 18 decimals, as the token counts it. Throws OPTION_VALUE_INVALID. */
+export function phaAmount(option: string, text: string): bigint {
+  const match = /^([0-9]{1,12})(?:\.([0-9]{1,18}))?$/.exec(text);
+  if (match === null) throw new OptionValueError(option, text, 'an amount of PHA such as 12 or 0.5');
+  const [, whole = '0', decimals = ''] = match;
+  return BigInt(whole) * 10n ** BigInt(phaDecimals) + BigInt(decimals.padEnd(phaDecimals, '0'));
+}
+
+/** The same for people, exact. */
+export function phaText(amount: bigint): string {
+  const digits = amount.toString().padStart(phaDecimals + 1, '0');
+  const decimals = digits.slice(-phaDecimals).replace(/0+$/, '');
+  return `${digits.slice(0, -phaDecimals)}${decimals === '' ? '' : `.${decimals}`} PHA`;
+}
+
+/** A part of a hundred with up to two decimals, in ten-thousandths. Throws OPTION_VALUE_INVALID. */
+export function percentBps(option: string, text: string): number {
+  const match = /^([0-9]{1,3})(?:\.([0-9]{1,2}))?$/.exec(text);
+  const bps = match === null ? Number.NaN : Number(match[1]) * 100 + Number((match[2] ?? '').padEnd(2, '0'));
+  if (bps >= 0 && bps <= 10_000) return bps;
+  throw new OptionValueError(option, text, 'a percentage such as 5 or 2.5');
+}
+
+/** The same for people. */
+export function percentText(bps: number): string {
+  return `${bps / 100} %`;
+}
+
+/** An account's address. Throws OPTION_VALUE_INVALID. */
+export function addressValue(option: string, text: string): Address {
+  const address = text.toLowerCase();
+  if (isHexOf(address, 20)) return address;
+  throw new OptionValueError(option, text, 'an address (0x and 40 hexadecimal digits)');
+}
+
+/** An id of 32 bytes. Throws OPTION_VALUE_INVALID. */
+export function idValue(option: string, text: string): Bytes32 {
+  const id = text.toLowerCase();
+  if (isHexOf(id, 32)) return id;
+  throw new OptionValueError(option, text, 'an id (0x and 64 hexadecimal digits)');
 }
 
 /** What an option says as NAME=value, any number of times. Throws OPTION_VALUE_INVALID. */

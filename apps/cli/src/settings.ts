@@ -2,8 +2,10 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { CloisterError, type Hex, isHexOf, networkFileId, parseNetworkFile } from '@cloister/core';
-import { type CloisterClient, createClient } from '@cloister/sdk';
+import { type CloisterClient, createClient, type PayerInit, ReceiptWatch } from '@cloister/sdk';
 import { type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts';
+import { note } from './output.ts';
+import { ReceiptFolder } from './receiptFolder.ts';
 
 export type NetworkOptions = { readonly network?: string; readonly key?: string };
 
@@ -31,9 +33,18 @@ export function findNetworkFile(options: NetworkOptions): string {
   );
 }
 
-/** A client of the chosen network. */
-export async function openClient(options: NetworkOptions): Promise<CloisterClient> {
-  return createClient({ network: await readFile(findNetworkFile(options)) });
+/**
+ * A client of the chosen network; one that pays for calls where a payer is given. What it sees of receipts it compares with what other
+ * commands have seen, by the folder `receipts` beside the network file.
+ */
+export async function openClient(options: NetworkOptions, payer?: PayerInit): Promise<CloisterClient> {
+  const file = findNetworkFile(options);
+  const receipts = new ReceiptWatch({
+    store: new ReceiptFolder(path.join(path.dirname(file), 'receipts'), note),
+    onEquivocation: ({ equivocation, keptAt }) =>
+      note(`Signer ${equivocation.signer} has signed two receipts for one place${keptAt && `: ${keptAt}`}`),
+  });
+  return createClient({ network: await readFile(file), receipts, ...(payer && { payer }) });
 }
 
 /**

@@ -1,4 +1,4 @@
-import { bundleFunction } from '@cloister/build';
+import { type AppBundle, bundleApp } from '@cloister/build';
 import {
   type Bytes32,
   type CodeReference,
@@ -27,7 +27,7 @@ export type SourceComparison = {
  * Builds a source file as `deploy` does and compares it with the code that the manifest of a proof names.
  * @param proof one that `client.verify` found to hold
  * @param codeSalt what the owner of sealed code has: without it, nobody can tell what is inside
- * Throws what `bundleFunction` throws, and BLOB_UNAVAILABLE where no gateway has the manifest's text.
+ * Throws what `bundleApp` throws, and BLOB_UNAVAILABLE where no gateway has the manifest's text.
  */
 export async function compareSource(
   client: CloisterClient,
@@ -35,22 +35,22 @@ export async function compareSource(
   file: string,
   codeSalt?: Bytes32,
 ): Promise<{ readonly step: ProofStep; readonly source: SourceComparison }> {
-  const [bundle, manifest] = await Promise.all([bundleFunction(file), manifestOf(client, proof)]);
+  const [bundle, manifest] = await Promise.all([bundleApp(file), manifestOf(client, proof)]);
   const built = { sha256: toHex(sha256(bundle.code)), bytes: bundle.code.length };
   const source = { file, ...built, inputs: bundle.inputs, expected: manifest?.code ?? null };
-  const { ok, detail } = verdict(manifest, bundle.code, built, codeSalt);
+  const { ok, detail } = verdict(manifest, bundle, built, codeSalt);
   return { step: { id: 'source', title: `"${file}" builds to the code that ran`, ok, detail }, source };
 }
 
 function verdict(
   manifest: Manifest | undefined,
-  code: Uint8Array,
+  { kind, code }: Pick<AppBundle, 'kind' | 'code'>,
   built: { readonly sha256: string; readonly bytes: number },
   codeSalt: Bytes32 | undefined,
 ): { readonly ok: boolean; readonly detail: string } {
   if (manifest === undefined) return { ok: false, detail: 'the worker itself answered: no code of the app ran' };
-  if (manifest.kind !== 'function')
-    return { ok: false, detail: `the app is of kind "${manifest.kind}", which no source file builds to` };
+  if (manifest.kind !== kind)
+    return { ok: false, detail: `the app is of kind "${manifest.kind}", the file of kind "${kind}"` };
   const { sha256: stated, bytes, sealed } = manifest.code;
   if (sealed !== undefined && codeSalt === undefined)
     return {

@@ -9,11 +9,18 @@ import { collateralCommand } from '../src/commands/collateral.ts';
 import { deployCommand } from '../src/commands/deploy.ts';
 import { devCommand } from '../src/commands/dev.ts';
 import { epochCommands } from '../src/commands/epoch.ts';
+import { initCommand } from '../src/commands/init.ts';
 import { listingCommands } from '../src/commands/listings.ts';
+import { manifestCommands } from '../src/commands/manifest.ts';
 import { networkCommands } from '../src/commands/network.ts';
+import { proxyCommand } from '../src/commands/proxy.ts';
 import { secretsCommands } from '../src/commands/secrets.ts';
+import { slashCommands } from '../src/commands/slashes.ts';
+import { stakingCommands } from '../src/commands/staking.ts';
+import { stateCommand } from '../src/commands/state.ts';
 import { verifyCommand } from '../src/commands/verify.ts';
 import { verifyEvidenceCommand } from '../src/commands/verifyEvidence.ts';
+import { versionCommands } from '../src/commands/versions.ts';
 
 /** A simulated network whose gateway listens on loopback, as the command line needs it. */
 export async function startNetwork(
@@ -53,14 +60,21 @@ export async function run(...argv: string[]): Promise<Ran> {
   program.exitOverride().configureOutput({ writeErr: () => {}, writeOut: () => {} });
   networkCommands(program);
   deployCommand(program);
+  initCommand(program);
+  manifestCommands(program);
   callCommand(program);
   verifyCommand(program);
   secretsCommands(program);
   listingCommands(program);
+  versionCommands(program);
+  stateCommand(program);
+  stakingCommands(program);
+  slashCommands(program);
   devCommand(program);
   verifyEvidenceCommand(program);
   collateralCommand(program);
   epochCommands(program);
+  proxyCommand(program);
   for (const command of program.commands) command.exitOverride().configureOutput({ writeErr: () => {} });
   const text = { out: '', err: '' };
   const spies = (['stdout', 'stderr'] as const).map((stream) =>

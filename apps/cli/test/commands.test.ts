@@ -12,6 +12,7 @@ import { type Address, networkFileId, zeroBytes32 } from '@cloister/core';
 import { utf8 } from '@cloister/crypto';
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { countModule } from '../../../examples/wasm-count/countModule.ts';
 import {
   address,
   bytes32,
@@ -65,6 +66,7 @@ describe('deploy', () => {
     expect(exitCode).toBe(0);
     expect(result).toEqual({
       app: expect.stringMatching(/^0x[0-9a-f]{64}$/),
+      kind: 'function',
       name: 'hello',
       owner: privateKeyToAccount(key).address.toLowerCase(),
       manifestId: expect.stringMatching(/^0x[0-9a-f]{64}$/),
@@ -100,6 +102,52 @@ describe('deploy', () => {
     });
   });
 
+  test('takes a module as it is, with its fuel, and compares it with a proof', async () => {
+    await writeFile(file('count.wasm'), await countModule());
+    const { result } = await json('deploy', file('count.wasm'), '--fuel', '5000', '--deterministic');
+    expect(result).toMatchObject({ kind: 'wasm', name: 'count', inputs: ['count.wasm'] });
+    const manifest = JSON.parse(new TextDecoder().decode(network.gateway.blobs.get(result.manifestId)));
+    expect(manifest).toMatchObject({
+      kind: 'wasm',
+      runtime: { name: 'wasi-preview1' },
+      limits: { fuel: 5000 },
+      determinism: 'deterministic',
+    });
+    const code = network.gateway.blobs.get(manifest.code.sha256) ?? new Uint8Array();
+    expect(Buffer.from(code).equals(await countModule())).toBe(true);
+  });
+
+  test('deploys a function that answers the same everywhere', async () => {
+    const { result } = await json('deploy', file('hello.ts'), '--name', 'same', '--deterministic');
+    const manifest = JSON.parse(new TextDecoder().decode(network.gateway.blobs.get(result.manifestId)));
+    expect(manifest).toMatchObject({
+      kind: 'function',
+      runtime: { name: 'quickjs' },
+      determinism: 'deterministic',
+      limits: { fuel: 10_000_000_000 },
+    });
+    const reaching = await run(...options, 'deploy', file('hello.ts'), '--deterministic', '--outbound', 'api.example');
+    expect(reaching.error).toMatchObject({ code: 'DEPLOY_FEATURE_UNAVAILABLE' });
+  });
+
+  test('says before anything is stored what no worker would run', async () => {
+    const blobs = network.gateway.blobs.size;
+    await writeFile(file('broken.wasm'), (await countModule()).subarray(0, 300));
+    const broken = await run(...options, 'deploy', file('broken.wasm'));
+    expect(broken.error).toMatchObject({
+      code: 'INVALID_WORKLOAD',
+      message: expect.stringMatching(/ends in the middle/),
+    });
+    await writeFile(file('count.wasm'), await countModule());
+    const uncounted = await run(...options, 'deploy', file('count.wasm'), '--deterministic');
+    expect(uncounted.error).toMatchObject({ code: 'DEPLOY_FEATURE_UNAVAILABLE' });
+    const reaching = await run(...options, 'deploy', file('count.wasm'), '--outbound', 'api.example');
+    expect(reaching.error).toMatchObject({ code: 'DEPLOY_FEATURE_UNAVAILABLE' });
+    const fuelled = await run(...options, 'deploy', file('hello.ts'), '--fuel', '5000');
+    expect(fuelled.error).toMatchObject({ code: 'DEPLOY_FEATURE_UNAVAILABLE' });
+    expect(network.gateway.blobs.size).toBe(blobs);
+  });
+
   test('tells people what to do next', async () => {
     const first = await run(...options, 'deploy', file('hello.ts'));
     expect(first.out).toMatch(/^Deployed: hello, version 1\n {2}app {7}0x/);
@@ -113,18 +161,26 @@ describe('deploy', () => {
     ['--replicas', 'two'],
     ['--memory-mb', '-1'],
     ['--wall-ms', '1.5'],
+    ['--input-mb', 'much'],
     ['--notice', ''],
-    ['--manifest', '/nothing'],
   ])('%s %j is refused by name, and nothing is stored', async (option, value) => {
     const { error } = await run(...options, 'deploy', file('hello.ts'), option, value);
     expect(error).toMatchObject({ code: 'OPTION_VALUE_INVALID', message: expect.stringContaining(option) });
     expect(network.gateway.blobs.size).toBe(0);
   });
 
-  test.each(['[]', 'null', '{', '"x"'])('a file of fields that is %s', async (text) => {
-    await writeFile(file('fields.json'), text);
+  test.each([
+    ['[]', 'APP_FILE_INVALID'],
+    ['null', 'APP_FILE_INVALID'],
+    ['{', 'APP_FILE_INVALID'],
+    ['{ "code": {} }', 'APP_FILE_INVALID'],
+    [undefined, 'APP_FILE_MISSING'],
+  ])('a file of fields that is %s', async (text, code) => {
+    await rm(file('fields.json'), { force: true });
+    if (text !== undefined) await writeFile(file('fields.json'), text);
     const { error } = await run(...options, 'deploy', file('hello.ts'), '--manifest', file('fields.json'));
-    expect(error).toMatchObject({ code: 'OPTION_VALUE_INVALID' });
+    expect(error).toMatchObject({ code });
+    expect(network.gateway.blobs.size).toBe(0);
   });
 });
 

@@ -58,6 +58,9 @@ describe('epoch list', () => {
     ]);
     const prose = (await run(...options, 'epoch', 'list')).out;
     expect(prose).toBe(`Epoch 7  2 workers, measured by 3 members, attempt 1  ${b32(9)}\n`);
+    const paying = { ...record, totals: { ...record.totals, rewards: 25n * 10n ** 17n } };
+    vi.spyOn(Epochs.prototype, 'list').mockResolvedValue([{ record: paying, digest: b32(9), postedAt: 95n }]);
+    expect((await run(...options, 'epoch', 'list')).out).toContain('by 3 members, 2.5 PHA for pools, attempt 1');
   });
 
   test('says so where there is none', async () => {

@@ -24,11 +24,15 @@ export type ChildEvents = {
   /** It keeps ending: from now on it is tried only now and then. The rest of the network goes on. */
   onDown(name: string, reason: string): void;
   onReady(name: string, ready: Record<string, unknown>, restarted: boolean): void;
+  /** It has ended for good, as its operator wanted: it is not started again. */
+  onEnded(name: string, reason: string): void;
 };
 
 const maxQuickRestarts = 5;
 const restartWindowMs = 120_000;
 const slowRestartMs = 20_000;
+/** Of a line of JSON that a part prints for its launcher. */
+const maxLineChars = 100_000;
 
 /**
  * One process of the network, started again when it ends by itself. It has a process group of its own, so that Ctrl-C
@@ -44,6 +48,8 @@ export class Child {
   #restarts: number[] = [];
   #down = false;
   #startedBefore = false;
+  /** Why it has ended for good. */
+  #over: string | undefined;
   #exited: Promise<void> = Promise.resolve();
   #tail = '';
 
@@ -71,12 +77,16 @@ export class Child {
     this.#process = child;
     child.stdin?.on('error', () => {});
     this.#tail = '';
+    this.#over = undefined;
     const keep = (chunk: Buffer) => {
       this.#log?.write(chunk);
       this.#tail = (this.#tail + chunk.toString()).slice(-32_000);
     };
     child.stdout?.on('data', keep);
     child.stderr?.on('data', keep);
+    onJsonLine(child, (line) => {
+      if (line.ended === true) this.#over = String(line.reason);
+    });
     let ended: (reason: string) => void = () => {};
     const failed = new Promise<never>((_, reject) => {
       ended = (reason) => reject(new ChildError('CHILD_ENDED', this.spec.name, reason, this.#lastWords()));
@@ -89,10 +99,7 @@ export class Child {
       });
       child.once('exit', (code, signalName) => {
         resolve();
-        // Its last words may still be in the pipe, or somebody else may hold the pipe open.
-        const tell = () => ended(signalName ?? `exit code ${code}`);
-        child.once('close', tell);
-        setTimeout(tell, 200).unref();
+        whenItHasSpoken(child, () => ended(signalName ?? `exit code ${code}`));
       });
     });
     const timeoutMs = this.spec.readyWithinMs ?? 60_000;
@@ -110,7 +117,9 @@ export class Child {
     this.#startedBefore = true;
     this.#down = false;
     child.once('exit', (code, signalName) => {
-      if (!this.#stopping) void this.#again(signalName ?? `exit code ${code}`, signal);
+      whenItHasSpoken(child, () => {
+        if (!this.#stopping) void this.#again(signalName ?? `exit code ${code}`, signal);
+      });
     });
     return ready;
   }
@@ -130,6 +139,7 @@ export class Child {
 
   async #again(reason: string, signal: AbortSignal): Promise<void> {
     for (let why = reason; !this.#stopping && !signal.aborted; ) {
+      if (this.#over !== undefined) return this.#events.onEnded(this.spec.name, this.#over);
       const now = Date.now();
       this.#restarts = [...this.#restarts.filter((at) => now - at < restartWindowMs), now];
       const often = this.#restarts.length > maxQuickRestarts;
@@ -166,22 +176,43 @@ export class Child {
 /** Waits for the line {"ready":true,…} that our own processes print. */
 export function readyLine(child: ChildProcess, signal: AbortSignal): Promise<Record<string, unknown>> {
   return new Promise((resolve, reject) => {
-    let buffer = '';
-    const onData = (chunk: Buffer) => {
-      buffer += chunk.toString();
-      for (let end = buffer.indexOf('\n'); end >= 0; end = buffer.indexOf('\n')) {
-        const line = buffer.slice(0, end);
-        buffer = buffer.slice(end + 1);
-        const parsed = tryParse(line);
-        if (parsed?.ready === true) {
-          child.stdout?.off('data', onData);
-          resolve(parsed);
-        }
-      }
-    };
-    child.stdout?.on('data', onData);
+    const ignore = onJsonLine(child, (line) => {
+      if (line.ready !== true) return;
+      ignore();
+      resolve(line);
+    });
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
+}
+
+/** Calls `found` with each line of its standard output that is a JSON object, until what it answers is called. */
+function onJsonLine(child: ChildProcess, found: (line: Record<string, unknown>) => void): () => void {
+  let buffer = '';
+  const onData = (chunk: Buffer) => {
+    buffer += chunk.toString();
+    for (let end = buffer.indexOf('\n'); end >= 0; end = buffer.indexOf('\n')) {
+      const parsed = tryParse(buffer.slice(0, end));
+      buffer = buffer.slice(end + 1);
+      if (typeof parsed === 'object' && parsed !== null) found(parsed);
+    }
+    buffer = buffer.slice(-maxLineChars);
+  };
+  child.stdout?.on('data', onData);
+  return () => void child.stdout?.off('data', onData);
+}
+
+/** After its exit: its last words may still be in the pipe, or somebody else may hold the pipe open. */
+function whenItHasSpoken(child: ChildProcess, then: () => void): void {
+  let timer: NodeJS.Timeout | undefined;
+  const once = () => {
+    if (timer === undefined) return;
+    clearTimeout(timer);
+    timer = undefined;
+    then();
+  };
+  timer = setTimeout(once, 200);
+  timer.unref();
+  child.once('close', once);
 }
 
 function tryParse(line: string): Record<string, unknown> | undefined {

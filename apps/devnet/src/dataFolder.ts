@@ -7,7 +7,7 @@ import { acquireLock, type FileLock, LockHeldError, writeFileAtomic } from '@clo
 import { privateKeyToAccount } from 'viem/accounts';
 
 /** Changes when the folder's layout does; other versions are never touched. */
-export const dataVersion = 2;
+export const dataVersion = 3;
 export const maxWorkers = 8;
 /** Of them three make a signature. */
 export const gatekeeperCount = 4;
@@ -37,6 +37,8 @@ export type DevnetState = {
     readonly operators: readonly DevnetAccount[];
     /** One for each gatekeeper. */
     readonly gatekeepers: readonly DevnetAccount[];
+    /** Gets the gateway's part of the fees. */
+    readonly gateway: DevnetAccount;
     readonly developer: DevnetAccount;
   };
 };
@@ -116,7 +118,7 @@ function takeLock(dir: string): FileLock {
 
 /** All accounts of a folder, in one list. */
 export function everyAccount(accounts: DevnetState['accounts']): readonly DevnetAccount[] {
-  return [accounts.deployer, accounts.developer, ...accounts.operators, ...accounts.gatekeepers];
+  return [accounts.deployer, accounts.developer, accounts.gateway, ...accounts.operators, ...accounts.gatekeepers];
 }
 
 /** Fresh accounts for a new folder. */
@@ -129,6 +131,7 @@ export function newAccounts(): DevnetState['accounts'] {
     deployer: account(),
     operators: Array.from({ length: maxWorkers }, account),
     gatekeepers: Array.from({ length: gatekeeperCount }, account),
+    gateway: account(),
     developer: account(),
   };
 }
@@ -144,6 +147,8 @@ const ownNames = [
   'workers',
   'logs',
   'demo',
+  // What the command line has seen of this network's receipts.
+  'receipts',
 ];
 
 /** What an interrupted write or a lock leaves beside the file itself. */

@@ -9,6 +9,7 @@ import {
   CommitteeReader,
   collateralStoreAbi,
   EpochRecordsReader,
+  emissionAbi,
   type GovernedCall,
   governAtOnce,
   publishCollateral,
@@ -20,6 +21,8 @@ import {
   setNetworkKeysHashCall,
   setTeePolicyCall,
   setThresholdCall,
+  stakePoolsAbi,
+  wireMoneyCalls,
 } from '@cloister/chain';
 import { type DeployedNetwork, deployUnsafeSimulatedNetwork } from '@cloister/chain/unsafe-simulated';
 import {
@@ -36,7 +39,7 @@ import {
 } from '@cloister/core';
 import { toHex, utf8 } from '@cloister/crypto';
 import { createClient } from '@cloister/sdk';
-import { createTestClient, http, parseEther } from 'viem';
+import { createTestClient, encodeFunctionData, http, parseEther } from 'viem';
 import { committeeThreshold, type DevnetState, everyAccount } from './dataFolder.ts';
 import { roundSeconds } from './options.ts';
 
@@ -64,16 +67,72 @@ export function deployContracts(
       chainId,
       timelockDelaySeconds: 0n,
       proposer: deployer.address,
-      allocation: [{ holder: deployer.address, amount: parseEther('1000000') }],
+      allocation: genesisAllocation(state),
       genesis: BigInt(state.genesis),
       epochLengthSeconds: state.epochSeconds,
       roundLengthSeconds: roundSeconds,
       maxAttestedBlockAge: 256,
-      bondWithdrawalDelaySeconds: 60n,
+      bondWithdrawalDelaySeconds: 600n,
+      paymentsWithdrawalDelaySeconds: 900n,
+      // What docs/economics.md chooses.
+      feeShares: { gateway: 1_000, gatekeepers: 300, treasury: 500 },
+      storagePrice: parseEther('0.01'),
+      // Days of a real network are minutes here.
+      staking: {
+        unbondingSeconds: 600,
+        maxPauseSeconds: 600,
+        detectionWindowSeconds: 240,
+        proofWindowSeconds: 120,
+        vetoWindowSeconds: 240,
+        reporterBps: 1_000,
+        // A machine of today does some 300 million steps a second: some 350 PHA.
+        bondFactor: parseEther('0.02'),
+        minimumBond: parseEther('100'),
+      },
       simulatedRoot: { x: BigInt(toHex(rootKey.subarray(0, 32))), y: BigInt(toHex(rootKey.subarray(32, 64))) },
     },
     onDeployed,
   );
+}
+
+/** Play money: for the developer's calls, and for the operators' stakes. */
+function genesisAllocation({ accounts }: DevnetState): { readonly holder: Address; readonly amount: bigint }[] {
+  return [
+    { holder: accounts.deployer.address, amount: parseEther('1000000') },
+    { holder: accounts.developer.address, amount: parseEther('100000') },
+    ...[...accounts.operators, ...accounts.gatekeepers].map(({ address }) => ({
+      holder: address,
+      amount: parseEther('10000'),
+    })),
+  ];
+}
+
+/** Lets the contracts of stake, loss and emission know each other, and splits the emission, where that is not done yet. */
+export async function setMoneyRules(
+  deployer: ChainAccount,
+  rpc: string,
+  deployed: DeployedNetwork,
+  state: DevnetState,
+): Promise<void> {
+  const view = new ChainView({ chainId, rpcs: [rpc] });
+  const bonds = { address: deployed.stakePools, abi: stakePoolsAbi, functionName: 'workerBonds' } as const;
+  if ((await view.read({ ...bonds, args: [] })).toLowerCase() === deployed.workerBonds) return;
+  const { timestamp } = await view.head();
+  const next = timestamp < state.genesis ? 0n : (timestamp - BigInt(state.genesis)) / BigInt(state.epochSeconds) + 2n;
+  // A split holds from an epoch on that has not begun: not the very next, which may begin before this is mined.
+  const split = {
+    treasury: deployed.timelock,
+    treasuryBps: 1_500,
+    gatekeepers: deployed.committeePurse,
+    gatekeepersBps: 500,
+  } as const;
+  await governAtOnce(deployer, rpc, deployed.timelock, [
+    ...wireMoneyCalls(deployed),
+    {
+      target: deployed.emission,
+      data: encodeFunctionData({ abi: emissionAbi, functionName: 'setSplit', args: [next, split] }),
+    },
+  ]);
 }
 
 /** The end of the collateral on the chain must be further away than this, or it is published anew. Seconds. */
@@ -112,13 +171,26 @@ export function networkFileOf(
   roots: DevRoots,
   networkKeys: NetworkFile['networkKeys'],
 ): NetworkFile {
-  const { timelock, phaToken, imageRegistry, workerRegistry, appRegistry, gatekeeperCommittee, epochRecords } =
-    deployed;
   return parseNetworkFile({
     format: 'cloister-network-1',
     name: 'devnet',
     chainId,
-    contracts: { timelock, phaToken, imageRegistry, workerRegistry, appRegistry, gatekeeperCommittee, epochRecords },
+    contracts: {
+      timelock: deployed.timelock,
+      phaToken: deployed.phaToken,
+      imageRegistry: deployed.imageRegistry,
+      workerRegistry: deployed.workerRegistry,
+      appRegistry: deployed.appRegistry,
+      gatekeeperCommittee: deployed.gatekeeperCommittee,
+      epochRecords: deployed.epochRecords,
+      payments: deployed.payments,
+      stakePools: deployed.stakePools,
+      workerBonds: deployed.workerBonds,
+      slashing: deployed.slashing,
+      emission: deployed.emission,
+      epochRewards: deployed.epochRewards,
+      storageRent: deployed.storageRent,
+    },
     rpcs: [rpc],
     gateways: [gateway],
     trustRoots: [

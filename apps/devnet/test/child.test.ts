@@ -39,6 +39,7 @@ function child(script: string, changes: Partial<ChildSpec> = {}): Child {
   const made = new Child(spec, {
     onRestart: (name, reason) => heard.push(`restart ${name} ${reason}`),
     onDown: (name) => heard.push(`down ${name}`),
+    onEnded: (name, reason) => heard.push(`ended ${name} ${reason}`),
     onReady: (name, { value }, again) => heard.push(`${again ? 'back' : 'ready'} ${name} ${value}`),
   });
   children.push(made);
@@ -163,6 +164,24 @@ describe('one that ends by itself', () => {
     await part.stop();
     await new Promise((resolve) => setTimeout(resolve, 400));
     expect(heard.filter((one) => one.startsWith('back'))).toEqual([]);
+  });
+
+  test('for good, as it says itself, is not started again', async () => {
+    const last = `echo '{"ended":true,"reason":"WORKER_RETIRED"}'; exit 0`;
+    const part = child(`${ready}; ${last}`);
+    await part.start(signal);
+    await expect.poll(() => heard, { timeout: 5_000 }).toEqual(['ready part 1', 'ended part WORKER_RETIRED']);
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    expect(heard).toHaveLength(2);
+  });
+
+  test('for good when it was started again is told so too', async () => {
+    const script = `[ -e once ] || { touch once; ${ready}; exit 1; }; echo '{"ended":true,"reason":"GONE"}'; exit 1`;
+    const part = child(script);
+    await part.start(signal);
+    await expect
+      .poll(() => heard, { timeout: 5_000 })
+      .toEqual(['ready part 1', 'restart part exit code 1', 'ended part GONE']);
   });
 
   test('and does not come up again is never there twice', async () => {

@@ -6,11 +6,14 @@ import type { Logger } from '@cloister/service';
 import type { BeaconKeeper } from './beacon/beaconKeeper.ts';
 import type { CommitteeChain } from './committeeState.ts';
 import type { EpochKeeper } from './epochs/epochKeeper.ts';
+import type { RewardKeeper } from './epochs/rewardKeeper.ts';
 import type { HandoverKeeper } from './handover/handoverKeeper.ts';
 import type { HeadWatch } from './heads/headWatch.ts';
 import type { ReleaseLog } from './keys/releaseLog.ts';
 import type { RoundKeeper } from './rounds/roundKeeper.ts';
 import type { ShareStore } from './shares/shareStore.ts';
+import type { PublicReceipts } from './slashing/publicReceipts.ts';
+import type { SlashKeeper } from './slashing/slashKeeper.ts';
 import type { StateRecovery } from './state/stateRecovery.ts';
 
 export type GatekeeperComponents = {
@@ -22,6 +25,9 @@ export type GatekeeperComponents = {
   readonly heads: HeadWatch;
   readonly stateRecovery: Pick<StateRecovery, 'follow' | 'isWholeAt'>;
   readonly epochs: EpochKeeper;
+  readonly rewards: Pick<RewardKeeper, 'tick'>;
+  readonly slashes: Pick<SlashKeeper, 'tick'>;
+  readonly publicReceipts: Pick<PublicReceipts, 'tick'>;
   readonly store: ShareStore;
   readonly releases: ReleaseLog;
   readonly clock: NetworkClock;
@@ -49,7 +55,7 @@ export class Gatekeeper {
   #lastTrouble = '';
   #lastStateTrouble = '';
   #isRegistered = false;
-  #recording: Promise<void> | undefined;
+  #recording: Promise<unknown> | undefined;
 
   constructor(components: GatekeeperComponents, init: GatekeeperInit) {
     this.#components = components;
@@ -72,7 +78,13 @@ export class Gatekeeper {
     const { leaseUntil } = await lease.registerPatiently(signal);
     this.#isRegistered = true;
     log.info('registration: done', { operator: this.#init.operator, signer: this.#init.signer, leaseUntil });
-    this.#recording = this.#record(signal);
+    const { epochs, rewards, slashes, publicReceipts } = this.#components;
+    this.#recording = Promise.all([
+      this.#repeat('epochs', (inner) => epochs.tick(inner), signal),
+      this.#repeat('rewards', (inner) => rewards.tick(inner), signal),
+      this.#repeat('slashing', (inner) => slashes.tick(inner), signal),
+      this.#repeat('public receipts', (inner) => publicReceipts.tick(inner), signal),
+    ]);
     this.#loop = this.#follow(signal).catch((error: unknown) => {
       if (!signal.aborted) onLost(error);
     });
@@ -162,16 +174,16 @@ export class Gatekeeper {
   }
 
   /** By itself: keys and the beacon wait for nobody's measurements, nor these for whoever does not answer about those. */
-  async #record(signal: AbortSignal): Promise<void> {
-    const { epochs, log } = this.#components;
+  async #repeat(what: string, tick: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
+    const { log } = this.#components;
     let lastTrouble = '';
     while (!signal.aborted) {
       try {
-        await epochs.tick(signal);
+        await tick(signal);
         lastTrouble = '';
       } catch (error) {
         const trouble = describeError(error);
-        if (!signal.aborted && trouble !== lastTrouble) log.warn('epochs: waiting', { error });
+        if (!signal.aborted && trouble !== lastTrouble) log.warn(`${what}: waiting`, { error });
         lastTrouble = trouble;
       }
       await sleep(this.#init.tickMs, signal).catch(() => {});

@@ -1,5 +1,12 @@
 import { mkdir, readFile } from 'node:fs/promises';
-import { ChainAccount, CommitteeReader, EpochRecordsReader, RegistryHistory, RegistryReader } from '@cloister/chain';
+import {
+  ChainAccount,
+  CommitteeReader,
+  EpochRecordsReader,
+  RegistryHistory,
+  RegistryReader,
+  ShownReceipts,
+} from '@cloister/chain';
 import { ProvenView } from '@cloister/chain-proof';
 import {
   type Bytes32,
@@ -15,6 +22,7 @@ import {
 import { toHex } from '@cloister/crypto';
 import { IntelChainEvidence, readOperatorKey, selectEnclaveDevice } from '@cloister/enclave';
 import { PlacementReader } from '@cloister/placement';
+import { ReceiptWatch } from '@cloister/sdk';
 import { createMetrics, runProcess } from '@cloister/service';
 import { BeaconKeeper } from './beacon/beaconKeeper.ts';
 import { ChainCommittee } from './chainCommittee.ts';
@@ -24,8 +32,10 @@ import { Challenger } from './challenges/challenger.ts';
 import { Measurements } from './challenges/measurements.ts';
 import { openEnclaveKeys } from './enclaveKeys.ts';
 import { ChainEpochs } from './epochs/chainEpochs.ts';
+import { ChainRewards } from './epochs/chainRewards.ts';
 import { openEpochArchive } from './epochs/epochArchive.ts';
 import { EpochKeeper } from './epochs/epochKeeper.ts';
+import { RewardKeeper } from './epochs/rewardKeeper.ts';
 import { openEpochKeep } from './epochs/sealedEpoch.ts';
 import { Gatekeeper } from './gatekeeper.ts';
 import { gatekeeperConfig } from './gatekeeperConfig.ts';
@@ -45,6 +55,10 @@ import { RoundKeeper } from './rounds/roundKeeper.ts';
 import { GatekeeperServer } from './server.ts';
 import { ShareStore } from './shares/shareStore.ts';
 import { BeaconSigner } from './signing/beaconSigner.ts';
+import { ChainSlashes } from './slashing/chainSlashes.ts';
+import { PublicReceipts } from './slashing/publicReceipts.ts';
+import { RecordWatch } from './slashing/recordWatch.ts';
+import { SlashKeeper } from './slashing/slashKeeper.ts';
 import { openStates } from './state/sealedStates.ts';
 import { StateBook } from './state/stateBook.ts';
 import { StateRecovery } from './state/stateRecovery.ts';
@@ -53,6 +67,8 @@ import { founderVerifier } from './verifyFounder.ts';
 
 /** Blocks that a key request may be behind what a member knows. */
 const maxBlockDistance = 64n;
+/** Of challenges and from the chain, to compare later ones with. */
+const maxSeenReceipts = 16_384;
 
 runProcess({
   name: 'gatekeeper',
@@ -225,6 +241,12 @@ runProcess({
       { domain },
     );
     const measurements = new Measurements({ longSteps: config.challengeSteps });
+    const slashes = new SlashKeeper({
+      chain: new ChainSlashes(view, operator, network),
+      operator: operator.address,
+      state: () => handovers.final,
+      log,
+    });
     const epochs = new EpochKeeper(
       {
         chain: new ChainEpochs({ reader, history, clock, operator }, contracts),
@@ -235,6 +257,7 @@ runProcess({
         measurementsOf: (epoch) => measurements.of(epoch),
         releaseLogHead: () => releases.head.head,
         assertWitnessed: () => heads.assertWitnessed(heads.own ?? { number: 0n }),
+        signed: new RecordWatch((proof) => slashes.foundRecords(proof)),
         keep: await openEpochKeep(config.dataDir, device.atRest, keys.signer),
         archive: await openEpochArchive(config.dataDir),
         clockMs: () => performance.now(),
@@ -246,6 +269,20 @@ runProcess({
         commitMs: config.commitMs,
       },
     );
+    const rewards = new RewardKeeper({
+      chain: new ChainRewards(view, operator, contracts),
+      operator: operator.address,
+      state: () => handovers.final,
+      leaves: (digest) => epochs.leaves(digest),
+      log,
+    });
+    const receipts = new ReceiptWatch({
+      maxReceipts: maxSeenReceipts,
+      onEquivocation: ({ equivocation }) => slashes.found(equivocation),
+    });
+    const shown = new ShownReceipts(view, contracts);
+    const workers = new RegistryReader(view, contracts);
+    const publicReceipts = new PublicReceipts({ view, shown, registry: workers, receipts }, { domain });
     let gatekeeper: Gatekeeper | undefined;
     const server = new GatekeeperServer(
       {
@@ -297,6 +334,9 @@ runProcess({
         heads,
         stateRecovery,
         epochs,
+        rewards,
+        slashes,
+        publicReceipts,
         store,
         releases,
         clock,
@@ -315,6 +355,8 @@ runProcess({
     const challengeCalls = new ChallengeCalls({
       network,
       keys: () => handovers.final?.keys,
+      clockMs: () => Number(heads.own?.timestamp ?? 0n) * 1_000,
+      receipts,
       app: async (inner) => {
         heads.assertWitnessed(heads.own ?? { number: 0n });
         const app = await records.challengeApp(undefined, inner);

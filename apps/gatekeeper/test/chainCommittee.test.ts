@@ -18,6 +18,13 @@ const contracts = {
   appRegistry: address('05'),
   gatekeeperCommittee: address('c6'),
   epochRecords: address('c7'),
+  payments: address('d1'),
+  stakePools: address('d2'),
+  workerBonds: address('d3'),
+  slashing: address('d4'),
+  emission: address('d5'),
+  epochRewards: address('d6'),
+  storageRent: address('d7'),
 };
 const domain = { chainId: 31337, registry: contracts.workerRegistry };
 const gatekeeper = (byte: string, leaseUntil: bigint): StubGatekeeper => ({

@@ -15,6 +15,13 @@ const contracts = {
   workerRegistry: address(4),
   gatekeeperCommittee: address(0xc6),
   epochRecords: address(0xc7),
+  payments: address(0xd1),
+  stakePools: address(0xd2),
+  workerBonds: address(0xd3),
+  slashing: address(0xd4),
+  emission: address(0xd5),
+  epochRewards: address(0xd6),
+  storageRent: address(0xd7),
 } as NetworkFile['contracts'];
 const signers = [1, 2, 3].map(address);
 const signatureOf = (signer: Address): Hex => `0x${signer.slice(2, 4).repeat(65)}`;
@@ -51,7 +58,8 @@ beforeEach(() => {
     finalized: async () => block(35n),
     blockAt: async (number: bigint) => block(number),
     blockOn: async (_: unknown, number: bigint) => block(number),
-    logsUpTo: async () => [handedOver],
+    logsUpTo: async ({ address: of }: { address: Address }) =>
+      of === contracts.gatekeeperCommittee ? [handedOver] : [],
     read: async () => last,
   };
   const reader = {
@@ -73,6 +81,7 @@ beforeEach(() => {
 
 test('its clock is that of the newest final block, and its last record that of the contract', async () => {
   expect(await chain.finalTimestamp(signal)).toBe(1_350n);
+  expect(await chain.newestTimestamp(signal)).toBe(1_400n);
   expect(await chain.lastRecorded(signal)).toBeUndefined();
   last = { exists: true, epoch: 0n };
   expect(await chain.lastRecorded(signal)).toBe(0n);

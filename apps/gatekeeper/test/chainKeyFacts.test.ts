@@ -1,5 +1,14 @@
 import type { RegistryReader, WorkerRecord } from '@cloister/chain';
-import { type Bytes32, CloisterError, functionManifest, imagePolicies, manifestId, zeroBytes32 } from '@cloister/core';
+import {
+  type Bytes32,
+  CloisterError,
+  functionManifest,
+  hostsPartition,
+  imagePolicies,
+  type Manifest,
+  manifestId,
+  zeroBytes32,
+} from '@cloister/core';
 import type { PlacementReader } from '@cloister/placement';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { address, bytes32, SimulatedNetwork } from '../../../packages/sdk/test/simulatedNetwork.ts';
@@ -89,13 +98,20 @@ describe('the facts of one decision', () => {
     expect(await read()).toMatchObject({ block: 4n, epoch: 7n, networkKeysHash: bytes32(0x5a) });
   });
 
-  test('have that block’s time, and how many partitions the state of a manifest has', async () => {
+  test('have that block’s time, and which partitions the state of a manifest has', async () => {
     const facts = await read();
     expect(facts.now).toBe(network.rpc.head.timestamp);
-    expect(await facts.partitions(manifestId(manifest), signal())).toBe(0);
-    manifest = { ...manifest, state: { partitions: 5 } };
-    expect(await (await read()).partitions(manifestId(manifest), signal())).toBe(5);
-    await expect(facts.partitions(bytes32(9), signal())).rejects.toThrow('no such manifest');
+    const asked = [0, 4, 5, hostsPartition];
+    const has = async (changes: Partial<Manifest>) => {
+      manifest = { ...manifest, state: null, schedules: [], ...changes };
+      const now = await read();
+      const all = asked.map((partition) => now.hasPartition(manifestId(manifest), partition, signal()));
+      return (await Promise.all(all)).map(Number).join('');
+    };
+    expect(await has({})).toBe('0000');
+    expect(await has({ state: { partitions: 5 } })).toBe('1100');
+    expect(await has({ schedules: [{ cron: '0 * * * *' }] })).toBe('0001');
+    await expect(facts.hasPartition(bytes32(9), 0, signal())).rejects.toThrow('no such manifest');
   });
 
   test('are none of a chain that enough other members do not see', async () => {

@@ -115,6 +115,7 @@ describe('what was published', () => {
   const leaves = {
     measurementsRoot: [{ leaf: b32(9), says: { work: 1n } }],
     directoryRoot: [],
+    rewardsRoot: [],
     evictionRoot: [],
     releaseLogRoot: [],
   };

@@ -9,7 +9,8 @@ import {
   publicationId,
   tagHash,
 } from '@cloister/core';
-import { type EpochLeaves, measuredLeaf } from '@cloister/economics';
+import { fromHex, recoverAddress } from '@cloister/crypto';
+import { type EpochLeaves, measuredLeaf, rewardLeaf } from '@cloister/economics';
 import { describe, expect, test } from 'vitest';
 import { domain, makePerson } from './ceremonyRoom.ts';
 import { b32, EpochTown, type EpochTownMember, epochSeconds, measurement } from './epochTown.ts';
@@ -61,6 +62,55 @@ describe('an epoch is recorded', () => {
       merkleRoot(town.members.map(({ operator }) => tagHash('cloister/release-head: v1', operator, b32(0xcc)))),
     );
     expect(town.members.map(({ keeper }) => keeper.objection)).toEqual(['', '', '', '']);
+  });
+
+  test('with the rewards of those that are bonded, each member the same to the byte', async () => {
+    const town = await EpochTown.of(4, 3);
+    const [first] = town.members as [EpochTownMember];
+    first.measurements = [measurement(1, { work: 90_000n }), measurement(2)];
+    for (const member of town.members.slice(1))
+      member.measurements = [measurement(1, { work: 80_000n }), measurement(2)];
+    town.chain.earners = {
+      budget: 1_000n,
+      bondFactor: 1n,
+      workers: [{ workerId: b32(1), platformId: b32(0x61), operator: `0x${'0e'.repeat(20)}`, bond: 9n, tcbStatus: 1 }],
+    };
+    const record = await town.recorded(20);
+    const reward = { epoch: 0n, operator: `0x${'0e'.repeat(20)}` as const, amount: 1_000n };
+    expect(record.rewardsRoot).toBe(rewardLeaf(reward));
+    expect(record.totals.rewards).toBe(1_000n);
+    const digest = epochRecordDigest(domain, record);
+    const signed = await Promise.all(town.members.map((member) => leavesOf([member], digest)));
+    for (const leaves of signed) expect(leaves?.rewardsRoot).toEqual([{ leaf: rewardLeaf(reward), says: reward }]);
+  });
+
+  test('by nobody once the next one is over by the newest block; the next one is', async () => {
+    const town = await EpochTown.of(4, 3);
+    town.chain.ahead = epochSeconds;
+    for (let turn = 0; turn < 60; turn += 1) await town.turn();
+    expect(town.chain.posts).toBe(0);
+    for (const member of town.members) {
+      const { publications, candidates } = await told(member);
+      expect([publications.length, candidates]).toEqual([4, []]);
+    }
+    town.chain.ahead = 0n;
+    town.chain.now = 2n * epochSeconds;
+    await town.until(() => town.chain.records.length === 1, 30);
+    expect(town.chain.records[0]?.epoch).toBe(1n);
+  });
+
+  test('by nobody where the chain refuses it as too late; who tried goes on with the next one', async () => {
+    const town = await EpochTown.of(4, 3);
+    town.chain.isNewestUnknown = true;
+    town.chain.ahead = epochSeconds;
+    for (let turn = 0; turn < 60; turn += 1) await town.turn();
+    // The first proposer once, and each one whose turn came after it.
+    expect(town.chain.posts).toBeGreaterThan(0);
+    expect(town.chain.posts).toBeLessThanOrEqual(3);
+    town.chain.ahead = 0n;
+    town.chain.now = 2n * epochSeconds;
+    await town.until(() => town.chain.records.length === 1, 30);
+    expect(town.chain.records[0]?.epoch).toBe(1n);
   });
 
   test('and the next one after it; what was published stays to be asked for', async () => {
@@ -118,6 +168,24 @@ describe('a member that lies', () => {
     expect(leaves.map(({ leaf }) => leaf)).toContain(measuredLeaf({ workerId: b32(1), ...honest }));
     // A worker that it made up is not there.
     expect(leaves.some(({ says }) => (says as { workerId?: string }).workerId === b32(9))).toBe(false);
+  });
+
+  test('about rewards is found out, and the next proposer’s record is taken', async () => {
+    const town = await EpochTown.of(4, 3);
+    const [liar, ...others] = town.members as [EpochTownMember, ...EpochTownMember[]];
+    town.tells = (from, _, index) => ({
+      ...index,
+      candidates: index.candidates.map((candidate) => {
+        if (from !== liar || candidate.record.attempt > 0) return candidate;
+        const { record } = candidate;
+        const false1 = { ...record, totals: { ...record.totals, rewards: 10n ** 24n } };
+        return { ...candidate, record: false1, signatures: [liar.person.sign(epochRecordDigest(domain, false1))] };
+      }),
+    });
+    const record = await town.recorded(60);
+    expect(record).toMatchObject({ attempt: 1, totals: { rewards: 0n } });
+    for (const { keeper } of others)
+      expect(keeper.objection).toMatch(/its totals.rewards is "1000000000000000000000000"/);
   });
 
   test('in a candidate is found out by field, and the next proposer’s record is taken', async () => {
@@ -252,6 +320,16 @@ describe('a member that lies', () => {
     };
     await town.recorded();
     for (const member of [one, two, three]) expect(seen.get(member)?.size ?? 0).toBeLessThanOrEqual(1);
+    // Who heard of both holds the proof, and of nobody else.
+    const proofs = [one, two, three].flatMap((member) => member.proofs);
+    expect(new Set(proofs.map(({ signer }) => signer))).toEqual(new Set([liar.person.signer]));
+    for (const { signer, records } of proofs) {
+      const digests = records.map(({ record }) => epochRecordDigest(domain, record));
+      expect(new Set(digests).size).toBe(2);
+      expect(new Set(records.map(({ record }) => `${record.epoch} ${record.attempt}`)).size).toBe(1);
+      for (const [index, { signature }] of records.entries())
+        expect(recoverAddress(fromHex(digests[index] as Hex), fromHex(signature))).toBe(signer);
+    }
   });
 });
 

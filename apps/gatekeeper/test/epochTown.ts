@@ -1,4 +1,4 @@
-import type { EpochFacts } from '@cloister/chain';
+import { ChainError, type EpochFacts, noEarners } from '@cloister/chain';
 import {
   type Address,
   type Bytes32,
@@ -17,6 +17,7 @@ import type { EpochChain } from '../src/epochs/epochChain.ts';
 import { EpochKeeper } from '../src/epochs/epochKeeper.ts';
 import type { KeptEpoch } from '../src/epochs/sealedEpoch.ts';
 import { Peers } from '../src/peers/peers.ts';
+import { RecordWatch, type TwoRecords } from '../src/slashing/recordWatch.ts';
 import { domain, makePerson, type Person } from './ceremonyRoom.ts';
 
 export const epochSeconds = 1_000n;
@@ -39,6 +40,10 @@ export class EpochTownChain {
   /** Starts with the first epoch nearly over. */
   now = epochSeconds - turnSeconds;
   readonly records: EpochRecord[] = [];
+  /** By how many seconds the newest block is ahead of the newest final one. */
+  ahead = 0n;
+  /** The members are not told of it. */
+  isNewestUnknown = false;
   /** Posts that came, those that were refused too. */
   posts = 0;
   workers: EpochFacts['workers'] = [1, 2].map((byte) => ({
@@ -50,6 +55,10 @@ export class EpochTownChain {
     stake: 1n,
   }));
 
+  earners: EpochFacts['earners'] = noEarners;
+  /** As the contract tells it, where that is not what stands in `records`. */
+  last: bigint | undefined;
+
   constructor(town: EpochTown) {
     this.town = town;
   }
@@ -57,8 +66,9 @@ export class EpochTownChain {
   view(): EpochChain {
     return {
       finalTimestamp: async () => this.now,
+      newestTimestamp: async () => this.now + (this.isNewestUnknown ? 0n : this.ahead),
       factsOf: async (epoch) => this.#factsOf(epoch),
-      lastRecorded: async () => this.records.at(-1)?.epoch,
+      lastRecorded: async () => this.last ?? this.records.at(-1)?.epoch,
       post: async (record, signatures) => this.#post(record, signatures),
     };
   }
@@ -74,6 +84,7 @@ export class EpochTownChain {
       generation: { number: 1n, threshold, members: this.town.membersAtEnd },
       workers: this.workers,
       evicted: [],
+      earners: this.earners,
     };
   }
 
@@ -86,6 +97,8 @@ export class EpochTownChain {
     });
     if (signed.length < this.town.threshold) throw new Error('too few signatures');
     if ((this.records.at(-1)?.epoch ?? -1n) >= record.epoch) return;
+    if (this.now + this.ahead >= (record.epoch + 2n) * epochSeconds)
+      throw new ChainError('CHAIN_READ_REVERTED', 'EpochRecordsTooLate', {});
     this.records.push(record);
   }
 }
@@ -97,6 +110,8 @@ export class EpochTownMember {
   keeper!: EpochKeeper;
   isUp = false;
   kept: KeptEpoch | undefined;
+  /** Of members that signed two records. */
+  readonly proofs: TwoRecords[] = [];
   /** What its disk has of epochs that are over. */
   readonly archived = new Map<bigint, ArchivedEpoch>();
   measurements: readonly WorkerMeasurement[] = [measurement(1), measurement(2, { latencyMs: 30 })];
@@ -124,6 +139,7 @@ export class EpochTownMember {
         measurementsOf: () => this.measurements,
         releaseLogHead: () => b32(0xcc),
         assertWitnessed: () => this.town.assertWitnessed(this),
+        signed: new RecordWatch((proof) => void this.proofs.push(proof)),
         keep: {
           kept,
           keep: async (epoch) => {

@@ -24,6 +24,9 @@ class Town {
   ms = 0;
   /** What each other member says; undefined: it does not answer. */
   readonly told = new Map<number, { branch?: string; number?: bigint; by?: number; hash?: Bytes32 } | undefined>();
+  /** Members that take their time, and until when. */
+  readonly hanging = new Map<number, Promise<void>>();
+  readonly asked: number[] = [];
   readonly differing: number[] = [];
   /** Blocks that decisions were made by, oldest first. */
   readonly decidedBy: bigint[] = [];
@@ -48,12 +51,19 @@ class Town {
           },
         },
         onWitnessed: ({ number }) => this.decidedBy.push(number),
-        peers: { head: async (member) => this.#headOf(this.members.indexOf(member)) },
+        peers: {
+          head: async (member) => {
+            const index = this.members.indexOf(member);
+            this.asked.push(index);
+            await this.hanging.get(index);
+            return this.#headOf(index);
+          },
+        },
         state: () => ({ generation: { number: 1n, threshold: 3, members: this.members } }) as unknown as CommitteeState,
         clockMs: () => this.ms,
         onDiffering: (member) => this.differing.push(this.members.indexOf(member)),
       },
-      { domain, maxAgeMs: 1_000, maxLagBlocks: 10n, patienceMs: 50 },
+      { domain, maxAgeMs: 1_000, maxLagBlocks: 10n, patienceMs: 50, answersMs: 5 },
     );
   }
 
@@ -160,6 +170,48 @@ describe('members that are not at the same block', () => {
     town.ms += 1_000;
     expect(town.isWitnessed).toBe(true);
     town.ms += 1;
+    expect(town.isWitnessed).toBe(false);
+  });
+});
+
+describe('a member that hangs', () => {
+  test('holds up nobody, and is asked no second time until it has answered', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    town.hanging.set(3, promise);
+    await town.watch.tick(signal);
+    expect(town.isWitnessed).toBe(true);
+    expect(town.decidedBy).toEqual([100n]);
+    town.newest = 101n;
+    await town.watch.tick(signal);
+    expect(town.decidedBy).toEqual([100n, 101n]);
+    expect(town.asked.filter((index) => index === 3)).toHaveLength(1);
+    resolve();
+    await promise;
+    town.newest = 102n;
+    await town.watch.tick(signal);
+    expect(town.asked.filter((index) => index === 3)).toHaveLength(2);
+  });
+
+  test('is heard when it answers, of the chain as it is then', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    for (const index of [1, 2, 3]) town.hanging.set(index, promise);
+    await town.watch.tick(signal);
+    expect(town.isWitnessed).toBe(false);
+    town.newest = 105n;
+    await town.watch.tick(signal);
+    for (const index of [1, 2, 3]) town.told.set(index, { number: 104n });
+    resolve();
+    await expect.poll(() => town.isWitnessed).toBe(true);
+    await town.watch.tick(signal);
+    expect(town.decidedBy.at(-1)).toBe(104n);
+  });
+
+  test('and all the others too keep nobody from ending', async () => {
+    for (const index of [1, 2, 3]) town.hanging.set(index, new Promise(() => {}));
+    const leaving = new AbortController();
+    const ticking = town.watch.tick(leaving.signal);
+    leaving.abort();
+    await ticking;
     expect(town.isWitnessed).toBe(false);
   });
 });

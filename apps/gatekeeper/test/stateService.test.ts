@@ -92,6 +92,15 @@ describe('a fence', () => {
     await expect(service().fence(fenceRequest(host, { fence: 1n }), signal)).rejects.toThrow(code('STATE_FENCED'));
   });
 
+  test('is not kept for a writer that is no host of the app any more', async () => {
+    await service().fence(fenceRequest(host), signal);
+    const other = makeHost();
+    town.hosts.add(other.signer);
+    await expect(service().fence(fenceRequest(other, { fence: 2n }), signal)).rejects.toThrow(code('STATE_HELD'));
+    town.hosts.delete(host.signer);
+    await service().fence(fenceRequest(other, { fence: 2n }), signal);
+  });
+
   test.each([0n, maxFenceStep + 1n])('of %i is no fence', async (fence) => {
     await expect(service().fence(fenceRequest(host, { fence }), signal)).rejects.toThrow(
       code(fence === 0n ? 'STATE_FENCED' : 'STATE_FENCE_TOO_FAR'),

@@ -282,7 +282,7 @@ export class StateTown {
       isImagePinned: async () => false,
       placement: async () => ({ hosts: [b32(3)], minTcbEvaluationDataNumber: 0 }),
       appsOf: () => 0,
-      partitions: async () => this.partitions,
+      hasPartition: async (_manifest, partition) => partition < this.partitions,
     };
   }
 }

@@ -1,22 +1,30 @@
 import type { Logger } from '@cloister/service';
 import { TokenBuckets } from '@cloister/service';
-import { type BlobStore, BlobStoreError, diskBytes, type StoredBlob } from './blobStore.ts';
+import { diskBytes } from './blobFiles.ts';
+import type { BlobStore, StoredBlob } from './blobStore.ts';
+import { BlobStoreError } from './blobStoreError.ts';
 import { begin, bodyOf, declaredLength, drained, type Exchange, rateLimited, sendJson } from './exchange.ts';
 import type { GatewayLimits } from './limits.ts';
 import { ProblemError } from './problem.ts';
+import type { StorageRoutes } from './storageRoutes.ts';
 
 const secondsPerDay = 86_400;
 const readWindowSeconds = 60;
+
+/** Header of an upload: the owner's, or a host's, claim that it is an app's. JSON. */
+export const claimHeader = 'cloister-claim';
 
 /** `PUT` and `GET /v1/blobs/{sha256}`: bytes under their hash. Writing the same bytes again changes nothing. */
 export class BlobRoutes {
   readonly #store: BlobStore;
   readonly #limits: GatewayLimits;
   readonly #log: Logger;
+  readonly #storage: StorageRoutes;
   readonly #stored: TokenBuckets;
   readonly #fetched: TokenBuckets;
 
-  constructor(store: BlobStore, limits: GatewayLimits, log: Logger) {
+  constructor(store: BlobStore, storage: StorageRoutes, limits: GatewayLimits, log: Logger) {
+    this.#storage = storage;
     this.#store = store;
     this.#limits = limits;
     this.#log = log;
@@ -30,13 +38,17 @@ export class BlobRoutes {
     const { request, client } = exchange;
     const size = declaredLength(request, this.#limits.blobBytes);
     if (size === null) throw new ProblemError('length-required', 'A blob is stored with its length');
-    if (this.#store.sizeOf(id) === undefined) {
+    const claim = await this.#storage.ofUpload(headerOf(exchange), id, size);
+    if (!this.#storage.isPaid(claim, size) && this.#store.sizeOf(id) === undefined) {
+      if (this.#limits.freeBlobBytes === 0)
+        throw new ProblemError('storage-payment-required', 'This gateway keeps what an app pays for, and nothing else');
       const waitMs = this.#stored.take(client, diskBytes(size));
       if (waitMs > 0) throw rateLimited('bytes stored', waitMs);
     }
     try {
-      const created = await this.#store.put(id, size, bodyOf(request));
-      sendJson(exchange, created ? 201 : 200, JSON.stringify({ sha256: id, size }));
+      const created = await this.#store.put(id, size, bodyOf(request), claim);
+      const kept = this.#store.standingOf(id) === 'paid' ? 'paid' : 'free';
+      sendJson(exchange, created ? 201 : 200, JSON.stringify({ sha256: id, size, kept }));
     } catch (error) {
       throw asProblem(error);
     }
@@ -79,6 +91,11 @@ export class BlobRoutes {
       return undefined;
     }
   }
+}
+
+function headerOf({ request }: Exchange): string | undefined {
+  const header = request.headers[claimHeader];
+  return typeof header === 'string' ? header : undefined;
 }
 
 const immutable = 'public, max-age=31536000, immutable';

@@ -1,16 +1,24 @@
 import type { IncomingMessage } from 'node:http';
-import { type CallHead, encodeCallOpen, type FrameStream, parseCallHead, StreamError } from '@cloister/channel/frame';
+import {
+  type CallHead,
+  type CallMethod,
+  encodeCallOpen,
+  type FrameStream,
+  parseCallHead,
+  StreamError,
+} from '@cloister/channel/frame';
 import { type Bytes32, CloisterError } from '@cloister/core';
 import type { Counter, Histogram } from '@cloister/service';
-import { TokenBuckets } from '@cloister/service';
+import type { CallAdmission } from './callAdmission.ts';
 import type { Directory } from './directory.ts';
-import { bodyOf, declaredLength, drained, type Exchange, rateLimited, tooLarge } from './exchange.ts';
+import { bodyOf, declaredLength, drained, type Exchange, tooLarge } from './exchange.ts';
 import type { GatewayLimits } from './limits.ts';
 import { corsHeaders, type ProblemCode, ProblemError } from './problem.ts';
 
 export type CallRouteComponents = {
   readonly directory: Directory;
   readonly limits: GatewayLimits;
+  readonly admission: CallAdmission;
   readonly relayedBytes: Counter;
   readonly seconds: Histogram;
 };
@@ -18,11 +26,13 @@ export type CallRouteComponents = {
 /** Bodies up to this size are taken in whole before the worker hears of them. */
 const smallBodyBytes = 65_536;
 const requestType = /^message\/[a-z0-9.+-]{1,64}$/;
+/** Of a request whose body follows while it is answered. */
+const streamedType = 'message/cloister-req-stream';
 const answerHeaders = ['x-content-type-options', 'nosniff', 'cache-control', 'no-store'];
 /** Only browsers ask for these, and say so by an Origin; nothing is stored in between, so no Vary is needed. */
 const browserAnswerHeaders = [...answerHeaders, ...Object.entries(corsHeaders).flat()];
 const nothing = new Uint8Array();
-const answerType = /^(?:message\/[a-z0-9.+-]{1,64}|application\/problem\+json)$/;
+export const answerType = /^(?:message\/[a-z0-9.+-]{1,64}|application\/problem\+json)$/;
 
 /**
  * `POST /v1/workers/{workerId}/call`: carries a sealed request to the worker and its answer back, as fast as the slower
@@ -30,54 +40,49 @@ const answerType = /^(?:message\/[a-z0-9.+-]{1,64}|application\/problem\+json)$/
  */
 export class CallRoute {
   readonly #components: CallRouteComponents;
-  readonly #rate: TokenBuckets;
-  readonly #running = new Map<string, number>();
 
   constructor(components: CallRouteComponents) {
     this.#components = components;
-    const { callBurstPerClient, callsPerSecondPerClient } = components.limits;
-    this.#rate = new TokenBuckets({ burst: callBurstPerClient, perSecond: callsPerSecondPerClient });
   }
 
   async handle(exchange: Exchange, workerId: Bytes32): Promise<void> {
     const { request, client } = exchange;
-    const { limits, directory, seconds } = this.#components;
-    const waitMs = this.#rate.take(client);
-    if (waitMs > 0) throw rateLimited('calls', waitMs);
-    if (!requestType.test(request.headers['content-type'] ?? ''))
-      throw new ProblemError('unsupported-media-type', 'A call is a sealed request with a media type of message/…');
-    const length = declaredLength(request, limits.callBytes);
+    const { limits, directory, admission, seconds } = this.#components;
+    admission.assertRate(client);
+    assertSealed(request);
+    const method: CallMethod = request.headers['content-type'] === streamedType ? 'stream' : 'call';
+    const maxBytes = method === 'stream' ? limits.streamedCallBytes : limits.callBytes;
+    const length = declaredLength(request, maxBytes);
     const worker = directory.get(workerId);
     if (worker === undefined)
       throw new ProblemError('worker-not-connected', `The worker "${workerId}" is not connected to this gateway`);
-    const running = this.#running.get(client) ?? 0;
-    if (running >= limits.callsAtOncePerClient)
-      throw new ProblemError('too-many-calls', `This address already has "${running}" calls under way`, {
-        headers: { 'retry-after': '1' },
-      });
-    this.#running.set(client, running + 1);
+    const leave = admission.enter(client);
     const startedAt = performance.now();
     try {
-      const small = length !== null && length <= smallBodyBytes ? await wholeBody(request, length) : undefined;
+      const isSmall = method === 'call' && length !== null && length <= smallBodyBytes;
+      const small = isSmall ? await wholeBody(request, length) : undefined;
       // The worker may have come back, or gone, meanwhile.
       const { mux } = directory.get(workerId) ?? worker;
-      const open = encodeCallOpen({ method: 'call', contentLength: length });
+      const open = encodeCallOpen({ method, contentLength: length });
       await this.#relay(
         exchange,
         () => mux.openStream(open, { deadlineMs: limits.callDeadlineMs, idleMs: limits.callIdleMs }),
         small,
+        maxBytes,
       );
     } finally {
       seconds.observe((performance.now() - startedAt) / 1000);
-      const left = (this.#running.get(client) ?? 1) - 1;
-      if (left === 0) this.#running.delete(client);
-      else this.#running.set(client, left);
+      leave();
     }
   }
 
-  async #relay(exchange: Exchange, openStream: () => FrameStream, small: Uint8Array | undefined): Promise<void> {
+  async #relay(
+    exchange: Exchange,
+    openStream: () => FrameStream,
+    small: Uint8Array | undefined,
+    maxBytes: number,
+  ): Promise<void> {
     const { request, response } = exchange;
-    const { limits } = this.#components;
     if (response.destroyed) return;
     let stream: FrameStream | undefined;
     let uploadError: ProblemError | undefined;
@@ -87,7 +92,7 @@ export class CallRoute {
     response.on('close', onClose);
     try {
       stream = openStream();
-      const uploading = small === undefined ? upload(request, stream, limits.callBytes) : stream.end(small);
+      const uploading = small === undefined ? upload(request, stream, maxBytes) : stream.end(small);
       uploading.catch((error: unknown) => {
         // A worker that wants no more of the request may still answer; anything else ends the call.
         if (error instanceof ProblemError) uploadError = error;
@@ -137,6 +142,25 @@ export class CallRoute {
   }
 }
 
+/** Headers by which clients of x402 pay. A gateway must never see one: it could carry the payment to the chain, and no call with it. */
+const paymentHeaders = ['payment-signature', 'x-payment'];
+
+/** A call that is not sealed tells the gateway everything, and proves nothing. */
+function assertSealed({ headers }: IncomingMessage): void {
+  const type = headers['content-type'] ?? '';
+  const payment = paymentHeaders.find((name) => headers[name] !== undefined);
+  if (payment !== undefined)
+    throw new ProblemError(
+      'plaintext-call',
+      `The request carries "${payment}" in plain text: count that payment as shown`,
+    );
+  if (!requestType.test(type))
+    throw new ProblemError(
+      'plaintext-call',
+      `A call is a sealed request with a media type of message/…, not "${type.slice(0, 100)}"`,
+    );
+}
+
 /** A body whose length is known and small, as soon as its last byte is here. Rejects when the client goes away first. */
 function wholeBody(request: IncomingMessage, length: number): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
@@ -165,7 +189,7 @@ async function upload(request: IncomingMessage, stream: FrameStream, max: number
 }
 
 /** What the caller is told when the stream to the worker fails before an answer began. */
-function asProblem(error: unknown): unknown {
+export function asProblem(error: unknown): unknown {
   if (!(error instanceof CloisterError) || error instanceof ProblemError) return error;
   return new ProblemError(problemOf(error), error.message, { cause: error });
 }

@@ -1,19 +1,26 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import type { PaidStorage } from '@cloister/chain';
 import { type Address, type Bytes32, CloisterError, type RecordDomain, roundStatementToJson } from '@cloister/core';
 import { type Counter, clientOf, type Logger, type Metrics, metricsContentType, TokenBuckets } from '@cloister/service';
 import { BlobRoutes } from './blobRoutes.ts';
 import { BlobStore } from './blobStore.ts';
+import { CallAdmission } from './callAdmission.ts';
 import { CallRoute } from './callRoute.ts';
+import { ClaimChecks } from './claimChecks.ts';
 import { Directory } from './directory.ts';
 import { sendAnnouncement, sendDirectory } from './directoryRoutes.ts';
 import { begin, type Exchange, rateLimited, sendJson } from './exchange.ts';
 import type { GatewayLimits } from './limits.ts';
-import { corsHeaders, ProblemError, sendProblem } from './problem.ts';
+import { graceEpochs, keptBytesOf, PaidStorageWatch } from './paidStorageWatch.ts';
+import { sendPreflight } from './preflight.ts';
+import { ProblemError, sendProblem } from './problem.ts';
 import { RoundStatements } from './roundStatements.ts';
-import { type Route, routeOf } from './routes.ts';
+import { type Route, routeOf, sessionWorkerOf } from './routes.ts';
+import { SessionRoute } from './sessionRoute.ts';
+import { StorageRoutes } from './storageRoutes.ts';
 import { WorkerDoor } from './workerDoor.ts';
 
 export type GatewayComponents = {
@@ -21,7 +28,13 @@ export type GatewayComponents = {
   readonly resolveSigner: (workerId: Bytes32, signal: AbortSignal) => Promise<Address | undefined>;
   /** URLs of the network's gatekeepers; empty where it has none. */
   readonly gatekeepers: (signal: AbortSignal) => Promise<readonly string[]>;
-  /** Chain and registry of the network: what workers' hellos are signed for. */
+  /** An app's owner by the chain; zero where there is no such app. */
+  readonly ownerOf: (app: Bytes32, signal: AbortSignal) => Promise<Address>;
+  /** Whether an active worker signs receipts with it. */
+  readonly isActiveSigner: (signer: Address, signal: AbortSignal) => Promise<boolean>;
+  /** What this gateway is paid to keep, as the chain says now. */
+  readonly paidStorage: (signal: AbortSignal) => Promise<PaidStorage>;
+  /** Chain and registry of the network: what workers' hellos and apps' claims are signed for. */
   readonly domain: RecordDomain;
   readonly log: Logger;
   readonly metrics: Metrics;
@@ -36,6 +49,8 @@ export type GatewayInit = {
   /** Folder for blobs. */
   readonly dataDir: string;
   readonly limits: GatewayLimits;
+  /** Account that gets the gateway's part of fees; undefined where it asks for none. */
+  readonly payTo?: string | undefined;
   /** Proxies of ours in front, each adding an entry to X-Forwarded-For. @default 0 */
   readonly trustedProxies?: number;
 };
@@ -54,7 +69,10 @@ export class Gateway {
   readonly #blobs: BlobStore;
   readonly #door: WorkerDoor;
   readonly #calls: CallRoute;
+  readonly #sessions: SessionRoute;
   readonly #blobRoutes: BlobRoutes;
+  readonly #storageRoutes: StorageRoutes;
+  readonly #paid: PaidStorageWatch;
   readonly #statements: RoundStatements;
   readonly #reads: TokenBuckets;
   readonly #requests: Counter;
@@ -69,8 +87,26 @@ export class Gateway {
     this.#components = components;
     this.#init = init;
     this.#requests = metrics.counter({ name: 'cloister_gateway_requests_total', help: 'Requests by route and status' });
-    this.#blobs = new BlobStore({ folder: join(init.dataDir, 'blobs'), maxTotalBytes: limits.blobStoreBytes });
-    this.#blobRoutes = new BlobRoutes(this.#blobs, limits, log);
+    this.#blobs = new BlobStore({
+      folder: join(init.dataDir, 'blobs'),
+      maxTotalBytes: limits.blobStoreBytes,
+      maxUnpaidBytes: limits.freeBlobBytes,
+      namedBytesPerApp: limits.freeBlobBytesPerApp,
+    });
+    this.#paid = new PaidStorageWatch({
+      read: components.paidStorage,
+      everyMs: limits.storagePollMs,
+      log,
+      changed: (paid) => this.#blobs.setQuota((app) => keptBytesOf(paid, app)),
+    });
+    const checks = new ClaimChecks({
+      ...components,
+      known: () => this.#paid.known,
+      refresh: () => this.#paid.refresh(),
+      publicUrl: () => this.publicUrl,
+    });
+    this.#storageRoutes = new StorageRoutes(this.#blobs, checks, this.#paid);
+    this.#blobRoutes = new BlobRoutes(this.#blobs, this.#storageRoutes, limits, log);
     this.#statements = new RoundStatements({ members: components.gatekeepers, log });
     this.#reads = new TokenBuckets({ burst: limits.readBurstPerClient, perSecond: limits.readsPerSecondPerClient });
     this.#door = new WorkerDoor({
@@ -83,10 +119,17 @@ export class Gateway {
       }),
       publicUrl: () => this.publicUrl,
     });
+    const relayedBytes = metrics.counter({
+      name: 'cloister_gateway_answer_bytes_total',
+      help: 'Bytes of answers relayed',
+    });
+    const admission = new CallAdmission(limits);
+    this.#sessions = new SessionRoute({ directory, limits, admission, relayedBytes });
     this.#calls = new CallRoute({
       directory,
       limits,
-      relayedBytes: metrics.counter({ name: 'cloister_gateway_answer_bytes_total', help: 'Bytes of answers relayed' }),
+      admission,
+      relayedBytes,
       seconds: metrics.histogram({
         name: 'cloister_gateway_call_seconds',
         help: 'Calls, from their headers to their last byte',
@@ -99,6 +142,10 @@ export class Gateway {
     metrics.gaugeOf(
       { name: 'cloister_gateway_blob_bytes', help: 'Bytes of blobs on disk' },
       () => this.#blobs.totalBytes,
+    );
+    metrics.gaugeOf(
+      { name: 'cloister_gateway_paid_blob_bytes', help: 'Of these, bytes that apps pay for' },
+      () => this.#blobs.paidBytes,
     );
     this.#server = createServer(
       {
@@ -133,6 +180,7 @@ export class Gateway {
       this.#server.once('error', (cause) => reject(new GatewayError(host, port, cause)));
       this.#server.listen(port, host, 1024, resolve);
     });
+    this.#paid.start();
     const address = this.#server.address() as AddressInfo;
     this.#url = `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;
   }
@@ -140,6 +188,7 @@ export class Gateway {
   /** Takes nothing new, tells the workers, gives calls under way some seconds, and closes everything. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#paid.stop();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
     const deadline = performance.now() + stopWithinMs;
@@ -188,10 +237,28 @@ export class Gateway {
         return exchange.request.method === 'PUT'
           ? this.#blobRoutes.put(exchange, route.id)
           : this.#blobRoutes.get(exchange, route.id);
+      case 'claims':
+        return this.#storageRoutes.claim(exchange);
+      case 'storage':
+        return this.#storageRoutes.status(exchange, route.app);
       case 'statement': {
         const { statement, absence } = await this.#statements.for(route.signer);
         return sendJson(exchange, 200, JSON.stringify({ statement: roundStatementToJson(statement), absence }));
       }
+      case 'about':
+        return sendJson(
+          exchange,
+          200,
+          JSON.stringify({
+            format: 'cloister-gateway-1',
+            payTo: this.#init.payTo ?? null,
+            storage: {
+              freeBytes: this.#init.limits.freeBlobBytes,
+              sellableBytes: this.#init.payTo === undefined ? 0 : this.#blobs.sellableBytes,
+              graceEpochs,
+            },
+          }),
+        );
       case 'health':
         return sendJson(
           exchange,
@@ -219,28 +286,24 @@ export class Gateway {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy());
-    const waitMs = this.#reads.take(clientOf(request, this.#init.trustedProxies ?? 0));
-    const status =
-      waitMs > 0
-        ? '429 Too Many Requests'
-        : request.url !== '/v1/dial'
-          ? '404 Not Found'
-          : this.#stopping
-            ? '503 Service Unavailable'
-            : undefined;
-    if (status === undefined) this.#door.accept(request, socket, head);
-    else socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`, () => socket.destroy());
+    const client = clientOf(request, this.#init.trustedProxies ?? 0);
+    const workerId = sessionWorkerOf(request.url ?? '');
+    try {
+      if (this.#stopping) throw new ProblemError('stopping', 'This gateway stops and takes no new calls');
+      if (workerId !== undefined) {
+        this.#sessions.accept(request, socket, head, client, workerId);
+        return;
+      }
+      const waitMs = this.#reads.take(client);
+      if (waitMs > 0) throw rateLimited('requests', waitMs);
+      if (request.url !== '/v1/dial') throw new ProblemError('not-found', 'No WebSocket is served there');
+      this.#door.accept(request, socket, head);
+    } catch (error) {
+      const status = error instanceof ProblemError ? error.status : 500;
+      const line = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Refused'}`;
+      socket.end(`${line}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`, () => socket.destroy());
+    }
   }
-}
-
-function sendPreflight({ response }: Exchange): void {
-  response.writeHead(204, {
-    ...corsHeaders,
-    'access-control-allow-methods': 'GET, HEAD, POST, PUT, OPTIONS',
-    'access-control-allow-headers': 'content-type, if-none-match',
-    'access-control-max-age': '86400',
-  });
-  response.end();
 }
 
 function ignore(): void {}

@@ -11,6 +11,8 @@ export const gatewayConfig = config.object({
   publicUrl: config.optional(config.url()),
   /** The network file: names the chain and the registry that say which workers exist. */
   networkFile: config.text(),
+  /** Account that gets the gateway's part of the fees of calls that it carries. Default: it asks for none. */
+  payTo: config.optional(config.text({ pattern: /^0x[0-9a-f]{40}$/ })),
   /** Folder for blobs. */
   dataDir: config.text(),
   /** Proxies of ours in front, each adding an entry to X-Forwarded-For; 0: that header is not believed. */

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
-import { ChainView, CommitteeReader, RegistryReader } from '@cloister/chain';
-import { parseNetworkFile } from '@cloister/core';
+import { ChainView, CommitteeReader, RegistryReader, StorageRentals } from '@cloister/chain';
+import { type Address, parseNetworkFile, zeroAddress } from '@cloister/core';
 import { createMetrics, runProcess } from '@cloister/service';
 import { Gateway } from './gateway.ts';
 import { gatewayConfig } from './gatewayConfig.ts';
+import { graceEpochs } from './paidStorageWatch.ts';
 
 runProcess({
   name: 'gateway',
@@ -13,6 +14,9 @@ runProcess({
     const view = new ChainView({ chainId: network.chainId, rpcs: network.rpcs });
     const registry = new RegistryReader(view, network.contracts);
     const committee = new CommitteeReader(view, network.contracts);
+    // A gateway that asks for no payment has no rentals, and still follows the epochs.
+    const account = (config.payTo ?? zeroAddress) as Address;
+    const rentals = new StorageRentals({ view, contracts: network.contracts, gateway: account, graceEpochs });
     const gateway = new Gateway(
       {
         async resolveSigner(workerId, signal) {
@@ -24,6 +28,11 @@ runProcess({
           const { generation } = await committee.status(number, signal);
           return generation.members.flatMap(({ endpoint }) => (endpoint === '' ? [] : [endpoint]));
         },
+        ownerOf: (app, signal) => registry.appOwner(app, signal),
+        async isActiveSigner(signer, signal) {
+          return (await registry.activeSigner(signer, undefined, signal)).active;
+        },
+        paidStorage: (signal) => rentals.read(signal),
         domain: { chainId: network.chainId, registry: network.contracts.workerRegistry },
         log,
         metrics: createMetrics(),

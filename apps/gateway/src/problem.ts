@@ -5,7 +5,11 @@ import { CloisterError } from '@cloister/core';
 const problems = {
   'bad-request': [400, 'Malformed request', 'Correct the request'],
   'length-required': [411, 'Content-Length missing', 'Send the body with a Content-Length'],
-  'unsupported-media-type': [415, 'Not a sealed request', 'Send a sealed request with its message/… media type'],
+  'plaintext-call': [
+    415,
+    'A call in plain text',
+    'Nothing of it was passed on. Seal it: fetchFor of @cloister/sdk, or "cloister proxy" for other HTTP clients; a payment by x402 goes inside the seal',
+  ],
   'not-found': [404, 'Nothing here', 'See /v1/workers, /v1/blobs and /healthz'],
   'method-not-allowed': [405, 'Method not allowed', 'See the Allow header'],
   'request-too-large': [413, 'Request too large', 'Send less'],
@@ -29,6 +33,17 @@ const problems = {
   'blob-unknown': [404, 'Blob not stored here', 'Ask another gateway, or store it again'],
   'blob-hash-mismatch': [422, 'Content does not match its id', 'Name the blob by the SHA-256 of exactly these bytes'],
   'blob-store-full': [507, 'Blob store full', 'Use another gateway'],
+  'storage-payment-required': [
+    402,
+    'Nothing is stored here for free',
+    'Pay for the app with "cloister storage pay", and send its owner\u2019s claim with the upload',
+  ],
+  'claim-refused': [
+    403,
+    'Not the word of who may speak for the app',
+    'Sign as the app\u2019s owner, for this gateway, now',
+  ],
+  'claims-unavailable': [503, 'Claims can’t be checked now', 'Try again soon'],
   'statement-unavailable': [503, 'No round statement to be had', 'Try again soon, or another gateway'],
   stopping: [503, 'Gateway stopping', 'Use another gateway, or try again soon'],
   internal: [500, 'Gateway failed', 'Try again, or use another gateway'],

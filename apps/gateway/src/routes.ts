@@ -8,10 +8,18 @@ export type Route =
   | { readonly name: 'directory'; readonly query: URLSearchParams }
   | { readonly name: 'announcement'; readonly workerId: Bytes32 }
   | { readonly name: 'blob'; readonly id: string }
+  | { readonly name: 'storage'; readonly app: Bytes32 }
   | { readonly name: 'statement'; readonly signer: Address }
-  | { readonly name: 'health' | 'metrics' | 'preflight' };
+  | { readonly name: 'about' | 'claims' | 'health' | 'metrics' | 'preflight' };
 
 const callPath = /^\/v1\/workers\/(0x[0-9a-f]{64})\/call$/;
+
+const sessionPath = /^\/v1\/workers\/(0x[0-9a-f]{64})\/session$/;
+
+/** The worker that an upgrade request asks for a session with; undefined where it asks for something else. */
+export function sessionWorkerOf(target: string): Bytes32 | undefined {
+  return sessionPath.exec(target)?.[1] as Bytes32 | undefined;
+}
 
 /** Reads method and path. Throws ProblemError: not-found, method-not-allowed, bad-request. */
 export function routeOf(request: IncomingMessage): Route {
@@ -27,14 +35,18 @@ export function routeOf(request: IncomingMessage): Route {
   if (url.pathname === '/healthz') return allowed(method, ['GET', 'HEAD'], { name: 'health' });
   if (url.pathname === '/metrics') return allowed(method, ['GET'], { name: 'metrics' });
   if (version === 'v1' && rest.length === 0) {
+    if (kind === 'about' && id === undefined) return allowed(method, ['GET', 'HEAD'], { name: 'about' });
     if (kind === 'workers' && id !== undefined && action === 'call')
-      return allowed(method, ['POST'], { name: 'call', workerId: workerIdOf(id) });
+      return allowed(method, ['POST'], { name: 'call', workerId: bytes32Of(id, 'the worker id') });
     if (kind === 'workers' && id === undefined)
       return allowed(method, ['GET', 'HEAD'], { name: 'directory', query: url.searchParams });
     if (kind === 'workers' && id !== undefined && action === undefined)
-      return allowed(method, ['GET', 'HEAD'], { name: 'announcement', workerId: workerIdOf(id) });
+      return allowed(method, ['GET', 'HEAD'], { name: 'announcement', workerId: bytes32Of(id, 'the worker id') });
     if (kind === 'blobs' && id !== undefined && action === undefined)
       return allowed(method, ['GET', 'HEAD', 'PUT'], { name: 'blob', id: blobIdOf(id) });
+    if (kind === 'claims' && id === undefined) return allowed(method, ['POST'], { name: 'claims' });
+    if (kind === 'storage' && id !== undefined && action === undefined)
+      return allowed(method, ['GET', 'HEAD'], { name: 'storage', app: bytes32Of(id, 'the app id') });
     if (kind === 'statements' && id !== undefined && action === undefined)
       return allowed(method, ['GET', 'HEAD'], { name: 'statement', signer: signerOf(id) });
   }
@@ -47,11 +59,11 @@ function allowed(method: string, methods: readonly string[], route: Route): Rout
   throw new ProblemError('method-not-allowed', `Only ${methods.join(', ')} is served here`, { headers: { allow } });
 }
 
-function workerIdOf(segment: string): Bytes32 {
+function bytes32Of(segment: string, what: string): Bytes32 {
   try {
-    return asBytes32(segment, 'the worker id');
+    return asBytes32(segment, what);
   } catch (error) {
-    throw new ProblemError('bad-request', error instanceof CloisterError ? error.message : 'Expected a worker id');
+    throw new ProblemError('bad-request', error instanceof CloisterError ? error.message : `Expected ${what}`);
   }
 }
 

@@ -71,6 +71,20 @@ describe('a call', () => {
     });
   });
 
+  test('with a streamed body is said to be one, and has a bound of its own', async () => {
+    const net = await gateway({ callBytes: 1_024, streamedCallBytes: 400_000 });
+    const { workerId, streams } = await net.dial({ serve: echo });
+    const headers = { 'content-type': 'message/cloister-req-stream' };
+    const chunks = [bytesOf(10), bytesOf(200_000), bytesOf(3)];
+    const response = await net.call(workerId, streamOf(chunks), { headers });
+    expect(Buffer.compare(Buffer.from(await response.arrayBuffer()), Buffer.concat(chunks))).toBe(0);
+    expect(parseCallOpen(streams[0]?.header ?? new Uint8Array()).method).toBe('stream');
+    const tooMuch = net.call(workerId, streamOf([bytesOf(300_000), bytesOf(300_000)]), { headers });
+    // Refused, or broken off where the answer had begun before.
+    const status = tooMuch.then(async (answer) => (await answer.arrayBuffer()) && answer.status);
+    expect(await status.catch(() => 413)).toBe(413);
+  });
+
   test('streams: each part of the answer arrives before the next is made', async () => {
     const net = await gateway();
     const { workerId, streams } = await net.dial();
@@ -142,12 +156,14 @@ describe('what the gateway refuses', () => {
       ['worker-not-connected', 502, net.call(`0x${'00'.repeat(32)}`, small)],
       ['request-too-large', 413, net.call(workerId, bytesOf(10_001))],
       ['request-too-large', 413, net.call(workerId, streamOf([bytesOf(9_000), bytesOf(9_000)]))],
-      ['unsupported-media-type', 415, fetch(url, { method: 'POST', body: 'x' })],
+      ['plaintext-call', 415, fetch(url, { method: 'POST', body: 'x' })],
+      ['plaintext-call', 415, fetch(url, { method: 'POST', body: 'x', headers: { 'content-type': 'text/html' } })],
       [
-        'unsupported-media-type',
+        'plaintext-call',
         415,
-        fetch(url, { method: 'POST', body: 'x', headers: { 'content-type': 'text/html' } }),
+        fetch(url, { method: 'POST', body: 'x', headers: { ...headers, 'payment-signature': 'x' } }),
       ],
+      ['plaintext-call', 415, fetch(url, { method: 'POST', body: 'x', headers: { ...headers, 'x-payment': 'x' } })],
       ['method-not-allowed', 405, fetch(url)],
       ['method-not-allowed', 405, fetch(`${net.url}/healthz`, { method: 'DELETE' })],
       ['bad-request', 400, fetch(`${net.url}/v1/workers/0x12/call`, { method: 'POST', body: 'x', headers })],
@@ -165,6 +181,26 @@ describe('what the gateway refuses', () => {
         detail: expect.any(String),
       });
     }
+  });
+
+  test('a call in plain text, before a worker hears of it, with what to do', async () => {
+    const net = await gateway();
+    let heard = 0;
+    const { workerId } = await net.dial({
+      serve: async (stream) => {
+        heard += 1;
+        await echo(stream);
+      },
+    });
+    const response = await fetch(`${net.url}/v1/workers/${workerId}/call`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'payment-signature': 'e30=' },
+      body: '{"question":"secret"}',
+    });
+    const problem = await problemOf(response);
+    expect(problem).toMatchObject({ code: 'plaintext-call', hint: expect.stringMatching(/fetchFor.*cloister proxy/) });
+    expect(JSON.stringify(problem)).not.toContain('secret');
+    expect(heard).toBe(0);
   });
 
   test('a preflight is answered', async () => {

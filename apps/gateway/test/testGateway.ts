@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type PaidStorage, paidStorage } from '@cloister/chain';
 import {
   type CallHead,
   type ControlMessage,
@@ -12,7 +13,7 @@ import {
   muxOverWebSocket,
   parseControl,
 } from '@cloister/channel/frame';
-import { type Address, type Bytes32, gatewayHelloDigest } from '@cloister/core';
+import { type Address, type Bytes32, gatewayHelloDigest, zeroAddress } from '@cloister/core';
 import { addressOf, fromHex, generateSecp256k1, type SecretBytes, signDigest, toHex, utf8 } from '@cloister/crypto';
 import { createLogger, createMetrics } from '@cloister/service';
 import { WebSocket } from 'ws';
@@ -53,6 +54,10 @@ export class TestGateway {
   readonly gateway: Gateway;
   resolveSigner: (workerId: Bytes32, signal: AbortSignal) => Promise<Address | undefined> = async (workerId) =>
     this.registry.get(workerId);
+  /** Of apps, by the chain. */
+  readonly owners = new Map<Bytes32, Address>();
+  /** What the chain says that it is paid for. */
+  paid: () => PaidStorage | Promise<PaidStorage> = () => paidStorage([], 0);
   /** URLs of gatekeepers. */
   gatekeepers: readonly string[] = [];
   readonly #sockets: WebSocket[] = [];
@@ -63,6 +68,9 @@ export class TestGateway {
       {
         gatekeepers: async () => this.gatekeepers,
         resolveSigner: (workerId, signal) => this.resolveSigner(workerId, signal),
+        ownerOf: async (app) => this.owners.get(app) ?? zeroAddress,
+        isActiveSigner: async (signer) => [...this.registry.values()].includes(signer),
+        paidStorage: async () => this.paid(),
         domain,
         log: createLogger({ name: 'gateway', level: 'info', write: (line) => this.logLines.push(line) }),
         metrics: createMetrics(),

@@ -1,5 +1,6 @@
+import { paidStorage } from '@cloister/chain';
 import { encodeControl } from '@cloister/channel/frame';
-import { gatewayHelloDigest } from '@cloister/core';
+import { gatewayHelloDigest, zeroAddress } from '@cloister/core';
 import { fromHex, generateSecp256k1, signDigest, toHex } from '@cloister/crypto';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
@@ -230,6 +231,9 @@ describe('stopping', () => {
     const second = new Gateway(
       {
         gatekeepers: async () => [],
+        ownerOf: async () => zeroAddress,
+        isActiveSigner: async () => false,
+        paidStorage: async () => paidStorage([], 0),
         resolveSigner: async () => undefined,
         domain,
         log: silentLogger,

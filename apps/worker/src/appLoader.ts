@@ -8,22 +8,38 @@ import {
   maxCodeBytes,
   maxManifestBytes,
   needsKeys,
+  outboundPlaces,
   parseManifest,
   sleep,
   unavailableFeature,
 } from '@cloister/core';
-import type { SandboxDriver, Tenant } from '@cloister/sandbox';
+import type { GuestAgent } from '@cloister/guest';
+import { type SandboxDriver, SandboxError, type Tenant, type Workload } from '@cloister/sandbox';
 import { AppRefusedError } from './appRefusedError.ts';
+import type { ContainerIdentity, ContainerLoader } from './containers/containerLoader.ts';
+import type { AppGuests } from './guest/appGuests.ts';
+import type { GuestSockets, OpenGuestSocket } from './guest/guestSockets.ts';
 import type { AppSecrets } from './keys/appSecrets.ts';
 import { assertCodeVersion, type SealedVersion } from './keys/sealedCode.ts';
+import type { ModelIdentity, ModelLoader } from './models/modelLoader.ts';
+import { givenServices } from './services/givenServices.ts';
 
 export type AppLoaderComponents = {
   readonly registry: RegistryReader;
   /** Bytes by their sha256, checked. */
   readonly blobs: (id: Bytes32, maxBytes: number, signal: AbortSignal) => Promise<Uint8Array>;
-  readonly driver: SandboxDriver;
+  /** One for each kind of app that this worker runs. */
+  readonly drivers: readonly SandboxDriver[];
+  /** Undefined where this worker runs no models. */
+  readonly models?: Pick<ModelLoader, 'load'> | undefined;
+  /** Undefined where it runs no containers. */
+  readonly containers?: Pick<ContainerLoader, 'load'> | undefined;
   /** Opens what the committee's keys protect; only apps that are placed on this worker run then. */
   readonly secrets: Pick<AppSecrets, 'assertPlaced' | 'anchored' | 'open' | 'code'>;
+  /** Makes the guest agents of apps whose manifests name one. */
+  readonly guests: Pick<AppGuests, 'open'>;
+  /** Where containers reach them. Undefined where this worker runs no containers. */
+  readonly guestSockets?: Pick<GuestSockets, 'open'> | undefined;
 };
 
 export type AppLoaderInit = {
@@ -43,12 +59,22 @@ export type LoadedApp = {
   /** The bundle whose values it runs with; undefined where its manifest names none. */
   readonly secretsId: Bytes32 | undefined;
   readonly tenant: Tenant;
+  /** Of a model: what its receipts name. */
+  readonly model?: ModelIdentity;
+  /** Of containers: the same. */
+  readonly container?: ContainerIdentity;
+  /** What stands behind its `ctx.guest`, or its guest socket. */
+  readonly guest?: GuestAgent;
+  /** Of containers: where they reach it. */
+  readonly guestSocket?: OpenGuestSocket;
 };
 
 type Serving = { readonly manifestId: Bytes32; readonly fields: EnforcedFields };
 
 type Entry = {
   readonly loading: Promise<LoadedApp>;
+  /** Once it is there. */
+  loaded: LoadedApp | undefined;
   recheck: Promise<boolean> | undefined;
   /** When the chain last said what serves, and when it was last asked. */
   checkedAtMs: number;
@@ -56,6 +82,8 @@ type Entry = {
   usedAtMs: number;
 };
 
+/** The longest that a call takes from asking for its app until it runs: its caller and its payment are checked on the chain. */
+const untilCallRunsMs = 15_000;
 /** Between two reads of one app's version, whatever its callers claim to have seen. */
 const minRecheckMs = 100;
 
@@ -97,15 +125,21 @@ export class AppLoader {
     const loading = this.#open(app, signal);
     const entry: Entry = {
       loading,
+      loaded: undefined,
       recheck: undefined,
       checkedAtMs: Date.now(),
       askedAtMs: Date.now(),
       usedAtMs: Date.now(),
     };
     this.#entries.set(app, entry);
-    loading.catch(() => {
-      if (this.#entries.get(app) === entry) this.#entries.delete(app);
-    });
+    loading.then(
+      (loaded) => {
+        entry.loaded = loaded;
+      },
+      () => {
+        if (this.#entries.get(app) === entry) this.#entries.delete(app);
+      },
+    );
     return loading;
   }
 
@@ -159,25 +193,46 @@ export class AppLoader {
     const unavailable = unavailableFeature(manifest);
     if (unavailable !== undefined)
       throw new AppRefusedError('APP_FEATURE_UNAVAILABLE', `This worker can't honour ${unavailable}`);
+    const { kind, runtime } = manifest;
+    const driver = this.#components.drivers.find((each) => each.kind === kind && each.runtimes.includes(runtime.name));
+    if (driver === undefined)
+      throw new AppRefusedError(
+        'APP_FEATURE_UNAVAILABLE',
+        `This worker runs nothing of kind "${kind}" on "${runtime.name}"`,
+      );
     const version = { app, manifestId: serving.manifestId, manifest, fields: serving.fields };
     const { secrets } = this.#components;
     if (needsKeys(manifest)) await secrets.assertPlaced(version, signal);
     assertCodeVersion(version);
     const opened = manifest.secrets.length > 0 ? await secrets.open(version, signal) : undefined;
     const code = await this.#code(version, signal);
-    const tenant = await this.#components.driver.open(
+    const model = driver.kind === 'model' ? await this.#model(manifest, code, signal) : undefined;
+    const container = driver.kind === 'container' ? await this.#container(manifest, code, signal) : undefined;
+    const guest = await this.#components.guests.open(version, signal);
+    const guestSocket = guest && container && (await this.#guestSocket(guest));
+    const opening = this.#openTenant(
+      driver,
       {
         tenant: app,
         version: serving.manifestId,
-        kind: 'function',
-        code,
+        kind: driver.kind,
+        code: model === undefined && container === undefined ? code : new Uint8Array(),
+        ...(model && { model: model.source }),
+        ...(container && {
+          container: { ...container.source, ...(guestSocket && { guestSocket: guestSocket.path }) },
+        }),
         env: { ...manifest.env, ...opened?.values },
-        outboundHosts: manifest.outbound,
+        outboundHosts: outboundPlaces(manifest.outbound).hosts,
         limits: manifest.limits,
+        services: givenServices(manifest),
+        ...(manifest.schedules.length > 0 && { scheduled: true }),
         compatibilityDate: manifest.runtime.compatibilityDate,
+        deterministic: manifest.determinism === 'deterministic',
       },
-      { signal },
+      signal,
     );
+    opening.catch(() => closeGuest({ guest, guestSocket }));
+    const tenant = await opening;
     return {
       app,
       manifestId: serving.manifestId,
@@ -185,8 +240,38 @@ export class AppLoader {
       keyVersion: BigInt(serving.fields.keyVersion),
       minKeyVersion: BigInt(serving.fields.minKeyVersion),
       secretsId: opened?.bundleId,
-      tenant,
+      tenant: model?.around(tenant) ?? tenant,
+      ...(model && { model: model.identity }),
+      ...(container && { container: container.identity }),
+      ...(guest && { guest }),
+      ...(guestSocket && { guestSocket }),
     };
+  }
+
+  /** Where all memory is promised, apps that nobody has used for a while make room, as far as they have any. */
+  async #openTenant(driver: SandboxDriver, workload: Workload, signal: AbortSignal): Promise<Tenant> {
+    for (;;) {
+      try {
+        return await driver.open(workload, { signal });
+      } catch (error) {
+        const isFull = error instanceof SandboxError && error.code === 'SANDBOX_FULL' && error.retry;
+        if (!isFull || !(await this.#closeUnused())) throw error;
+      }
+    }
+  }
+
+  /** Closes the app that was used longest ago, if its calls must all be over; false where there is none. */
+  async #closeUnused(): Promise<boolean> {
+    const now = Date.now();
+    const byAge = [...this.#entries].sort(([, left], [, right]) => left.usedAtMs - right.usedAtMs);
+    for (const [app, entry] of byAge) {
+      const { loaded, usedAtMs } = entry;
+      if (loaded === undefined || now - usedAtMs <= loaded.manifest.limits.wallMs + untilCallRunsMs) continue;
+      this.#entries.delete(app);
+      await loaded.tenant.close();
+      return true;
+    }
+    return false;
   }
 
   async #code(version: SealedVersion, signal: AbortSignal): Promise<Uint8Array> {
@@ -195,6 +280,31 @@ export class AppLoader {
     if (stored.length !== bytes)
       throw new AppRefusedError('APP_CODE_MISMATCH', `The code has ${stored.length} bytes, the manifest says ${bytes}`);
     return sealed === undefined ? stored : this.#components.secrets.code(version, stored, signal);
+  }
+
+  async #model(manifest: Manifest, code: Uint8Array, signal: AbortSignal): ReturnType<ModelLoader['load']> {
+    const { models } = this.#components;
+    if (models === undefined) throw new AppRefusedError('APP_FEATURE_UNAVAILABLE', 'This worker runs no models');
+    return models.load(manifest, code, signal);
+  }
+
+  async #container(manifest: Manifest, code: Uint8Array, signal: AbortSignal): ReturnType<ContainerLoader['load']> {
+    const { containers } = this.#components;
+    if (containers === undefined)
+      throw new AppRefusedError('APP_FEATURE_UNAVAILABLE', 'This worker runs no containers');
+    return containers.load(manifest, code, signal);
+  }
+
+  async #guestSocket(guest: GuestAgent): Promise<OpenGuestSocket> {
+    const { guestSockets } = this.#components;
+    try {
+      if (guestSockets === undefined)
+        throw new AppRefusedError('APP_FEATURE_UNAVAILABLE', 'This worker has no guest sockets');
+      return await guestSockets.open(guest);
+    } catch (error) {
+      guest.close();
+      throw error;
+    }
   }
 
   async #serving(app: Bytes32, signal: AbortSignal): Promise<Serving> {
@@ -221,9 +331,12 @@ export class AppLoader {
   }
 
   /** Ends a tenant once the calls that it may still be answering must be over. */
-  #closeLater({ tenant, manifest }: LoadedApp): void {
+  #closeLater({ tenant, manifest, ...guest }: LoadedApp): void {
     const drainMs = this.#init.drainMs ?? manifest.limits.wallMs + 1_000;
-    setTimeout(() => void tenant.close().catch(() => {}), drainMs).unref();
+    setTimeout(() => {
+      void tenant.close().catch(() => {});
+      closeGuest(guest);
+    }, drainMs).unref();
   }
 
   #makeRoom(): void {
@@ -236,4 +349,15 @@ export class AppLoader {
       () => {},
     );
   }
+}
+
+function closeGuest({
+  guest,
+  guestSocket,
+}: {
+  guest?: GuestAgent | undefined;
+  guestSocket?: OpenGuestSocket | undefined;
+}): void {
+  void guestSocket?.close().catch(() => {});
+  guest?.close();
 }

@@ -1,18 +1,27 @@
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
 import { ChainAccount, ChainView, CommitteeReader, RegistryReader } from '@cloister/chain';
-import { type Bytes32, parseNetworkFile } from '@cloister/core';
+import { type Bytes32, type Price, parseNetworkFile, priceParts } from '@cloister/core';
 import { generateSecp256k1 } from '@cloister/crypto';
 import { addressOf, signDigest } from '@cloister/crypto/native-secp256k1';
 import { CommitteeChainEvidence, IntelChainEvidence, readOperatorKey, selectEnclaveDevice } from '@cloister/enclave';
-import { FunctionDriver, type WallReport } from '@cloister/sandbox';
+import { FunctionDriver, MemoryBudget, QuickJsDriver, type SandboxDriver, WasmDriver } from '@cloister/sandbox';
 import { createMetrics, type Logger, runProcess, startHealthServer } from '@cloister/service';
+import { startContainers } from './containers/startContainers.ts';
 import { WorkerDialler } from './gatewayDialler.ts';
+import { memoryFolder } from './models/memoryFolder.ts';
+import { startModels } from './models/startModels.ts';
+import type { WeightsStoreInit } from './models/weightsStore.ts';
+import { offeredKinds } from './offeredKinds.ts';
+import type { WorkerPaymentsInit } from './payments/workerPayments.ts';
+import { WorkerRetiredError } from './registration.ts';
 import { Worker, WorkerError } from './worker.ts';
 import { workerConfig } from './workerConfig.ts';
 
 runProcess({
   name: 'worker',
   config: workerConfig,
+  endsForGood: (error) => error instanceof WorkerRetiredError,
   async start({ config, log, signal, fail }) {
     const network = parseNetworkFile(await readFile(config.networkFile));
     const [rpc] = network.rpcs;
@@ -56,9 +65,34 @@ runProcess({
       domain: { chainId: network.chainId, registry: network.contracts.workerRegistry },
       log,
     });
-    const driver = new FunctionDriver({ runDir: config.runDir, pooled: config.pooledSandboxes });
-    await driver.start({ signal });
-    requireWalls(driver.walls, device.simulated, log);
+    // One for all kinds.
+    const memory = new MemoryBudget(config.memoryMiB === undefined ? undefined : config.memoryMiB * 1024 * 1024);
+    const drivers: SandboxDriver[] = [
+      new FunctionDriver({ runDir: path.join(config.runDir, 'function'), pooled: config.pooledSandboxes, memory }),
+      new QuickJsDriver({ runDir: path.join(config.runDir, 'quickjs'), pooled: config.pooledDeterministic, memory }),
+      new WasmDriver({ runDir: path.join(config.runDir, 'wasm'), pooled: config.pooledModules, memory }),
+    ];
+    // Side by side: each waits for programs that it tries its walls with.
+    const [models, containers] = await Promise.all([
+      startModels({ runDir: path.join(config.runDir, 'model'), enginesDir: config.enginesDir, memory }, log, signal),
+      startContainers(
+        {
+          runDir: path.join(config.runDir, 'container'),
+          storageDir: path.join(imagesDir(config), 'engine'),
+          maxImageBytes: config.imagesGiB * 1024 ** 3,
+          memory,
+        },
+        log,
+        signal,
+      ),
+      ...drivers.map((driver) => driver.start({ signal })),
+    ]);
+    if (models !== undefined) drivers.push(models);
+    const weights = weightsInit(config);
+    const inMemory = models === undefined ? undefined : await memoryFolder();
+    const sealedWeights = inMemory === undefined ? undefined : { ...weights, directory: inMemory };
+    if (containers !== undefined) drivers.push(containers);
+    for (const driver of drivers) requireWalls(driver, device.simulated, log);
 
     let latest = '';
     const worker: Worker = new Worker(
@@ -72,7 +106,15 @@ runProcess({
           if (document.teeType === 'tdx' || document.teeType === 'sgx') return intel.of(document, inner);
           return committee.of(document, inner);
         },
-        driver,
+        drivers,
+        ...(models && { models: { engines: models.engines, weights, sealedWeights } }),
+        ...(containers && {
+          containers: {
+            images: containers,
+            archives: archivesInit(config),
+            guestSocketsDir: path.join(config.runDir, 'guest'),
+          },
+        }),
         receiptSigner,
         announce: (announcement) => {
           latest = announcement;
@@ -80,7 +122,7 @@ runProcess({
         },
         log,
       },
-      { index: BigInt(config.index) },
+      { index: BigInt(config.index), payments: await paymentsInit(config) },
     );
     let dialler: WorkerDialler | undefined;
     const registered = await worker.start(signal, fail);
@@ -102,7 +144,9 @@ runProcess({
         leaseUntil: worker.registered.leaseUntil.toString(),
       }),
     });
-    const missing = Object.entries(driver.walls).filter(([, wall]) => !wall.present);
+    // Of all kinds at once: the same walls stand around each.
+    const walls = drivers.flatMap(({ walls: each }) => Object.entries(each));
+    const missing = new Map(walls.filter(([, wall]) => !wall.present));
     return {
       ready: {
         workerId: registered.workerId,
@@ -111,29 +155,86 @@ runProcess({
         receiptSigner: receiptSigner.address,
         device: device.name,
         simulated: device.simulated,
-        missingWalls: missing.map(([name, wall]) => ({ name, reason: wall.missingReason ?? '' })),
+        kinds: offeredKinds(drivers),
+        missingWalls: [...missing].map(([name, wall]) => ({ name, reason: wall.missingReason ?? '' })),
       },
       async stop() {
         await health.stop();
         await dialler?.stop();
         await worker.stop();
-        await driver.stop();
+        await Promise.all(drivers.map((driver) => driver.stop()));
+        if (inMemory !== undefined) await rm(inMemory, { recursive: true, force: true });
         secret.wipe();
       },
     };
   },
 });
 
+/** Beside the sandboxes' folder unless told otherwise: where that is in memory, weights are too. */
+function weightsInit(config: {
+  readonly runDir: string;
+  readonly weightsDir: string | undefined;
+  readonly weightsGiB: number;
+}): WeightsStoreInit {
+  return {
+    directory: config.weightsDir ?? `${config.runDir}-weights`,
+    maxBytes: config.weightsGiB * 1024 ** 3,
+    patienceMs: 30_000,
+  };
+}
+
+type ImagesConfig = { readonly runDir: string; readonly imagesDir: string | undefined; readonly imagesGiB: number };
+
+function imagesDir({ runDir, imagesDir: given }: Pick<ImagesConfig, 'runDir' | 'imagesDir'>): string {
+  return given ?? `${runDir}-images`;
+}
+
+function archivesInit(config: ImagesConfig): WeightsStoreInit {
+  return {
+    what: 'image',
+    directory: path.join(imagesDir(config), 'archives'),
+    maxBytes: config.imagesGiB * 1024 ** 3,
+    patienceMs: 30_000,
+  };
+}
+
+type PaymentsConfig = {
+  readonly exact: boolean;
+  readonly collectAtLeast: string;
+  readonly keepMs: number;
+  readonly anchorSeconds: number;
+  readonly watchSeconds: number;
+  readonly prices: Readonly<Record<keyof Price, string>> | undefined;
+};
+
+async function paymentsInit(config: {
+  readonly dataDir: string | undefined;
+  readonly payments: PaymentsConfig;
+}): Promise<WorkerPaymentsInit> {
+  const { dataDir, payments } = config;
+  if (dataDir !== undefined) await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const { prices } = payments;
+  return {
+    journalFile: dataDir === undefined ? undefined : path.join(dataDir, 'settlements.json'),
+    exact: payments.exact,
+    collectAtLeast: BigInt(payments.collectAtLeast),
+    keepMs: payments.keepMs,
+    anchorMs: payments.anchorSeconds * 1_000,
+    watchMs: payments.watchSeconds * 1_000,
+    prices: prices && (Object.fromEntries(priceParts.map((part) => [part, BigInt(prices[part])])) as Price),
+  };
+}
+
 /** On real evidence people trust the walls: without the ones that keep apps apart a worker must not run. */
-function requireWalls(walls: WallReport, simulated: boolean, log: Logger): void {
+function requireWalls({ kind, walls }: SandboxDriver, simulated: boolean, log: Logger): void {
   const missing = (['network', 'memory', 'pids', 'identity'] as const).filter((name) => !walls[name].present);
   if (missing.length === 0) return;
   const reasons = missing.map((name) => `${name} (${walls[name].missingReason ?? 'unknown'})`).join(', ');
   if (!simulated)
     throw new WorkerError(
       'WORKER_WALLS_MISSING',
-      `Apps can't be kept apart: no wall for ${reasons}`,
+      `Apps of kind "${kind}" can't be kept apart: no wall for ${reasons}`,
       'Install bubblewrap and give the worker cgroups',
     );
-  log.warn('sandbox: walls missing', { missing: reasons });
+  log.warn('sandbox: walls missing', { kind, missing: reasons });
 }

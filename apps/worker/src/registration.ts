@@ -53,6 +53,7 @@ export class Registration {
       {
         prepare: async (signal) => {
           this.#workerId = await this.#enrolled(signal);
+          await this.#assertNotRetired(signal);
         },
         reportData: async (head, attested, signal) => {
           const expected = await registry.networkKeysHash(head.number, signal);
@@ -72,6 +73,8 @@ export class Registration {
           return workerReportData(binding, attested.hash);
         },
         submit: async ({ teeType, evidence }, attestedBlock, signal) => {
+          // Once more, at the last moment: a registration that passed a retirement on its way would undo it.
+          await this.#assertNotRetired(signal);
           const args = [init.index, receiptSigner, init.kinds, attestedBlock, teeType, evidence] as const;
           await operator.write(
             { address: network.contracts.workerRegistry, abi: workerRegistryAbi, functionName: 'register', args },
@@ -92,7 +95,7 @@ export class Registration {
     return this.#current ?? { ...this.#keeper.current, workerId: this.#workerId };
   }
 
-  /** Registers now. Throws what {@link LeaseKeeper.register} throws. */
+  /** Registers now. Throws what {@link LeaseKeeper.register} throws, and WORKER_RETIRED where its operator has retired it since it started. */
   async register(signal: AbortSignal): Promise<Registered> {
     return this.#registered(await this.#keeper.register(signal));
   }
@@ -102,7 +105,7 @@ export class Registration {
     return this.#keeper.isDue(now, signal);
   }
 
-  /** Registers with growing pauses until it succeeds or `signal` aborts; refusals of the contract end it at once. */
+  /** Registers with growing pauses until it succeeds or `signal` aborts; refusals of the contract, and WORKER_RETIRED, end it at once. */
   async registerPatiently(signal: AbortSignal): Promise<Registered> {
     return this.#registered(await this.#keeper.registerPatiently(signal));
   }
@@ -112,6 +115,18 @@ export class Registration {
     const { log, receiptSigner } = this.#components;
     log.info('registration: done', { workerId: this.#current.workerId, receiptSigner, leaseUntil: lease.leaseUntil });
     return this.#current;
+  }
+
+  /**
+   * Throws WORKER_RETIRED where the operator has retired what this process registered. A retired record keeps its receipt signer,
+   * and each process makes one of its own: so whatever was retired before this process registered, and however old the state that
+   * an RPC shows, is never taken for the retirement of this one.
+   */
+  async #assertNotRetired(signal: AbortSignal): Promise<void> {
+    const { registry, receiptSigner } = this.#components;
+    const status = await registry.workerStatus(this.#workerId, undefined, signal);
+    if (status.state === 'retired' && status.receiptSigner === receiptSigner)
+      throw new WorkerRetiredError(this.#workerId, status.operator);
   }
 
   async #enrolled(signal: AbortSignal): Promise<Bytes32> {
@@ -131,6 +146,19 @@ export class RegistrationError extends CloisterError<'REGISTRATION_KEYS_UNKNOWN'
       code: 'REGISTRATION_KEYS_UNKNOWN',
       message,
       hint: 'Start the worker with the network file of today',
+    });
+  }
+}
+
+/** The operator has retired the registration that this process made: it serves nobody any more, and must not register again by itself. */
+export class WorkerRetiredError extends CloisterError<'WORKER_RETIRED'> {
+  override readonly name = 'WorkerRetiredError';
+  constructor(workerId: Bytes32, operator: Address) {
+    super({
+      code: 'WORKER_RETIRED',
+      message: `Worker "${workerId}" was retired on the chain by its operator "${operator}"`,
+      meta: { workerId, operator },
+      hint: 'Start it again where it is to register again',
     });
   }
 }

@@ -8,14 +8,16 @@ import {
   logsPath,
   receiptStatuses,
   type SignedReceipt,
+  x402HeaderText,
   zeroBytes32,
 } from '@cloister/core';
 import { concatBytes, randomBytes, SecretBytes, toBase64Url, toHex, utf8 } from '@cloister/crypto';
 import { SandboxError } from '@cloister/sandbox';
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { answerCall } from '../src/answerCall.ts';
+import { type AnswerComponents, answerCall } from '../src/answerCall.ts';
 import { CallerRefusedError } from '../src/callers.ts';
+import { PaymentRefusedError } from '../src/payments/paymentRefused.ts';
 import { metering, type StubRun } from './stubDriver.ts';
 import { startParts, type WorkerParts, workerId } from './workerParts.ts';
 
@@ -65,7 +67,7 @@ type Heard = {
 };
 
 /** The answer as it goes to the client, and its receipt, checked for what every receipt must say. */
-async function answer(request: OpenedRequest): Promise<Heard> {
+async function answer(request: OpenedRequest, components = parts.components): Promise<Heard> {
   let status = 0;
   let headers: readonly (readonly [string, string])[] = [];
   const body: Uint8Array[] = [];
@@ -78,7 +80,7 @@ async function answer(request: OpenedRequest): Promise<Heard> {
     },
     body: async (bytes: Uint8Array) => void body.push(bytes),
   };
-  const end = await answerCall(parts.components, request, sink, signal);
+  const end = await answerCall(components, request, sink, signal);
   expect({ status: end.status, headers: end.headers }).toEqual({ status, headers });
   const { receipt, details } = end.receipt;
   expect(parts.isOurs(end.receipt)).toBe(true);
@@ -138,14 +140,22 @@ describe('the receipt says how the call ended', () => {
         limit: 'cpu',
         message: 'the applicant is called Ada',
         refusedHosts: ['ada.example', 'lovelace.example'],
-        metering: { ...metering, wallMs: 12.001, cpuMs: 3.2, outputBytes: 1_025, peakMemoryBytes: 1 },
+        metering: {
+          ...metering,
+          wallMs: 12.001,
+          cpuMs: 3.2,
+          outputBytes: 1_025,
+          peakMemoryBytes: 1,
+          fuel: 7_001,
+          outboundBytes: 4_000,
+        },
       },
     });
     const { details } = (await answer(await opened())).receipt;
     expect(details).toMatchObject({
       limit: 'cpu',
       refusedHosts: 2,
-      metering: { wallMs: 13, cpuMs: 4, outputKiB: 2, peakMemoryMiB: 1 },
+      metering: { wallMs: 13, cpuMs: 4, outputKiB: 2, peakMemoryMiB: 1, outboundKiB: 4, fuel: 7_001 },
     });
     expect(JSON.stringify(details)).not.toMatch(/ada|lovelace/i);
   });
@@ -220,6 +230,7 @@ describe("the worker answers in the app's place", () => {
   test.each([
     ['TENANT_BUSY', 503, 'refused'],
     ['TENANT_RESTARTING', 503, 'refused'],
+    ['SANDBOX_FULL', 503, 'refused'],
     ['INVALID_REQUEST', 400, 'refused'],
     ['TENANT_CLOSED', 502, 'app-error'],
     ['PROCESS_FAILED', 502, 'app-error'],
@@ -371,5 +382,101 @@ describe('who calls', () => {
     expect(heard.receipt.receipt).toMatchObject({ manifest: zeroBytes32, status: receiptStatuses.refused });
     expect(heard.receipt.details).toMatchObject({ kind: 'worker', code: 'CALLER_NOT_REGISTERED' });
     expect(runs).toBe(0);
+  });
+});
+
+describe('a call that a transfer paid for before it ran', () => {
+  const transaction = `0x${'7a'.repeat(32)}` as const;
+  const from = `0x${'01'.repeat(20)}` as const;
+  const settled = { chainId: 31_337, from, amount: 20n, transaction };
+  const paid = (): WorkerParts['components'] => ({
+    ...parts.components,
+    payments: { take: async () => ({ scheme: 'exact', settled }) },
+  });
+  const settlement = x402HeaderText({ success: true, transaction, network: 'eip155:31337', payer: from, amount: '20' });
+  const payment = { scheme: 'exact', amount: '20', transaction };
+
+  test('says so in its head and its details; its receipt charges nothing', async () => {
+    runs({ headers: [['content-type', 'text/plain']], body: [utf8('hi')] });
+    const { headers, receipt } = await answer(await opened(), paid());
+    expect(headers).toEqual([
+      ['content-type', 'text/plain'],
+      ['payment-response', settlement],
+    ]);
+    expect(receipt.details).toMatchObject({ kind: 'function', payment });
+    expect(receipt.receipt).toMatchObject({ fee: 0n, cumulativeFee: 0n, channel: zeroBytes32 });
+  });
+
+  test('does not let the app say another one', async () => {
+    runs({ headers: [['Payment-Response', 'forged']] });
+    expect((await answer(await opened(), paid())).headers).toEqual([['payment-response', settlement]]);
+  });
+
+  test.each<[string, StubRun | (() => never), string]>([
+    ['the app failed', { status: 500, outcome: { status: 'app-error', message: 'boom' } }, 'function'],
+    ['the app answered with a header that no answer may have', { headers: [['x-cloister-app', '1']] }, 'function'],
+    [
+      'the sandbox had no room',
+      () => {
+        throw new SandboxError({ code: 'TENANT_BUSY', message: 'full' });
+      },
+      'worker',
+    ],
+  ])('says so also where %s: the money is gone', async (_, run, kind) => {
+    runs(run);
+    const { headers, receipt } = await answer(await opened(), paid());
+    expect(headers).toContainEqual(['payment-response', settlement]);
+    expect(receipt.details).toMatchObject({ kind, payment });
+  });
+
+  test('says nothing of a payment that was refused, and does not run', async () => {
+    let ran = 0;
+    runs(() => {
+      ran += 1;
+      return {};
+    });
+    const { status, headers, receipt } = await answer(await opened(), {
+      ...parts.components,
+      payments: { take: () => Promise.reject(new PaymentRefusedError('PAYMENT_AUTHORIZATION_USED', 'used already')) },
+    });
+    expect([status, ran]).toEqual([402, 0]);
+    expect(headers.map(([name]) => name)).toEqual(['content-type']);
+    expect(receipt.details).toMatchObject({ kind: 'worker', code: 'PAYMENT_AUTHORIZATION_USED' });
+    expect(receipt.details.payment).toBeUndefined();
+  });
+});
+
+describe('state, asked for by another host', () => {
+  const question = { method: 'POST', path: '/.cloister/state', body: utf8('{"key":"k","partition":0,"type":"get"}') };
+  const asked: unknown[] = [];
+  const states: AnswerComponents['states'] = {
+    async askedByHost(caller, partition, wanted) {
+      asked.push([caller.app, partition, wanted]);
+      return { type: 'get', value: undefined, tag: 'none' };
+    },
+  };
+  const by = (caller: Awaited<ReturnType<AnswerComponents['callers']['verify']>>) => ({
+    ...parts.components,
+    states,
+    callers: { verify: async () => caller },
+  });
+
+  test("is given to the app's own hosts", async () => {
+    const own = { app, manifest: manifestId, workerId };
+    const { status, body } = await answer(await opened(question), by(own));
+    expect([status, JSON.parse(body)]).toEqual([200, { type: 'get', value: null, tag: 'none' }]);
+    expect(asked.splice(0)).toEqual([[app, 0, { type: 'get', key: 'k' }]]);
+  });
+
+  test('and to nobody else: no client, no other app, no host in the name of another app', async () => {
+    const other = { app: `0x${'0a'.repeat(32)}` as const, manifest: manifestId, workerId };
+    for (const caller of [undefined, other]) {
+      const { status, receipt } = await answer(await opened(question), by(caller));
+      expect([status, receipt.details.code]).toEqual([422, 'APP_STATE_PRIVATE']);
+    }
+    const forged = new CallerRefusedError('CALLER_NOT_PLACED', 'not placed there');
+    const refusing = { ...by(undefined), callers: { verify: () => Promise.reject(forged) } };
+    expect((await answer(await opened(question), refusing)).status).toBe(403);
+    expect(asked).toEqual([]);
   });
 });

@@ -1,18 +1,21 @@
 import {
   type Bytes32,
   enforcedFields,
+  freePrice,
   functionManifest,
   type Manifest,
   manifestBytes,
   manifestId,
 } from '@cloister/core';
 import { sha256, toHex, utf8 } from '@cloister/crypto';
+import type { GuestAgent } from '@cloister/guest';
+import { SandboxError } from '@cloister/sandbox';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { SimulatedNetwork } from '../../../packages/sdk/test/simulatedNetwork.ts';
 import { AppLoader, type AppLoaderComponents, type AppLoaderInit } from '../src/appLoader.ts';
 import { AppRefusedError } from '../src/appRefusedError.ts';
 import { StubDriver } from './stubDriver.ts';
-import { noSecrets } from './workerParts.ts';
+import { noGuests, noSecrets } from './workerParts.ts';
 
 let network: SimulatedNetwork;
 let driver: StubDriver;
@@ -29,11 +32,16 @@ afterEach(async () => {
   await network.stop();
 });
 
-function loader(init?: AppLoaderInit, secrets: AppLoaderComponents['secrets'] = noSecrets) {
+function loader(
+  init?: AppLoaderInit,
+  secrets: AppLoaderComponents['secrets'] = noSecrets,
+  guests: AppLoaderComponents['guests'] = noGuests,
+) {
   const components = {
     registry: network.reader(),
-    driver,
+    drivers: [driver],
     secrets,
+    guests,
     blobs: async (id: Bytes32, maxBytes: number) => {
       fetched.push(id);
       const bytes = network.gateway.blobs.get(id);
@@ -74,6 +82,20 @@ describe('loading', () => {
     });
   });
 
+  test('opens a module in the driver of its kind, with what its manifest says of it', async () => {
+    const modules = new StubDriver('wasm');
+    const blobs = async (id: Bytes32) => network.gateway.blobs.get(id) ?? new Uint8Array();
+    const parts = { registry: network.reader(), secrets: noSecrets, guests: noGuests };
+    const apps = new AppLoader({ ...parts, drivers: [driver, modules], blobs });
+    const runtime = { name: 'wasi-preview1', compatibilityDate: '2026-11-01' };
+    const limits = { memoryBytes: 2 ** 25, wallMs: 100, cpuMs: 100, outputBytes: 9, maxConcurrent: 1, fuel: 77 };
+    const determinism = 'deterministic' as const;
+    const { app } = sample({ kind: 'wasm', runtime, limits, determinism } as never);
+    await apps.load(app, signal);
+    expect(driver.counts.opened).toBe(0);
+    expect(modules.tenants[0]?.workload).toMatchObject({ kind: 'wasm', deterministic: true, limits });
+  });
+
   test('calls that come at once open it once', async () => {
     const { app } = sample();
     const apps = loader();
@@ -96,6 +118,30 @@ describe('loading', () => {
     await apps.load(app, signal);
     expect(network.rpc.asks('eth_call')).toBe(asked + 1);
     expect(driver.counts).toEqual({ opened: 1, open: 1 });
+  });
+
+  test('a guest agent goes with its instance: another version has another one, and the old one is closed', async () => {
+    const closed: number[] = [];
+    const guests = {
+      open: async ({ manifest: { env } }: { readonly manifest: Pick<Manifest, 'env'> }) =>
+        ({ close: () => closed.push(Number(env.N)) }) as unknown as GuestAgent,
+    };
+    const { app, manifest } = sample({ env: { N: '1' } });
+    const apps = loader({ maxTenants: 4, recheckMs: 0, drainMs: 0 }, noSecrets, guests);
+    const first = await apps.load(app, signal);
+    expect(first.guest).toBeDefined();
+    publish(app, { ...manifest, env: { N: '2' } });
+    expect((await apps.load(app, signal)).guest).not.toBe(first.guest);
+    await vi.waitFor(() => expect(closed).toEqual([1]));
+  });
+
+  test('an app that does not open leaves no guest agent behind', async () => {
+    const close = vi.fn();
+    const { app } = sample();
+    driver.open = () => Promise.reject(new Error('no process'));
+    const apps = loader(undefined, noSecrets, { open: async () => ({ close }) as unknown as GuestAgent });
+    await expect(apps.load(app, signal)).rejects.toThrow('no process');
+    expect(close).toHaveBeenCalledOnce();
   });
 
   test("one app never gets another one's tenant", async () => {
@@ -142,7 +188,13 @@ describe('a new version', () => {
     const { app } = sample();
     const registry = network.reader();
     const apps = new AppLoader(
-      { registry, driver, secrets: noSecrets, blobs: async (id) => network.gateway.blobs.get(id) ?? new Uint8Array() },
+      {
+        registry,
+        drivers: [driver],
+        secrets: noSecrets,
+        guests: noGuests,
+        blobs: async (id) => network.gateway.blobs.get(id) ?? new Uint8Array(),
+      },
       { maxTenants: 4, recheckMs: 0, drainMs: 0 },
     );
     const before = await apps.load(app, signal);
@@ -197,11 +249,16 @@ describe('what can not be run', () => {
   });
 
   test.each<[string, Partial<Manifest>]>([
-    ['state', { state: { partitions: 1 }, imagePolicy: 'network' }],
-    ['a price', { price: { perCall: '1', perCpuMs: '0' } }],
+    ['schedules that nobody pays for', { schedules: [{ cron: '* * * * *' }], price: { ...freePrice, perCall: '1' } }],
     ['its own image policy', { imagePolicy: 'both' }],
   ])('what would silently be left out: %s', async (_, changes) => {
     await refuses(sample(changes).app, 'APP_FEATURE_UNAVAILABLE');
+  });
+
+  test('a kind that it has no driver for', async () => {
+    const runtime = { name: 'wasi-preview1', compatibilityDate: '2026-11-01' };
+    await refuses(sample({ kind: 'wasm', runtime } as never).app, 'APP_FEATURE_UNAVAILABLE');
+    expect(driver.counts.opened).toBe(0);
   });
 
   test('code of another length than the manifest says', async () => {
@@ -252,6 +309,51 @@ describe('room', () => {
     expect(driver.tenants.find(({ closed }) => closed)?.workload.tenant).toBe(two);
     expect(await apps.loaded(two)).toBeUndefined();
     expect((await apps.loaded(one))?.app).toBe(one);
+  });
+
+  describe('where all memory is promised', () => {
+    const full = (retry = true) => new SandboxError({ code: 'SANDBOX_FULL', message: 'full', retry });
+    /** A sandbox with room for so many. */
+    const roomFor = (count: number) => {
+      driver.opening = () => {
+        if (driver.counts.open <= count) return;
+        driver.tenants.pop();
+        throw full();
+      };
+    };
+
+    test('is made by what nobody can be using any more, and by nothing else', async () => {
+      const apps = loader({ maxTenants: 64, recheckMs: 3_600_000 });
+      roomFor(2);
+      const limits = { memoryBytes: 2 ** 27, wallMs: 1_000, cpuMs: 1_000, outputBytes: 9, maxConcurrent: 1 };
+      const [one, two, three] = ['one', 'two', 'three'].map((name) => sample({ name, limits }).app) as [
+        Bytes32,
+        Bytes32,
+        Bytes32,
+      ];
+      vi.useFakeTimers({ now: 1_800_000_000_000, toFake: ['Date'] });
+      await apps.load(one, signal);
+      vi.setSystemTime(Date.now() + 10_000);
+      await apps.load(two, signal);
+      // A call of the first app may still run: nobody is hurt for a newcomer.
+      await expect(apps.load(three, signal)).rejects.toMatchObject({ code: 'SANDBOX_FULL', retry: true });
+      expect(driver.tenants.map(({ closed }) => closed)).toEqual([false, false]);
+      vi.setSystemTime(Date.now() + 6_001);
+      expect((await apps.load(three, signal)).app).toBe(three);
+      expect(driver.tenants.filter(({ closed }) => closed).map(({ workload }) => workload.tenant)).toEqual([one]);
+    });
+
+    test('is not made for what never fits', async () => {
+      const apps = loader();
+      const { app } = sample({ name: 'one' });
+      await apps.load(app, signal);
+      vi.useFakeTimers({ now: Date.now() + 3_600_000, toFake: ['Date'] });
+      driver.opening = () => {
+        throw full(false);
+      };
+      await expect(apps.load(sample({ name: 'large' }).app, signal)).rejects.toMatchObject({ code: 'SANDBOX_FULL' });
+      expect(driver.tenants[0]?.closed).toBe(false);
+    });
   });
 
   test('one that is still loading is closed when it is there', async () => {

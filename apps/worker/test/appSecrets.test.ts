@@ -123,6 +123,34 @@ describe('an app’s secrets', () => {
     expect(asked).toEqual([]);
   });
 
+  test('that a host has put in place of the owner’s are refused, all of them or one alone', async () => {
+    const host = generateSecp256k1();
+    const values = { A: 'of the host', B: 'of the host' };
+    // Rightly sealed, since anybody can: the public key is in the network file.
+    const injected = await sealSecrets({
+      network,
+      app,
+      keyVersion: 2,
+      values,
+      sign: async (digest) => toHex(signDigest(host, fromHex(digest))),
+    });
+    const own = await seal({ A: '1', B: '2' });
+    const mixed = { ...own, secrets: own.secrets.map((one, index) => (index === 0 ? one : injected.secrets[index])) };
+    for (const bundle of [injected, mixed as SecretsBundle]) {
+      // Even if the RPCs that the host picks name its bundle: who set it is the owner.
+      anchor(bundle);
+      await expect(secrets().open(version, signal)).rejects.toMatchObject({ code: 'APP_SECRETS_INVALID' });
+    }
+    expect(asked).toEqual([]);
+  });
+
+  test('of another app of the same owner are refused', async () => {
+    const sign = async (digest: Bytes32) => toHex(signDigest(owner, fromHex(digest)));
+    anchor(await sealSecrets({ network, app: b32(7), keyVersion: 2, values: { A: '1', B: '2' }, sign }));
+    await expect(secrets().open(version, signal)).rejects.toMatchObject({ code: 'APP_SECRETS_INVALID' });
+    expect(asked).toEqual([]);
+  });
+
   test('sealed to another key do not open, and the key is wiped all the same', async () => {
     anchor(await seal({ A: '1', B: '2' }));
     const other = new SecretBytes(new Uint8Array(32).fill(6));

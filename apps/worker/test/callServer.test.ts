@@ -215,7 +215,7 @@ describe('room', () => {
       await opened;
       return run(request, tenant);
     };
-    const served = await serve({ maxConcurrent: 1, maxRequestBytesInAll: 1e6 });
+    const served = await serve({ maxConcurrent: 1, maxOfOneApp: 1, maxRequestBytesInAll: 1e6 });
     const first = call(served);
     await settle();
     expect(await problemFor(served, (await served.seal()).encapsulated)).toMatchObject({ status: 503 });
@@ -225,8 +225,34 @@ describe('room', () => {
     expect((await call(served)).body).toBe('echo hello');
   });
 
+  test('is left for other apps by one that takes all it gets; it is refused by receipt, and told to try again', async () => {
+    const { opened, release } = gate();
+    const { run } = parts.driver;
+    parts.driver.run = async (request, tenant) => {
+      if (tenant.workload.tenant === app) await opened;
+      return run(request, tenant);
+    };
+    const other = parts.addApp({ name: 'other' });
+    const served = await serve({ maxConcurrent: 4, maxOfOneApp: 2, maxRequestBytesInAll: 1e6 });
+    const held = [call(served), call(served)];
+    await settle();
+    const crowded = await call(served);
+    expect(crowded).toMatchObject({ status: 503 });
+    expect(crowded.headers).toContainEqual(['retry-after', '1']);
+    expect(JSON.parse(crowded.body)).toMatchObject({ refusedBy: 'worker', code: 'APP_CALLS_CROWDED', retry: true });
+    expect(crowded.receipt.receipt.status).toBe(receiptStatuses.refused);
+    const sealed = await served.seal(identity(), utf8('hi'), { app: other.app, manifest: other.manifestId });
+    const stream = served.open();
+    await stream.end(sealed.encapsulated);
+    expect((await answerTo(stream, sealed)).body).toBe('echo hi');
+    release();
+    for (const each of held) expect((await each).body).toBe('echo hello');
+    await served.served();
+    expect((await call(served)).body).toBe('echo hello');
+  });
+
   test('for so many bytes of requests at once, given back when they are over', async () => {
-    const served = await serve({ maxConcurrent: 10, maxRequestBytesInAll: 3_000 });
+    const served = await serve({ maxConcurrent: 10, maxOfOneApp: 10, maxRequestBytesInAll: 3_000 });
     const slow = served.open();
     await slow.write(new Uint8Array(1_500));
     await settle();
@@ -360,5 +386,63 @@ describe('a failure of the worker itself', () => {
     const again = await call(served, who);
     expect(JSON.parse(again.body)).toMatchObject({ code: 'ANSWER_GONE' });
     expect(runs).toBe(1);
+  });
+});
+
+describe('leaving', () => {
+  const never = new AbortController().signal;
+
+  test('lets what is under way be answered, and takes nothing new', async () => {
+    const { opened, release } = gate();
+    const { run } = parts.driver;
+    parts.driver.run = async (request, tenant) => {
+      await opened;
+      return run(request, tenant);
+    };
+    const served = await serve();
+    const first = call(served);
+    await settle();
+    let drained = false;
+    const draining = served.server.drain(60_000, never).then(() => {
+      drained = true;
+    });
+    await expect(call(served)).rejects.toThrow('has left the network');
+    expect(drained).toBe(false);
+    release();
+    expect((await first).body).toBe('echo hello');
+    await draining;
+    expect(served.log.join('')).not.toContain('cut off');
+    await expect(call(served)).rejects.toThrow('has left the network');
+  });
+
+  test('waits for nothing where nothing is under way', async () => {
+    const served = await serve();
+    await call(served);
+    await served.served();
+    await served.server.drain(60_000, never);
+    await expect(call(served)).rejects.toThrow('has left the network');
+  });
+
+  test('does not wait for ever, and says how many calls it cuts off', async () => {
+    const { opened, release } = gate();
+    const { run } = parts.driver;
+    parts.driver.run = async (request, tenant) => {
+      await opened;
+      return run(request, tenant);
+    };
+    const served = await serve();
+    const asked = [call(served), call(served)];
+    await settle();
+    await served.server.drain(1, never);
+    expect(served.log.map((line) => JSON.parse(line))).toMatchObject([
+      { level: 'warn', msg: 'call: cut off', calls: 2, error: { code: 'DEADLINE_EXCEEDED' } },
+    ]);
+    const ending = new AbortController();
+    const draining = served.server.drain(60_000, ending.signal);
+    ending.abort();
+    await draining;
+    expect(served.log).toHaveLength(1);
+    release();
+    await Promise.all(asked);
   });
 });

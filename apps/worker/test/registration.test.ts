@@ -220,6 +220,60 @@ describe('renewing', () => {
   });
 });
 
+describe('a retirement', () => {
+  const retire = () => Object.assign(network.registries.workers.get(idOf(0n)) ?? {}, { state: 'retired' });
+
+  test('of what it registered ends renewing and registering at once, by name and with who did it', async () => {
+    const made = registration();
+    await made.register(signal());
+    retire();
+    expect(await made.isDue(network.rpc.head.timestamp, signal())).toBe(true);
+    await expect(made.registerPatiently(signal())).rejects.toMatchObject({
+      code: 'WORKER_RETIRED',
+      retry: false,
+      meta: { workerId: idOf(0n), operator: operator.address },
+    });
+    expect(network.registries.registrations).toHaveLength(1);
+    expect(log.join('')).not.toContain('trying again');
+  });
+
+  test('that comes while evidence is made is not overrun', async () => {
+    let quoting = () => {};
+    const platform = createSimulatedPlatform(network.root, { now: nowSeconds() });
+    const device = new SimulatedTdxDevice({ platform, image, configId: networkFileId(network.file) });
+    const quote = device.quote.bind(device);
+    vi.spyOn(device, 'quote').mockImplementation((...args) => {
+      quoting();
+      return quote(...args);
+    });
+    const made = registration(undefined, 0n, { device });
+    await made.register(signal());
+    quoting = retire;
+    await expect(made.register(signal())).rejects.toMatchObject({ code: 'WORKER_RETIRED' });
+    expect(network.registries.registrations).toHaveLength(1);
+  });
+
+  test('of an earlier process, with a signer of its own, keeps nobody from registering', async () => {
+    await registration().register(signal());
+    retire();
+    const after = registration();
+    await after.registerPatiently(signal());
+    expect(await after.isDue(network.rpc.head.timestamp, signal())).toBe(false);
+    expect(network.registries.workers.get(idOf(0n))?.state).toBe('active');
+  });
+
+  test('is not taken from an RPC that still shows the state before this process registered', async () => {
+    await registration().register(signal());
+    retire();
+    const before = { ...(network.registries.workers.get(idOf(0n)) ?? expect.fail()) };
+    const made = registration();
+    await made.register(signal());
+    Object.assign(network.registries.workers.get(idOf(0n)) ?? {}, before);
+    await made.registerPatiently(signal());
+    expect(network.registries.workers.get(idOf(0n))?.state).toBe('active');
+  });
+});
+
 describe('registering patiently', () => {
   const stale = {
     WorkerRegistryBlockTooOld: [3n, 300n],

@@ -1,3 +1,4 @@
+import { runtimeNames } from '@cloister/core';
 import type {
   Invocation,
   InvocationRequest,
@@ -21,11 +22,20 @@ export const metering = { wallMs: 1.5, cpuMs: 0.5, outputBytes: 3, peakMemoryByt
 
 /** A sandbox whose workloads are functions of the test. */
 export class StubDriver implements SandboxDriver {
-  readonly kind = 'function';
+  readonly kind: Workload['kind'];
+  readonly runtimes: readonly string[];
   readonly tenants: StubTenant[] = [];
   run: (request: InvocationRequest, tenant: StubTenant) => StubRun | Promise<StubRun> = () => ({});
   /** Awaited before a workload is open; throws where it can't be opened. */
   opening: (workload: Workload) => void | Promise<void> = () => {};
+
+  constructor(
+    kind: Workload['kind'] = 'function',
+    runtimes: readonly string[] = kind === 'function' ? ['workerd'] : runtimeNames[kind],
+  ) {
+    this.kind = kind;
+    this.runtimes = runtimes;
+  }
 
   get walls(): WallReport {
     const wall = { present: true, by: 'nothing: a stub' };

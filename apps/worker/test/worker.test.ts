@@ -5,6 +5,7 @@ import { sealRequest } from '@cloister/channel/client';
 import { encodeCallOpen, parseCallHead, parseCallOpen } from '@cloister/channel/frame';
 import {
   announcementFromJson,
+  type Bytes32,
   keyConfigDigest,
   keyConfigStatement,
   networkFileId,
@@ -26,7 +27,7 @@ import {
 import { createLogger } from '@cloister/service';
 import { generatePrivateKey } from 'viem/accounts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { framePair } from '../../../packages/channel/test/framePair.ts';
+import { framePair, settle } from '../../../packages/channel/test/framePair.ts';
 import { image, nowSeconds, SimulatedNetwork } from '../../../packages/sdk/test/simulatedNetwork.ts';
 import { Worker } from '../src/worker.ts';
 import { StubDriver } from './stubDriver.ts';
@@ -45,7 +46,7 @@ afterEach(async () => {
   await network.stop();
 });
 
-async function start(tickMs = 10) {
+async function start(tickMs = 10, key = generatePrivateKey()) {
   const secret = generateSecp256k1();
   const announced: WorkerAnnouncement[] = [];
   const log: string[] = [];
@@ -58,7 +59,7 @@ async function start(tickMs = 10) {
       operator: new ChainAccount({
         chainId: network.file.chainId,
         rpc: network.rpc.url,
-        account: generatePrivateKey(),
+        account: key,
       }),
       device: new SimulatedTdxDevice({
         platform: createSimulatedPlatform(network.root, { now: nowSeconds() }),
@@ -66,7 +67,7 @@ async function start(tickMs = 10) {
         configId: networkFileId(network.file),
       }),
       chainEvidence: async (document) => ({ teeType: 2, evidence: toHex(quoteOf(document)) }),
-      driver,
+      drivers: [driver],
       receiptSigner: { address: addressOf(secret), sign: (digest) => signDigest(secret, digest) },
       announce: (text) => announced.push(announcementFromJson(JSON.parse(text))),
       log: createLogger({ name: 'worker', write: (line) => log.push(line) }),
@@ -79,7 +80,34 @@ async function start(tickMs = 10) {
   };
   running.push({ stop });
   const registered = await worker.start(stopping.signal, (error) => lost.push(error));
-  return { worker, registered, announced, log, lost, stop, signer: addressOf(secret) };
+  return { worker, registered, announced, log, lost, stop, key, signer: addressOf(secret) };
+}
+
+/** A sealed call, sent to a worker by a gateway. */
+async function callOf(worker: Worker, announced: readonly WorkerAnnouncement[], app: Bytes32) {
+  const pair = framePair({
+    worker: {
+      onStream: (stream) =>
+        void worker
+          .serve(stream, parseCallOpen(stream.header), new AbortController().signal)
+          .finally(() => stream.reset('internal', 'through')),
+    },
+  });
+  const sealed = await sealRequest({
+    keyConfig: fromHex(announced.at(-1)?.keyConfigs[0]?.config ?? '0x'),
+    call: {
+      app,
+      manifest: network.registries.apps.get(app)?.versions[0]?.manifestId ?? zeroBytes32,
+      callId: toBase64Url(randomBytes(16)),
+      clientKey: new SecretBytes(randomBytes(32)),
+      context: zeroBytes32,
+      maxFee: 0n,
+    },
+    request: { method: 'GET', path: '/', headers: [], body: new Uint8Array() },
+  });
+  const stream = pair.gateway.mux.openStream(encodeCallOpen({ method: 'call', contentLength: null }));
+  await stream.end(sealed.encapsulated).catch(() => {});
+  return { status: async () => parseCallHead(await stream.head()).status };
 }
 
 const keyEnds = (announcement: WorkerAnnouncement | undefined) => announcement?.keyConfigs[0]?.notAfter ?? 0n;
@@ -166,6 +194,64 @@ describe('Worker', () => {
       .toMatchObject([{ code: 'TRANSACTION_REFUSED', meta: { errorName: 'WorkerRegistryImageNotAllowed' } }]);
   });
 
+  test('is lost, by name, when its operator retires it, and registers no more', async () => {
+    const { registered, lost, log } = await start();
+    const record = network.registries.workers.get(registered.workerId);
+    Object.assign(record ?? {}, { state: 'retired' });
+    await expect
+      .poll(() => lost, { timeout: 5_000 })
+      .toMatchObject([
+        {
+          code: 'WORKER_RETIRED',
+          meta: { workerId: registered.workerId, operator: record?.operator },
+          message: expect.stringContaining(`retired on the chain by its operator "${record?.operator}"`),
+          hint: expect.stringContaining('Start it again'),
+        },
+      ]);
+    const asked = network.rpc.asked.length;
+    await settle();
+    expect(network.rpc.asked.length).toBe(asked);
+    expect(network.registries.registrations).toHaveLength(1);
+    expect(log.join('')).not.toContain('trying again');
+  });
+
+  test('sees a retirement that it slept through: it stands in the state, and no event is needed', async () => {
+    const { registered, lost } = await start();
+    network.rpc.intercept = () => {
+      throw new Error('away');
+    };
+    Object.assign(network.registries.workers.get(registered.workerId) ?? {}, { state: 'retired' });
+    network.rpc.mine(registered.leaseUntil + 600n);
+    network.rpc.intercept = () => undefined;
+    await expect.poll(() => lost, { timeout: 5_000 }).toMatchObject([{ code: 'WORKER_RETIRED' }]);
+    expect(network.registries.registrations).toHaveLength(1);
+  });
+
+  test('is not lost when the record of an earlier process of it was retired: starting it is the wish to register', async () => {
+    const first = await start();
+    await first.stop();
+    Object.assign(network.registries.workers.get(first.registered.workerId) ?? {}, { state: 'retired' });
+    const second = await start(10, first.key);
+    expect(second.registered.workerId).toBe(first.registered.workerId);
+    expect(second.signer).not.toBe(first.signer);
+    expect(network.registries.workers.get(first.registered.workerId)?.state).toBe('active');
+    const asked = network.rpc.asks('eth_blockNumber');
+    await expect.poll(() => network.rpc.asks('eth_blockNumber')).toBeGreaterThan(asked + 8);
+    expect(second.lost).toEqual([]);
+    expect(network.registries.registrations).toHaveLength(2);
+  });
+
+  test('takes no call once it has seen that it is retired', async () => {
+    const { worker, announced, lost, registered } = await start();
+    const { app } = network.addApp();
+    const { status } = await callOf(worker, announced, app);
+    expect(await status()).toBe(200);
+    Object.assign(network.registries.workers.get(registered.workerId) ?? {}, { state: 'retired' });
+    await expect.poll(() => lost, { timeout: 5_000 }).toHaveLength(1);
+    const late = await callOf(worker, announced, app);
+    await expect(late.status()).rejects.toThrow('has left the network');
+  });
+
   test('does not start where the contract refuses it', async () => {
     network.registries.refuseRegistration = () => ({ errorName: 'WorkerRegistrySimulatedRefused', args: [] });
     await expect(start()).rejects.toMatchObject({ code: 'TRANSACTION_REFUSED' });
@@ -174,31 +260,7 @@ describe('Worker', () => {
   test('answers sealed calls, and none once it is stopped', async () => {
     const { worker, announced, stop } = await start();
     const { app, manifest } = network.addApp();
-    const pair = framePair({
-      worker: {
-        onStream: (stream) =>
-          void worker
-            .serve(stream, parseCallOpen(stream.header), new AbortController().signal)
-            .finally(() => stream.reset('internal', 'through')),
-      },
-    });
-    const call = async () => {
-      const sealed = await sealRequest({
-        keyConfig: fromHex(announced.at(-1)?.keyConfigs[0]?.config ?? '0x'),
-        call: {
-          app,
-          manifest: network.registries.apps.get(app)?.versions[0]?.manifestId ?? zeroBytes32,
-          callId: toBase64Url(randomBytes(16)),
-          clientKey: new SecretBytes(randomBytes(32)),
-          context: zeroBytes32,
-          maxFee: 0n,
-        },
-        request: { method: 'GET', path: '/', headers: [], body: new Uint8Array() },
-      });
-      const stream = pair.gateway.mux.openStream(encodeCallOpen({ method: 'call', contentLength: null }));
-      await stream.end(sealed.encapsulated);
-      return parseCallHead(await stream.head()).status;
-    };
+    const call = async () => (await callOf(worker, announced, app)).status();
     expect(manifest.kind).toBe('function');
     driver.run = () => ({ body: [utf8('hi')] });
     expect(await call()).toBe(200);
@@ -208,7 +270,13 @@ describe('Worker', () => {
 
   test('takes no call before it is registered', async () => {
     const worker = new Worker(
-      { network: {}, device: { simulated: true }, receiptSigner: { address: zeroBytes32 }, registry: {} } as never,
+      {
+        network: {},
+        drivers: [],
+        device: { simulated: true },
+        receiptSigner: { address: zeroBytes32 },
+        registry: {},
+      } as never,
       {
         index: 0n,
       },

@@ -13,6 +13,7 @@ import { SimulatedNetwork } from '../../../packages/sdk/test/simulatedNetwork.ts
 import type { AnswerComponents } from '../src/answerCall.ts';
 import { AppLoader } from '../src/appLoader.ts';
 import { OwnerLogs } from '../src/ownerLogs.ts';
+import { Cashier } from '../src/payments/cashier.ts';
 import { ReceiptBook } from '../src/receiptBook.ts';
 import { StubDriver } from './stubDriver.ts';
 
@@ -25,6 +26,9 @@ export const noSecrets: ConstructorParameters<typeof AppLoader>[0]['secrets'] = 
   open: () => Promise.reject(new Error('No keys in this test')),
   code: () => Promise.reject(new Error('No keys in this test')),
 };
+
+/** For apps that are given no guest agent. */
+export const noGuests: ConstructorParameters<typeof AppLoader>[0]['guests'] = { open: async () => undefined };
 
 /** What answers calls in a worker, over a chain in memory and a sandbox of the test. */
 export type WorkerParts = {
@@ -45,8 +49,9 @@ export async function startParts(): Promise<WorkerParts> {
   const secret = generateSecp256k1();
   const apps = new AppLoader({
     registry,
-    driver,
+    drivers: [driver],
     secrets: noSecrets,
+    guests: noGuests,
     blobs: async (id) => {
       const bytes = network.gateway.blobs.get(id);
       if (bytes === undefined) throw new Error(`No blob ${id}`);
@@ -59,6 +64,13 @@ export async function startParts(): Promise<WorkerParts> {
     receipts: new ReceiptBook({ domain, workerId, sign: (digest) => signDigest(secret, digest) }),
     logs: new OwnerLogs({ domain, workerId, registry, apps }),
     callers: { verify: async () => undefined },
+    payments: new Cashier({
+      channels: { reserve: () => Promise.reject(new Error('No channels in this test')) },
+      exact: undefined,
+      prices: undefined,
+    }),
+    services: { of: () => undefined },
+    states: { askedByHost: async () => undefined },
     simulated: true,
     head: () => network.rpc.head,
     epochAt: (timestamp) => tickAt(timestamp, network.registries.genesis, network.registries.epochLength),

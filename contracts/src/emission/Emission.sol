@@ -9,6 +9,17 @@ import {IEmittedPha} from "./IEmittedPha.sol";
 
 /// @title Emission
 contract Emission is IEmission, Governed {
+    /// @dev A split and the epoch from which it holds.
+    struct DatedSplit {
+        // ### 1st slot
+        uint64 fromEpoch;
+        address treasury;
+        uint16 treasuryBps;
+        // ### 2nd slot
+        address gatekeepers;
+        uint16 gatekeepersBps;
+    }
+
     uint16 private constant WHOLE_BPS = 10_000;
     uint16 private constant MAX_TREASURY_BPS = 3_000;
     uint16 private constant MAX_GATEKEEPERS_BPS = 1_000;
@@ -20,6 +31,7 @@ contract Emission is IEmission, Governed {
     IEpochRecords public immutable records;
 
     uint32 private immutable _epochLength;
+    uint64 private immutable _genesis;
 
     /// @inheritdoc IEmission
     address public rewards;
@@ -27,9 +39,9 @@ contract Emission is IEmission, Governed {
     /// @inheritdoc IEmission
     mapping(uint64 epoch => bool) public isMinted;
 
-    EmissionSplit private _split;
+    /// @dev Ascending by epoch.
+    DatedSplit[] private _splits;
 
-    /// @dev Until a split is set, all is the workers'.
     constructor(address timelock_, IEmittedPha token_, IEpochRecords records_) Governed(timelock_) {
         if (address(token_).code.length == 0) revert EmissionWithoutCode(address(token_));
         if (address(records_).code.length == 0) revert EmissionWithoutCode(address(records_));
@@ -41,25 +53,26 @@ contract Emission is IEmission, Governed {
         token = token_;
         records = records_;
         _epochLength = records_.epochLength();
+        _genesis = records_.genesis();
     }
 
     /// @inheritdoc IEmission
-    function mintEpoch(uint64 epoch, uint256 toWorkers) external {
+    function mintEpoch(uint64 epoch, uint256 toWorkers) external returns (bool minted) {
         if (msg.sender != rewards) revert EmissionCallerNotRewards(msg.sender, rewards);
         if (records.digestOf(epoch) == 0) revert EmissionNoRecord(epoch);
         if (isMinted[epoch]) revert EmissionAlreadyMinted(epoch);
-        EmissionSplit memory parts = _split;
-        uint256 budget = budgetOf(epoch);
-        uint256 toTreasury = (budget * parts.treasuryBps) / WHOLE_BPS;
-        uint256 toGatekeepers = (budget * parts.gatekeepersBps) / WHOLE_BPS;
-        uint256 ofWorkers = budget - toTreasury - toGatekeepers;
-        if (toWorkers > ofWorkers) revert EmissionBudgetExceeded(epoch, toWorkers, ofWorkers);
-
+        EmissionSplit memory parts = splitOf(epoch);
+        (uint256 ofWorkers, uint256 toTreasury, uint256 toGatekeepers) = _parted(budgetOf(epoch), parts);
         isMinted[epoch] = true;
+        if (toWorkers > ofWorkers) {
+            emit EpochForfeited(epoch, toWorkers, ofWorkers);
+            return false;
+        }
         emit EpochMinted(epoch, toWorkers, toTreasury, toGatekeepers);
         if (toWorkers > 0) token.mintForEmission(msg.sender, toWorkers);
         if (toTreasury > 0) token.mintForEmission(parts.treasury, toTreasury);
         if (toGatekeepers > 0) token.mintForEmission(parts.gatekeepers, toGatekeepers);
+        return true;
     }
 
     /// @inheritdoc IEmission
@@ -69,16 +82,42 @@ contract Emission is IEmission, Governed {
     }
 
     /// @inheritdoc IEmission
-    function setSplit(EmissionSplit calldata split_) external onlyTimelock {
-        _checkShare(split_.treasury, split_.treasuryBps, MAX_TREASURY_BPS);
-        _checkShare(split_.gatekeepers, split_.gatekeepersBps, MAX_GATEKEEPERS_BPS);
-        _split = split_;
-        emit SplitSet(split_);
+    function setSplit(uint64 fromEpoch, EmissionSplit calldata split) external onlyTimelock {
+        _checkShare(split.treasury, split.treasuryBps, MAX_TREASURY_BPS);
+        _checkShare(split.gatekeepers, split.gatekeepersBps, MAX_GATEKEEPERS_BPS);
+        // Of an epoch that has begun the members may compute a record, as soon as it is over.
+        uint256 earliest = block.timestamp < _genesis ? 0 : (block.timestamp - _genesis) / _epochLength + 1;
+        if (fromEpoch < earliest) revert EmissionSplitTooEarly(fromEpoch, earliest);
+        while (_splits.length > 0 && _splits[_splits.length - 1].fromEpoch >= fromEpoch) _splits.pop();
+        _splits.push(
+            DatedSplit({
+                fromEpoch: fromEpoch,
+                treasury: split.treasury,
+                treasuryBps: split.treasuryBps,
+                gatekeepers: split.gatekeepers,
+                gatekeepersBps: split.gatekeepersBps
+            })
+        );
+        emit SplitSet(fromEpoch, split);
     }
 
     /// @inheritdoc IEmission
-    function split() external view returns (EmissionSplit memory) {
-        return _split;
+    function splitOf(uint64 epoch) public view returns (EmissionSplit memory split) {
+        // How many hold from this epoch or before, by halves: old epochs stay as cheap to mint as new ones.
+        (uint256 low, uint256 high) = (0, _splits.length);
+        while (low < high) {
+            uint256 middle = (low + high) / 2;
+            if (_splits[middle].fromEpoch <= epoch) low = middle + 1;
+            else high = middle;
+        }
+        if (low == 0) return split;
+        DatedSplit memory found = _splits[low - 1];
+        return EmissionSplit(found.treasury, found.treasuryBps, found.gatekeepers, found.gatekeepersBps);
+    }
+
+    /// @inheritdoc IEmission
+    function workersBudgetOf(uint64 epoch) external view returns (uint256 ofWorkers) {
+        (ofWorkers,,) = _parted(budgetOf(epoch), splitOf(epoch));
     }
 
     /// @inheritdoc IEmission
@@ -94,6 +133,16 @@ contract Emission is IEmission, Governed {
     /// @inheritdoc IEmission
     function emittedAfter(uint256 elapsed) external pure returns (uint256) {
         return EmissionSchedule.emittedAfter(elapsed);
+    }
+
+    /// @dev Treasury's and gatekeepers' parts are rounded down.
+    function _parted(
+        uint256 budget,
+        EmissionSplit memory parts
+    ) private pure returns (uint256 ofWorkers, uint256 toTreasury, uint256 toGatekeepers) {
+        toTreasury = (budget * parts.treasuryBps) / WHOLE_BPS;
+        toGatekeepers = (budget * parts.gatekeepersBps) / WHOLE_BPS;
+        ofWorkers = budget - toTreasury - toGatekeepers;
     }
 
     function _checkShare(address to, uint16 bps, uint16 maximum) private pure {

@@ -12,10 +12,15 @@ import {MerkleTree} from "../libraries/MerkleTree.sol";
 import {IFeeSink} from "../staking/IFeeSink.sol";
 import {IEmission} from "./IEmission.sol";
 import {IEpochRewards} from "./IEpochRewards.sol";
+import {RewardLeaf} from "./RewardLeaf.sol";
 
 /// @title EpochRewards
 contract EpochRewards is IEpochRewards, Governed {
     using SafeERC20 for IERC20;
+
+    /// @inheritdoc IEpochRewards
+    /// @dev Of pools, each with a proof of 17 nodes, so many come to less than the gas of a transaction.
+    uint256 public constant MAX_BATCH = 128;
 
     /// @inheritdoc IEpochRewards
     IEmission public immutable emission;
@@ -32,6 +37,9 @@ contract EpochRewards is IEpochRewards, Governed {
 
     /// @inheritdoc IEpochRewards
     mapping(uint64 epoch => mapping(address operator => bool)) public isClaimed;
+
+    /// @inheritdoc IEpochRewards
+    mapping(address operator => uint256) public owed;
 
     mapping(uint64 epoch => Pot) private _pots;
 
@@ -50,33 +58,53 @@ contract EpochRewards is IEpochRewards, Governed {
         if (known != given) revert EpochRewardsRecordMismatch(epoch, known, given);
         if (_pots[epoch].claimableAt != 0) revert EpochRewardsAlreadyOpen(epoch);
         uint64 claimableAt = uint64(block.timestamp) + _epochLength;
-        _pots[epoch] =
-            Pot({root: record.rewardsRoot, left: record.rewards, claimableAt: claimableAt, blocked: false});
+        Pot storage pot = _pots[epoch];
+        pot.claimableAt = claimableAt;
+        if (!emission.mintEpoch(epoch, record.rewards)) {
+            pot.forfeited = true;
+            emit EpochForfeited(epoch, record.rewards);
+            return;
+        }
+        pot.root = record.rewardsRoot;
+        pot.left = record.rewards;
         emit EpochOpened(epoch, record.rewardsRoot, record.rewards, claimableAt);
-        emission.mintEpoch(epoch, record.rewards);
     }
 
     /// @inheritdoc IEpochRewards
     function claim(uint64 epoch, address operator, uint256 amount, bytes32[] calldata proof) external {
-        Pot storage pot = _opened(epoch);
-        if (block.timestamp < pot.claimableAt) {
-            revert EpochRewardsNotClaimable(epoch, pot.claimableAt, block.timestamp);
-        }
-        if (pot.blocked) revert EpochRewardsBlocked(epoch);
+        Pot storage pot = _claimable(epoch);
         if (isClaimed[epoch][operator]) revert EpochRewardsAlreadyClaimed(epoch, operator);
-        bytes32 leaf = keccak256(abi.encode("cloister/reward: v1", epoch, operator, amount));
-        if (!MerkleTree.holds(pot.root, leaf, proof)) revert EpochRewardsNotInRoot(epoch, operator, amount);
+        if (!_isInRoot(pot, epoch, operator, amount, proof)) revert EpochRewardsNotInRoot(epoch, operator, amount);
         if (amount > pot.left) revert EpochRewardsPotExceeded(epoch, amount, pot.left);
+        _pay(pot, epoch, operator, amount);
+    }
 
-        isClaimed[epoch][operator] = true;
-        // No truncation: at most `left`.
-        pot.left -= uint128(amount);
-        IFeeSink sink = feeSink;
-        bool toPool = address(sink) != address(0) && sink.hasPool(operator);
-        emit RewardClaimed(epoch, operator, amount, toPool);
-        if (!toPool) return _token.safeTransfer(operator, amount);
-        _token.forceApprove(address(sink), amount);
-        sink.addFees(operator, amount);
+    /// @inheritdoc IEpochRewards
+    function claimMany(uint64 epoch, Reward[] calldata rewards) external returns (uint256 claimed) {
+        uint256 count = rewards.length;
+        if (count == 0 || count > MAX_BATCH) revert EpochRewardsBatchOutOfRange(count, MAX_BATCH);
+        Pot storage pot = _claimable(epoch);
+        for (uint256 i = 0; i < count; ++i) {
+            (address operator, uint256 amount) = (rewards[i].operator, rewards[i].amount);
+            if (isClaimed[epoch][operator] || amount > pot.left) continue;
+            if (!_isInRoot(pot, epoch, operator, amount, rewards[i].proof)) continue;
+            _pay(pot, epoch, operator, amount);
+            ++claimed;
+        }
+    }
+
+    /// @inheritdoc IEpochRewards
+    function collect(address operator) external {
+        uint256 amount = owed[operator];
+        if (amount == 0) revert EpochRewardsNothingOwed(operator);
+        owed[operator] = 0;
+        _handOver(operator, amount);
+    }
+
+    /// @dev For claims alone: a call of its own, so that what fails in it leaves nothing.
+    function handOver(address operator, uint256 amount) external {
+        if (msg.sender != address(this)) revert EpochRewardsCallerNotSelf(msg.sender);
+        _handOver(operator, amount);
     }
 
     /// @inheritdoc IEpochRewards
@@ -123,6 +151,50 @@ contract EpochRewards is IEpochRewards, Governed {
     /// @inheritdoc IEpochRewards
     function potOf(uint64 epoch) external view returns (Pot memory) {
         return _pots[epoch];
+    }
+
+    /// @dev The pot of an epoch that may be claimed from.
+    function _claimable(uint64 epoch) private view returns (Pot storage pot) {
+        pot = _opened(epoch);
+        if (block.timestamp < pot.claimableAt) {
+            revert EpochRewardsNotClaimable(epoch, pot.claimableAt, block.timestamp);
+        }
+        if (pot.forfeited) revert EpochRewardsForfeited(epoch);
+        if (pot.blocked) revert EpochRewardsBlocked(epoch);
+    }
+
+    function _isInRoot(
+        Pot storage pot,
+        uint64 epoch,
+        address operator,
+        uint256 amount,
+        bytes32[] calldata proof
+    ) private view returns (bool) {
+        return MerkleTree.holds(pot.root, RewardLeaf.hash(epoch, operator, amount), proof);
+    }
+
+    /// @dev Warning: only what is in the root, not claimed yet, and no more than is left.
+    function _pay(Pot storage pot, uint64 epoch, address operator, uint256 amount) private {
+        isClaimed[epoch][operator] = true;
+        // No truncation: at most `left`.
+        pot.left -= uint128(amount);
+        emit RewardClaimed(epoch, operator, amount);
+        // A pool that takes nothing, now or for want of the caller's gas, stops no claim and loses its backers nothing.
+        try this.handOver(operator, amount) {}
+        catch {
+            owed[operator] += amount;
+            emit RewardHeld(operator, amount);
+        }
+    }
+
+    function _handOver(address operator, uint256 amount) private {
+        IFeeSink sink = feeSink;
+        bool toPool = address(sink) != address(0) && sink.hasPool(operator);
+        emit RewardPaid(operator, amount, toPool);
+        if (!toPool) return _token.safeTransfer(operator, amount);
+        _token.forceApprove(address(sink), amount);
+        sink.addFees(operator, amount);
+        if (_token.allowance(address(this), address(sink)) != 0) revert EpochRewardsNotTaken(operator, amount);
     }
 
     function _opened(uint64 epoch) private view returns (Pot storage pot) {

@@ -5,7 +5,7 @@ import {IEpochRecords} from "../governance/IEpochRecords.sol";
 import {IEmittedPha} from "./IEmittedPha.sol";
 
 interface IEmissionTypes {
-    /// @notice Who gets parts of each epoch's emission besides the workers.
+    /// @notice Who gets parts of an epoch's emission besides the workers.
     /// @param treasuryBps In ten-thousandths, rounded down; likewise `gatekeepersBps`.
     struct EmissionSplit {
         address treasury;
@@ -21,33 +21,40 @@ interface IEmissionErrors {
     error EmissionCapTooSmall(uint256 left, uint256 needed);
     error EmissionShareTooLarge(uint16 bps, uint16 maximum);
     error EmissionZeroRecipient();
+    error EmissionSplitTooEarly(uint64 fromEpoch, uint256 earliest);
 
     /// Minting
     error EmissionCallerNotRewards(address caller, address rewards);
     error EmissionNoRecord(uint64 epoch);
     error EmissionAlreadyMinted(uint64 epoch);
-    error EmissionBudgetExceeded(uint64 epoch, uint256 wanted, uint256 budget);
 }
 
 interface IEmissionEvents {
     event EpochMinted(uint64 indexed epoch, uint256 toWorkers, uint256 toTreasury, uint256 toGatekeepers);
+
+    /// @notice The epoch's record awards more than the workers' part: nothing of it is ever minted.
+    event EpochForfeited(uint64 indexed epoch, uint256 awarded, uint256 ofWorkers);
     event RewardsSet(address rewards);
-    event SplitSet(IEmissionTypes.EmissionSplit split);
+    event SplitSet(uint64 indexed fromEpoch, IEmissionTypes.EmissionSplit split);
 }
 
 /// @title IEmission
 /// @notice The one issuer of new PHA, by a schedule that is fixed for ever: once for each epoch that has a record.
-/// @dev An epoch's budget depends on it and on the record before alone, so epochs may be minted in any order.
+/// @dev An epoch's budget depends on it and on the record before alone, and its split stands fast before it begins: so epochs
+/// may be minted in any order, at any time, and members know what a record may award when they compute it.
 interface IEmission is IEmissionTypes, IEmissionErrors, IEmissionEvents {
     /// @notice Mints an epoch's parts. The rewards contract alone, once for each epoch.
     /// @param toWorkers What its record awards; what roundings left of the workers' part is never minted.
-    function mintEpoch(uint64 epoch, uint256 toWorkers) external;
+    /// @return minted False where the record awards more than the workers' part. Then nobody gets anything of this epoch,
+    /// now or later; other epochs are not touched by it.
+    function mintEpoch(uint64 epoch, uint256 toWorkers) external returns (bool minted);
 
     /// @notice Who may mint, and gets the workers' part. Timelock only.
     function setRewards(address rewards) external;
 
-    /// @notice For epochs that are minted from now on. Timelock only.
-    function setSplit(EmissionSplit calldata split) external;
+    /// @notice Sets the split of an epoch and of those after it, in place of all that was set for them before. Timelock only.
+    /// @param fromEpoch Has not begun yet.
+    function setSplit(uint64 fromEpoch, EmissionSplit calldata split) external;
 
     /// @notice What an epoch with a record may bring: of its own time, and of the epoch's before where that has no record.
     /// Zero without a record.
@@ -55,8 +62,15 @@ interface IEmission is IEmissionTypes, IEmissionErrors, IEmissionEvents {
 
     /// @notice All that the schedule brings in its first seconds, rounded down.
     function emittedAfter(uint256 elapsed) external pure returns (uint256);
+
+    /// @notice Whether an epoch was minted, or forfeited.
     function isMinted(uint64 epoch) external view returns (bool);
-    function split() external view returns (EmissionSplit memory);
+
+    /// @notice An epoch's split, which no longer changes once the epoch has begun. Before the first: all is the workers'.
+    function splitOf(uint64 epoch) external view returns (EmissionSplit memory);
+
+    /// @notice The workers' part of what an epoch may bring: the most that its record may award.
+    function workersBudgetOf(uint64 epoch) external view returns (uint256);
     function rewards() external view returns (address);
     function token() external view returns (IEmittedPha);
     function records() external view returns (IEpochRecords);

@@ -7,9 +7,9 @@ import {ReceiptLib} from "../receipts/ReceiptLib.sol";
 /// @param attempt Minutes between the epoch's end and the newest final block that its proposer knew.
 /// @param blockNumber The first block after the epoch, with blockHash.
 /// @param beacon Randomness of the epoch's first round.
-/// @param rewardsRoot Zero until there are rewards, as is `rewards`.
+/// @param rewardsRoot Of what each pool gets, zero where none does; all together `rewards`.
 /// @param members Whose measurements count.
-/// @param workers In the directory, with their `stake` in PHA's smallest unit (1 each until there are bonds).
+/// @param workers In the directory, with their `stake` in PHA's smallest unit (bonds, and 1 of each without one).
 /// @param work Sum of the workers' median work, units a second.
 struct EpochRecord {
     uint64 epoch;

@@ -104,6 +104,10 @@ contract EpochRecords is IEpochRecords, Governed {
         // No overflow: 64 bits and 32 bits in 256.
         uint256 endsAt = genesis + (uint256(epoch) + 1) * epochLength;
         if (block.timestamp < endsAt) revert EpochRecordsNotOver(epoch, endsAt, block.timestamp);
+        // The next epoch's record is computed as of its end, whether this one has a record by then or not: its emission
+        // hangs on that. So the answer must stand fast from then on.
+        uint256 nextEndsAt = endsAt + epochLength;
+        if (block.timestamp >= nextEndsAt) revert EpochRecordsTooLate(epoch, nextEndsAt, block.timestamp);
         uint256 newest = (block.timestamp - endsAt) / ATTEMPT_SECONDS;
         if (attempt > newest) revert EpochRecordsAttemptAhead(attempt, newest);
     }

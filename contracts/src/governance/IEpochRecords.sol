@@ -24,6 +24,7 @@ interface IEpochRecordsErrors {
     /// Posting
     error EpochRecordsNotNewer(uint64 epoch, uint64 last);
     error EpochRecordsNotOver(uint64 epoch, uint256 endsAt, uint256 timestamp);
+    error EpochRecordsTooLate(uint64 epoch, uint256 nextEndsAt, uint256 timestamp);
     error EpochRecordsAttemptAhead(uint32 attempt, uint256 newest);
     error EpochRecordsBlockAhead(uint64 blockNumber, uint256 newest);
     error EpochRecordsBlockMismatch(uint64 blockNumber, bytes32 known, bytes32 given);
@@ -37,9 +38,10 @@ interface IEpochRecordsEvents {
 }
 
 /// @title IEpochRecords
-/// @notice One record an epoch: the first that the committee of now signed. Epochs may be left out, and never come back.
+/// @notice One record an epoch: the first that the committee of now signed, before the next epoch is over. Epochs may be
+/// left out, and never come back.
 interface IEpochRecords is IEpochRecordsTypes, IEpochRecordsErrors, IEpochRecordsEvents {
-    /// @notice Posts an epoch's record. Anyone, with the members' signatures.
+    /// @notice Posts an epoch's record. Anyone, with the members' signatures, once the epoch is over and until the next one is.
     /// @param proof Of the committee (form of {ICommittee.verify}) over the record's EIP-712 digest.
     /// @dev The block's hash is compared as far as the chain still knows it.
     function post(EpochRecord calldata record, bytes calldata proof) external;

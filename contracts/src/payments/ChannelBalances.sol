@@ -43,17 +43,25 @@ library ChannelBalances {
     }
 
     /// @notice The least of the three.
-    function claimed(ChannelBalance self) internal pure returns (uint256 least) {
-        least = deposited(self);
-        uint256 other = voucher(self);
-        if (other < least) least = other;
-        other = earned(self);
-        if (other < least) least = other;
+    function claimed(ChannelBalance self) internal pure returns (uint256) {
+        return _min(deposited(self), _min(voucher(self), earned(self)));
+    }
+
+    /// @notice What this balance claims more than an earlier one of the same channel and deposit.
+    /// @dev No underflow: voucher and earned never sink.
+    function claimedSince(ChannelBalance self, ChannelBalance earlier) internal pure returns (uint256) {
+        uint256 put = deposited(self);
+        unchecked {
+            return _min(put, _min(voucher(self), earned(self))) - _min(put, _min(voucher(earlier), earned(earlier)));
+        }
     }
 
     /// @notice What the payer can take back.
     function left(ChannelBalance self) internal pure returns (uint256) {
-        return deposited(self) - claimed(self);
+        // No underflow: claimed is no more than deposited.
+        unchecked {
+            return deposited(self) - claimed(self);
+        }
     }
 
     function opened(ChannelBalance self) internal pure returns (ChannelBalance) {
@@ -74,19 +82,26 @@ library ChannelBalances {
         return ChannelBalance.wrap(ChannelBalance.unwrap(self) - amount);
     }
 
-    /// @notice With the amount as the voucher where it is higher than the one before.
+    /// @notice With the amount as the voucher.
+    /// @dev Warning: it must be above the one before.
     function withVoucher(ChannelBalance self, uint256 amount) internal pure returns (ChannelBalance) {
-        if (amount > MAX_AMOUNT) amount = MAX_AMOUNT;
-        uint256 before = voucher(self);
-        if (amount <= before) return self;
-        // No carry into the next field: before + (amount - before) <= MAX_AMOUNT.
-        return ChannelBalance.wrap(ChannelBalance.unwrap(self) + ((amount - before) << VOUCHER_AT));
+        uint256 others = ChannelBalance.unwrap(self) & ~(MAX_AMOUNT << VOUCHER_AT);
+        return ChannelBalance.wrap(others | (_min(amount, MAX_AMOUNT) << VOUCHER_AT));
     }
 
     /// @notice With more earned, at most MAX_AMOUNT.
     function plusEarned(ChannelBalance self, uint256 increase) internal pure returns (ChannelBalance) {
-        uint256 room = MAX_AMOUNT - earned(self);
-        if (increase > room) increase = room;
-        return ChannelBalance.wrap(ChannelBalance.unwrap(self) + (increase << EARNED_AT));
+        // No carry into the next field: no more than there is room for.
+        unchecked {
+            uint256 added = _min(increase, MAX_AMOUNT - earned(self));
+            return ChannelBalance.wrap(ChannelBalance.unwrap(self) + (added << EARNED_AT));
+        }
+    }
+
+    /// @dev Without a jump: claims ask often.
+    function _min(uint256 a, uint256 b) private pure returns (uint256 least) {
+        assembly ("memory-safe") {
+            least := xor(a, mul(xor(a, b), lt(b, a)))
+        }
     }
 }

@@ -7,7 +7,7 @@ import {IFeeSink} from "../staking/IFeeSink.sol";
 import {IPhaToken} from "../token/IPhaToken.sol";
 import {IAnchors} from "./IAnchors.sol";
 import {IFeeLedger, IFeeLedgerTypes} from "./IFeeLedger.sol";
-import {Channel} from "./PaymentRecords.sol";
+import {Channel, OperatorChannel} from "./PaymentRecords.sol";
 
 interface IPaymentsTypes {
     /// @param withdrawalDelay Seconds, MIN_WITHDRAWAL_DELAY to MAX_WITHDRAWAL_DELAY.
@@ -27,12 +27,12 @@ interface IPaymentsTypes {
         uint128 amount;
     }
 
-    /// @notice A channel of a claim, with the newest voucher.
+    /// @notice A channel of a claim, with the newest voucher. The claim names the operator.
     /// @param maxClaimableAmount The voucher's. One that is not above the highest shown before is not read, nor is its
     /// signature: zero where there is no new one.
     /// @param r, vs The payer key's signature in the form of ERC-2098: vs is s with the parity in its highest bit.
     struct ChannelClaim {
-        Channel channel;
+        OperatorChannel channel;
         uint128 maxClaimableAmount;
         bytes32 r;
         bytes32 vs;
@@ -41,15 +41,15 @@ interface IPaymentsTypes {
     /// @notice A signer's SettlementStatement over channels of the claim.
     /// @param registry In whose domain it is signed.
     /// @param blockNumber The statement's `block`.
-    /// @param totals One for each channel of the claim, in its order: what this signer's receipts of the channel come to
-    /// in all; zero where the statement does not name the channel.
+    /// @param totals 16 bytes, big-endian, for each channel of the claim, in its order: what this signer's receipts of the
+    /// channel come to in all; zero where the statement does not name the channel.
     /// @param r, vs The signer's signature in the form of ERC-2098.
     struct StatementClaim {
         IWorkerRegistry registry;
         uint64 blockNumber;
         bytes32 r;
         bytes32 vs;
-        uint128[] totals;
+        bytes totals;
     }
 
     /// @notice A receipt as statement of its signer's total in its channel.
@@ -99,7 +99,7 @@ interface IPaymentsErrors {
     error PaymentsChannelUnknown(bytes32 channel);
     error PaymentsChannelsNotAscending(bytes32 previous, bytes32 next);
     error PaymentsVoucherNotByPayerKey(bytes32 channel, address signer, address payerKey);
-    error PaymentsTotalsLengthMismatch(uint256 channels, uint256 totals);
+    error PaymentsTotalsLengthMismatch(uint256 expectedBytes, uint256 bytes_);
     error PaymentsStatementEmpty(address signer);
     error PaymentsReceiptOfAnotherChannel(bytes32 expected, bytes32 stated);
     error PaymentsIndexOutOfRange(uint256 index, uint256 channels);
@@ -177,25 +177,36 @@ interface IPayments is IPaymentsTypes, IPaymentsErrors, IPaymentsEvents, IFeeLed
     /* CLAIMS */
 
     /// @notice Counts vouchers and totals, and credits what they bear. Anyone; the money goes to the parties.
+    /// @param operator Of all the channels.
     /// @param channels Strictly ascending by id, at most MAX_BATCH.
     /// @param statements Of signers that are not evicted. An old total or voucher changes nothing.
-    function claim(ChannelClaim[] calldata channels, StatementClaim[] calldata statements) external;
+    function claim(
+        address operator,
+        ChannelClaim[] calldata channels,
+        StatementClaim[] calldata statements
+    ) external;
 
     /// @notice The same with statements that were anchored, before the signer's eviction where it was evicted since,
     /// whatever time they state.
     /// @param proofs One for each statement.
     function claimAnchored(
+        address operator,
         ChannelClaim[] calldata channels,
         StatementClaim[] calldata statements,
         AnchorProof[] calldata proofs
     ) external;
 
     /// @notice The same by receipts: each states its signer's total in its channel.
-    function claimByReceipts(ChannelClaim[] calldata channels, ReceiptClaim[] calldata receipts) external;
+    function claimByReceipts(
+        address operator,
+        ChannelClaim[] calldata channels,
+        ReceiptClaim[] calldata receipts
+    ) external;
 
     /// @notice The same with receipts that were anchored, before the signer's eviction where it was evicted since.
     /// @param proofs One for each receipt.
     function claimByAnchoredReceipts(
+        address operator,
         ChannelClaim[] calldata channels,
         ReceiptClaim[] calldata receipts,
         AnchorProof[] calldata proofs

@@ -17,6 +17,14 @@ struct Channel {
     bytes32 salt;
 }
 
+/// @notice A {Channel} of an operator that is named beside it.
+struct OperatorChannel {
+    address payer;
+    address payerKey;
+    address gateway;
+    bytes32 salt;
+}
+
 /// @title PaymentRecords
 /// @notice Ids and EIP-712 digests of channels, vouchers and settlement statements.
 library PaymentRecords {
@@ -24,6 +32,10 @@ library PaymentRecords {
     /// tells them apart.
     string internal constant VOUCHER_DOMAIN_NAME = "x402 Batch Settlement";
     string internal constant VOUCHER_DOMAIN_VERSION = "1";
+
+    /// @dev Of the two above, as literals: hashes of constants would be computed at each call.
+    bytes32 private constant VOUCHER_DOMAIN_NAME_HASH = keccak256("x402 Batch Settlement");
+    bytes32 private constant VOUCHER_DOMAIN_VERSION_HASH = keccak256("1");
 
     bytes32 internal constant VOUCHER_TYPEHASH = keccak256("Voucher(bytes32 channelId,uint128 maxClaimableAmount)");
     bytes32 internal constant SETTLEMENT_STATEMENT_TYPEHASH =
@@ -53,36 +65,72 @@ library PaymentRecords {
         }
     }
 
-    function voucherDomainSeparator(uint256 chainId, address payments) internal pure returns (bytes32) {
-        return keccak256(
-            abi.encode(
-                ReceiptLib.DOMAIN_TYPEHASH,
-                keccak256(bytes(VOUCHER_DOMAIN_NAME)),
-                keccak256(bytes(VOUCHER_DOMAIN_VERSION)),
-                chainId,
-                payments
-            )
-        );
+    /// @notice The words of an operator's channel ids in memory, for {channelIdOf} to complete: all but the four of an
+    /// {OperatorChannel}.
+    function channelIdWords(
+        uint256 chainId,
+        address payments,
+        address operator
+    ) internal pure returns (uint256 words) {
+        assembly ("memory-safe") {
+            words := mload(0x40)
+            mstore(0x40, add(words, 0x140))
+            mstore(words, 0x100)
+            mstore(add(words, 0x20), chainId)
+            mstore(add(words, 0x40), payments)
+            mstore(add(words, 0xa0), operator)
+            mstore(add(words, 0x100), 20)
+            mstore(add(words, 0x120), "cloister/channel: v1")
+        }
     }
 
-    /// @notice What the payer key signs.
-    function voucherDigest(
-        bytes32 channel,
-        uint256 maxClaimableAmount,
-        bytes32 separator
-    ) internal pure returns (bytes32 digest) {
-        bytes32 typeHash = VOUCHER_TYPEHASH;
-        // As EIP-712 has it. Behind the free memory pointer, which stays as it is.
+    /// @notice The same id as {channelId}, of a channel of the operator whose words these are.
+    function channelIdOf(uint256 words, OperatorChannel calldata channel) internal pure returns (bytes32 id) {
         assembly ("memory-safe") {
-            let words := mload(0x40)
+            let payer := calldataload(channel)
+            let payerKey := calldataload(add(channel, 0x20))
+            let gateway := calldataload(add(channel, 0x40))
+            if shr(160, or(payer, or(payerKey, gateway))) { revert(0, 0) }
+            mstore(add(words, 0x60), payer)
+            mstore(add(words, 0x80), payerKey)
+            mstore(add(words, 0xc0), gateway)
+            mstore(add(words, 0xe0), calldataload(add(channel, 0x60)))
+            id := keccak256(words, 0x140)
+        }
+    }
+
+    function voucherDomainSeparator(uint256 chainId, address payments) internal pure returns (bytes32) {
+        return _separator(VOUCHER_DOMAIN_NAME_HASH, VOUCHER_DOMAIN_VERSION_HASH, chainId, payments);
+    }
+
+    /// @notice The same as {ReceiptLib.domainSeparator}, for less gas.
+    function recordDomainSeparator(uint256 chainId, address registry) internal pure returns (bytes32) {
+        return _separator(ReceiptLib.DOMAIN_NAME_HASH, ReceiptLib.DOMAIN_VERSION_HASH, chainId, registry);
+    }
+
+    /// @notice The words of vouchers of this domain in memory, for {voucherDigestOf} to complete.
+    function voucherWords(bytes32 separator) internal pure returns (uint256 words) {
+        bytes32 typeHash = VOUCHER_TYPEHASH;
+        assembly ("memory-safe") {
+            words := mload(0x40)
+            mstore(0x40, add(words, 0xc0))
             mstore(words, typeHash)
+            mstore(add(words, 0x60), hex"1901")
+            mstore(add(words, 0x62), separator)
+        }
+    }
+
+    /// @notice What the payer key signs, by EIP-712.
+    function voucherDigestOf(
+        uint256 words,
+        bytes32 channel,
+        uint256 maxClaimableAmount
+    ) internal pure returns (bytes32 digest) {
+        assembly ("memory-safe") {
             mstore(add(words, 0x20), channel)
             mstore(add(words, 0x40), maxClaimableAmount)
-            let structHash := keccak256(words, 0x60)
-            mstore(words, hex"1901")
-            mstore(add(words, 0x02), separator)
-            mstore(add(words, 0x22), structHash)
-            digest := keccak256(words, 0x42)
+            mstore(add(words, 0x82), keccak256(words, 0x60))
+            digest := keccak256(add(words, 0x60), 0x42)
         }
     }
 
@@ -91,30 +139,19 @@ library PaymentRecords {
         bytes32 pairs,
         uint64 blockNumber,
         bytes32 separator
-    ) internal pure returns (bytes32) {
-        return ReceiptLib.toDigest(separator, keccak256(abi.encode(SETTLEMENT_STATEMENT_TYPEHASH, pairs, blockNumber)));
-    }
-
-    /// @notice keccak256 of the pairs one behind the other, each the channel's id and the total as two words of 32 bytes,
-    /// ascending by id, without those whose total is zero.
-    /// @param ids Ascending.
-    /// @param totals One for each id. Warning: as many are read as there are ids, and as whole words; whoever reads them
-    /// too refuses those beyond 128 bits.
-    function pairsHash(bytes32[] memory ids, uint128[] calldata totals) internal pure returns (bytes32 hash) {
-        // Behind the free memory pointer, which stays as it is.
+    ) internal pure returns (bytes32 digest) {
+        bytes32 typeHash = SETTLEMENT_STATEMENT_TYPEHASH;
+        // ReceiptLib.toDigest of the hash of the three words. Behind the free memory pointer, which stays as it is.
         assembly ("memory-safe") {
-            let pairs := mload(0x40)
-            let end := pairs
-            let count := mload(ids)
-            for { let i := 0 } lt(i, count) { i := add(i, 1) } {
-                let total := calldataload(add(totals.offset, shl(5, i)))
-                if total {
-                    mstore(end, mload(add(add(ids, 0x20), shl(5, i))))
-                    mstore(add(end, 0x20), total)
-                    end := add(end, 0x40)
-                }
-            }
-            hash := keccak256(pairs, sub(end, pairs))
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            mstore(add(words, 0x20), pairs)
+            mstore(add(words, 0x40), blockNumber)
+            mstore(add(words, 0x80), keccak256(words, 0x60))
+            mstore(add(words, 0x40), hex"1901")
+            mstore(add(words, 0x42), separator)
+            mstore(add(words, 0x62), mload(add(words, 0x80)))
+            digest := keccak256(add(words, 0x40), 0x42)
         }
     }
 
@@ -122,5 +159,24 @@ library PaymentRecords {
     /// @dev Whole ABI words of more than 65 bytes under a tag: neither a node of the tree nor a leaf of another one.
     function anchoredLeaf(bytes32 digest) internal pure returns (bytes32) {
         return keccak256(abi.encode("cloister/anchored: v1", digest));
+    }
+
+    /// @dev keccak256 of the five words. Behind the free memory pointer, which stays as it is.
+    function _separator(
+        bytes32 name,
+        bytes32 version,
+        uint256 chainId,
+        address verifyingContract
+    ) private pure returns (bytes32 separator) {
+        bytes32 typeHash = ReceiptLib.DOMAIN_TYPEHASH;
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typeHash)
+            mstore(add(words, 0x20), name)
+            mstore(add(words, 0x40), version)
+            mstore(add(words, 0x60), chainId)
+            mstore(add(words, 0x80), verifyingContract)
+            separator := keccak256(words, 0xa0)
+        }
     }
 }

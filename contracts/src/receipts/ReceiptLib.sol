@@ -44,6 +44,10 @@ library ReceiptLib {
     string internal constant DOMAIN_NAME = "Cloister";
     string internal constant DOMAIN_VERSION = "1";
 
+    /// @dev Of the two above, as literals: hashes of constants would be computed at each call.
+    bytes32 internal constant DOMAIN_NAME_HASH = keccak256("Cloister");
+    bytes32 internal constant DOMAIN_VERSION_HASH = keccak256("1");
+
     bytes32 internal constant DOMAIN_TYPEHASH =
         keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
 
@@ -56,11 +60,7 @@ library ReceiptLib {
 
     /// @notice The domain of a network's records: its chain and its WorkerRegistry.
     function domainSeparator(uint256 chainId, address registry) internal pure returns (bytes32) {
-        return keccak256(
-            abi.encode(
-                DOMAIN_TYPEHASH, keccak256(bytes(DOMAIN_NAME)), keccak256(bytes(DOMAIN_VERSION)), chainId, registry
-            )
-        );
+        return keccak256(abi.encode(DOMAIN_TYPEHASH, DOMAIN_NAME_HASH, DOMAIN_VERSION_HASH, chainId, registry));
     }
 
     /// @notice hashStruct of EIP-712.

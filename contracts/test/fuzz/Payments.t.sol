@@ -4,15 +4,14 @@ pragma solidity 0.8.37;
 import {IWorkerRegistry, IWorkerRegistryTypes} from "../../src/IWorkerRegistry.sol";
 import {IAnchorsTypes} from "../../src/payments/IAnchors.sol";
 import {IFeeLedgerTypes} from "../../src/payments/IFeeLedger.sol";
-import {IPaymentsTypes} from "../../src/payments/IPayments.sol";
-import {Channel, PaymentRecords} from "../../src/payments/PaymentRecords.sol";
-import {Payments} from "../../src/payments/Payments.sol";
+import {IPayments, IPaymentsTypes} from "../../src/payments/IPayments.sol";
+import {Channel, OperatorChannel} from "../../src/payments/PaymentRecords.sol";
 import {Receipt, ReceiptLib} from "../../src/receipts/ReceiptLib.sol";
 import {FeeSinkHarness} from "../harness/FeeSinkHarness.sol";
 import {PaymentRecordsHarness} from "../harness/PaymentRecordsHarness.sol";
 import {PhaTokenHarness} from "../harness/PhaTokenHarness.sol";
 import {VectorHarness} from "../harness/VectorHarness.sol";
-import {bound, vm} from "./Vm.sol";
+import {bound, deployCompiled, vm} from "./Vm.sol";
 
 /// @notice Three payers with two channels each, two operators with two signers each, one with a pool, a gateway, a sponsor
 /// and a thief, in random order. What should be is counted beside the contract, in the plainest way. This contract is the
@@ -56,8 +55,8 @@ contract PaymentsFuzzTest {
 
     PhaTokenHarness private _token;
     FeeSinkHarness private _sink;
-    Payments private _payments;
-    Payments private _others;
+    IPayments private _payments;
+    IPayments private _others;
     PaymentRecordsHarness private _records;
     VectorHarness private _vectors;
 
@@ -174,45 +173,75 @@ contract PaymentsFuzzTest {
         _checkBooks();
     }
 
+    /// @dev What a thief shows: the channel's place, by whom voucher and total are signed, and how much they say.
+    struct Theft {
+        uint256 index;
+        uint256 signer;
+        uint256 payerKey;
+        address registry;
+        uint256 deposited;
+        uint128 shown;
+        uint256[] places;
+        uint256[CHANNELS] totals;
+    }
+
     /// @notice Without the payer key's voucher, or without an operator's signer, nobody gets a unit out of a channel.
     function testFuzz_nobodyTakes(uint96 amount, uint128 voucher, uint128 total, uint256 who, uint8 kind) external {
-        uint256 index = who % CHANNELS;
-        uint256 deposited = bound(amount, 1, _payments.MAX_DEPOSIT());
-        _put(_payments, index, deposited);
-        IPaymentsTypes.ChannelClaim[] memory channels = new IPaymentsTypes.ChannelClaim[](1);
-        IPaymentsTypes.StatementClaim[] memory statements = new IPaymentsTypes.StatementClaim[](1);
-        uint256 signer = _signerSecret(2 * (index % 2));
-        uint256 payerKey = _keySecret(index);
-        address registry = address(this);
-        uint256 attack = kind % 6;
-        // The payer's own account is not its key either.
-        if (attack == 0) payerKey = _payerSecret(index % PAYERS);
-        if (attack == 1) signer = _signerSecret(2 * ((index + 1) % 2));
-        if (attack == 2) signer = THIEF;
-        // Of no signer any registry is known: that must not make the registry zero a known one.
-        if (attack == 3) (signer, registry) = (THIEF, address(0));
-        // A registry of the thief's own would say anything. The sixth is no attack: it pays.
-        if (attack == 4) (signer, registry) = (THIEF, address(_vectors));
-        uint128 shown = uint128(bound(voucher, 1, type(uint128).max));
-        channels[0] = _channelClaim(_payments, index, shown, payerKey);
-        uint256[CHANNELS] memory totals;
-        totals[index] = bound(total, 1, type(uint128).max);
-        uint256[] memory places = new uint256[](1);
-        places[0] = index;
-        (statements[0],) = _statement(_payments, places, totals, signer, registry);
-        (bool went,) = address(_payments).call(abi.encodeCall(Payments.claim, (channels, statements)));
-        assert(went == (attack == 5));
-        IAnchorsTypes.AnchorProof[] memory proofs = new IAnchorsTypes.AnchorProof[](1);
-        proofs[0] = _anchor(_payments, places, totals, signer, registry);
-        (went,) = address(_payments).call(abi.encodeCall(Payments.claimAnchored, (channels, statements, proofs)));
-        assert(went == (attack == 5));
-        uint256 claimed = _payments.channelOf(_payments.channelId(_channel(index))).claimed;
-        if (attack != 5) {
+        Theft memory theft = _theft(who % CHANNELS, kind % 6);
+        theft.deposited = bound(amount, 1, _payments.MAX_DEPOSIT());
+        theft.shown = uint128(bound(voucher, 1, type(uint128).max));
+        theft.totals[theft.index] = bound(total, 1, type(uint128).max);
+        _put(_payments, theft.index, theft.deposited);
+        bool pays = kind % 6 == 5;
+        _tryToTake(theft, pays);
+        uint256 claimed = _claimedIn(theft.index);
+        if (!pays) {
             assert(claimed == 0);
             return;
         }
-        assert(claimed > 0 && claimed <= deposited && claimed <= shown && claimed <= totals[index]);
-        assert(claimed == deposited || claimed == shown || claimed == totals[index] || totals[index] >= 1 << 96);
+        uint256 earned = theft.totals[theft.index];
+        assert(claimed > 0 && claimed <= theft.deposited && claimed <= theft.shown && claimed <= earned);
+        assert(claimed == theft.deposited || claimed == theft.shown || claimed == earned || earned >= 1 << 96);
+    }
+
+    function _theft(uint256 index, uint256 attack) private view returns (Theft memory theft) {
+        theft.index = index;
+        theft.signer = _signerSecret(2 * (index % 2));
+        theft.payerKey = _keySecret(index);
+        theft.registry = address(this);
+        theft.places = new uint256[](1);
+        theft.places[0] = index;
+        // The payer's own account is not its key either.
+        if (attack == 0) theft.payerKey = _payerSecret(index % PAYERS);
+        if (attack == 1) theft.signer = _signerSecret(2 * ((index + 1) % 2));
+        if (attack >= 2 && attack <= 4) theft.signer = THIEF;
+        // Of no signer any registry is known: that must not make the registry zero a known one.
+        if (attack == 3) theft.registry = address(0);
+        // A registry of the thief's own would say anything. The sixth is no attack: it pays.
+        if (attack == 4) theft.registry = address(_vectors);
+    }
+
+    function _tryToTake(Theft memory theft, bool pays) private {
+        IPaymentsTypes.ChannelClaim[] memory channels = new IPaymentsTypes.ChannelClaim[](1);
+        IPaymentsTypes.StatementClaim[] memory statements = new IPaymentsTypes.StatementClaim[](1);
+        channels[0] = _channelClaim(_payments, theft.index, theft.shown, theft.payerKey);
+        (statements[0],) = _statement(_payments, theft.places, theft.totals, theft.signer, theft.registry);
+        // Under the other operator's name it is another channel.
+        (bool went,) = address(_payments)
+            .call(abi.encodeCall(IPayments.claim, (_operator((theft.index + 1) % 2), channels, statements)));
+        assert(!went);
+        address operator = _operator(theft.index % 2);
+        (went,) = address(_payments).call(abi.encodeCall(IPayments.claim, (operator, channels, statements)));
+        assert(went == pays);
+        IAnchorsTypes.AnchorProof[] memory proofs = new IAnchorsTypes.AnchorProof[](1);
+        proofs[0] = _anchor(_payments, theft.places, theft.totals, theft.signer, theft.registry);
+        (went,) = address(_payments)
+            .call(abi.encodeCall(IPayments.claimAnchored, (operator, channels, statements, proofs)));
+        assert(went == pays);
+    }
+
+    function _claimedIn(uint256 index) private view returns (uint256) {
+        return _payments.channelOf(_payments.channelId(_channel(index))).claimed;
     }
 
     /* STEPS */
@@ -250,20 +279,24 @@ contract PaymentsFuzzTest {
         else _collect(value);
         // Neither can the operator ask in the payer's name.
         vm.prank(_operator(index % 2));
-        (bool went,) = address(_payments).call(abi.encodeCall(Payments.cancelWithdrawal, (_channel(index))));
+        (bool went,) = address(_payments).call(abi.encodeCall(IPayments.cancelWithdrawal, (_channel(index))));
         assert(!went);
     }
 
     /// @dev One deposit or claim that doesn't depend on what was before.
-    function _act(Payments payments, uint256 seed) private {
+    function _act(IPayments payments, uint256 seed) private {
         uint256 value = seed >> 8;
         if (seed % 4 == 0) {
             _put(payments, value % CHANNELS, bound(value >> 8, 1, 1_000e18));
             return;
         }
-        (IPaymentsTypes.ChannelClaim[] memory channels, IPaymentsTypes.StatementClaim[] memory statements) =
-            _batch(payments, 1 + value % 63, value >> 8);
-        payments.claim(channels, statements);
+        for (uint256 i = 0; i < 2; ++i) {
+            uint256 own = _operatorsOf(1 + value % 63, i);
+            if (own == 0) continue;
+            (IPaymentsTypes.ChannelClaim[] memory channels, IPaymentsTypes.StatementClaim[] memory statements) =
+                _batch(payments, own, value >> 8, i);
+            payments.claim(_operator(i), channels, statements);
+        }
     }
 
     function _deposit(uint256 index, uint256 value, uint256 how) private {
@@ -271,7 +304,7 @@ contract PaymentsFuzzTest {
         uint256 payer = _payerSecret(index % PAYERS);
         IPaymentsTypes.Deposit[] memory deposits = _deposits(index, amount);
         bytes memory call_ = how == 0
-            ? abi.encodeCall(Payments.deposit, (deposits))
+            ? abi.encodeCall(IPayments.deposit, (deposits))
             : how == 1 ? _byAuthorization(deposits, amount, payer, value) : _byPermit(deposits, amount, payer);
         // An authorization is carried by whoever wants to.
         vm.prank(how == 1 ? SPONSOR : vm.addr(payer));
@@ -289,26 +322,27 @@ contract PaymentsFuzzTest {
     function _topUp(uint256 index, uint256 value) private {
         uint256 amount = _amount(value);
         vm.prank(SPONSOR);
-        (bool went,) = address(_payments).call(abi.encodeCall(Payments.deposit, (_deposits(index, amount))));
+        (bool went,) = address(_payments).call(abi.encodeCall(IPayments.deposit, (_deposits(index, amount))));
         assert(went == (_seen[index].opened && _fits(index, amount)));
         if (went) _countDeposit(index, amount);
     }
 
+    /// @dev Of both operators' channels, one claim each.
     function _claim(uint256 mask, uint256 seed) private {
         mask = _openOf(mask);
-        if (mask == 0) return;
-        (IPaymentsTypes.ChannelClaim[] memory channels, IPaymentsTypes.StatementClaim[] memory statements) =
-            _batch(_payments, mask, seed);
-        bool counts = true;
         for (uint256 i = 0; i < 2; ++i) {
-            if (_operatorsOf(mask, i) != 0 && _evictedAt[_signerOf(seed, i)] != 0) counts = false;
+            uint256 own = _operatorsOf(mask, i);
+            if (own == 0) continue;
+            (IPaymentsTypes.ChannelClaim[] memory channels, IPaymentsTypes.StatementClaim[] memory statements) =
+                _batch(_payments, own, seed, i);
+            vm.prank(SPONSOR);
+            (bool went,) =
+                address(_payments).call(abi.encodeCall(IPayments.claim, (_operator(i), channels, statements)));
+            assert(went == (_evictedAt[_signerOf(seed, i)] == 0));
+            if (!went) continue;
+            _countVouchers(own, seed);
+            _countTotals(own, seed, _signerOf(seed, i));
         }
-        vm.prank(SPONSOR);
-        (bool went,) = address(_payments).call(abi.encodeCall(Payments.claim, (channels, statements)));
-        assert(went == counts);
-        if (!went) return;
-        _countVouchers(mask, seed);
-        for (uint256 i = 0; i < 2; ++i) _countTotals(_operatorsOf(mask, i), seed, _signerOf(seed, i));
     }
 
     function _claimReceipt(uint256 index, uint256 seed) private {
@@ -323,7 +357,8 @@ contract PaymentsFuzzTest {
         receipts[0] = IPaymentsTypes.ReceiptClaim(0, IWorkerRegistry(address(this)), r, vs, receipt);
         IPaymentsTypes.ChannelClaim[] memory channels = new IPaymentsTypes.ChannelClaim[](1);
         channels[0] = _channelClaim(_payments, index, uint128(_voucherOf(seed, index)), _keySecret(index));
-        (bool went,) = address(_payments).call(abi.encodeCall(Payments.claimByReceipts, (channels, receipts)));
+        (bool went,) = address(_payments)
+            .call(abi.encodeCall(IPayments.claimByReceipts, (_operator(index % 2), channels, receipts)));
         assert(went == (_evictedAt[signer] == 0));
         if (!went) return;
         _countVouchers(1 << index, seed);
@@ -350,8 +385,9 @@ contract PaymentsFuzzTest {
         );
         IAnchorsTypes.AnchorProof[] memory proofs = new IAnchorsTypes.AnchorProof[](1);
         proofs[0].root = kept.root;
+        IPaymentsTypes.ChannelClaim[] memory channels = _channelClaims(_payments, places, kept.seed);
         (bool went,) = address(_payments).call(
-            abi.encodeCall(Payments.claimAnchored, (_channelClaims(_payments, places, kept.seed), statements, proofs))
+            abi.encodeCall(IPayments.claimAnchored, (_operator(kept.signer / 2), channels, statements, proofs))
         );
         uint64 evictedAt = _evictedAt[kept.signer];
         assert(went == (evictedAt == 0 || kept.blockNumber < evictedAt));
@@ -362,8 +398,8 @@ contract PaymentsFuzzTest {
 
     function _ask(uint256 index, uint128 amount) private {
         bytes memory call_ = amount == _payments.CLOSE()
-            ? abi.encodeCall(Payments.requestClose, (_channel(index)))
-            : abi.encodeCall(Payments.requestWithdrawal, (_channel(index), amount));
+            ? abi.encodeCall(IPayments.requestClose, (_channel(index)))
+            : abi.encodeCall(IPayments.requestWithdrawal, (_channel(index), amount));
         vm.prank(vm.addr(_payerSecret(index % PAYERS)));
         (bool went,) = address(_payments).call(call_);
         assert(went == _seen[index].opened);
@@ -372,7 +408,7 @@ contract PaymentsFuzzTest {
 
     function _cancel(uint256 index) private {
         vm.prank(vm.addr(_payerSecret(index % PAYERS)));
-        (bool went,) = address(_payments).call(abi.encodeCall(Payments.cancelWithdrawal, (_channel(index))));
+        (bool went,) = address(_payments).call(abi.encodeCall(IPayments.cancelWithdrawal, (_channel(index))));
         assert(went == (_seen[index].withdrawableAt != 0));
         (_seen[index].withdrawing, _seen[index].withdrawableAt) = (0, 0);
     }
@@ -382,7 +418,7 @@ contract PaymentsFuzzTest {
         Seen storage seen = _seen[index];
         address payer = vm.addr(_payerSecret(index % PAYERS));
         uint256 before = _token.balanceOf(payer);
-        (bool went,) = address(_payments).call(abi.encodeCall(Payments.withdraw, (_channel(index))));
+        (bool went,) = address(_payments).call(abi.encodeCall(IPayments.withdraw, (_channel(index))));
         assert(went == (seen.withdrawableAt != 0 && vm.getBlockTimestamp() >= seen.withdrawableAt));
         if (!went) return;
         uint256 amount = seen.deposited - _claimedOf(index);
@@ -399,7 +435,7 @@ contract PaymentsFuzzTest {
         uint256 left = seen.deposited - _claimedOf(index);
         uint128 amount = uint128(bound(value, 0, left + 1));
         vm.prank(_operator(index % 2));
-        (bool went,) = address(_payments).call(abi.encodeCall(Payments.release, (_channel(index), amount)));
+        (bool went,) = address(_payments).call(abi.encodeCall(IPayments.release, (_channel(index), amount)));
         assert(went == (amount > 0 && amount <= left));
         if (!went) return;
         seen.deposited -= amount;
@@ -566,11 +602,12 @@ contract PaymentsFuzzTest {
 
     /* HELPERS: CLAIMS */
 
-    /// @dev Channels with vouchers, and a statement of one signer of each operator over its own.
+    /// @dev Channels of an operator with vouchers, and a statement of one of its signers over them.
     function _batch(
-        Payments payments,
+        IPayments payments,
         uint256 mask,
-        uint256 seed
+        uint256 seed,
+        uint256 operator
     )
         private
         view
@@ -578,18 +615,13 @@ contract PaymentsFuzzTest {
     {
         uint256[] memory places = _sorted(payments, mask);
         channels = _channelClaims(payments, places, seed);
-        uint256 count = (_operatorsOf(mask, 0) == 0 ? 0 : 1) + (_operatorsOf(mask, 1) == 0 ? 0 : 1);
-        statements = new IPaymentsTypes.StatementClaim[](count);
-        for (uint256 i = 0; i < 2; ++i) {
-            uint256 own = _operatorsOf(mask, i);
-            if (own == 0) continue;
-            (statements[--count],) =
-                _statement(payments, places, _totalsOf(own, seed), _signerSecret(_signerOf(seed, i)), address(this));
-        }
+        statements = new IPaymentsTypes.StatementClaim[](1);
+        uint256 signer = _signerSecret(_signerOf(seed, operator));
+        (statements[0],) = _statement(payments, places, _totalsOf(mask, seed), signer, address(this));
     }
 
     function _channelClaims(
-        Payments payments,
+        IPayments payments,
         uint256[] memory places,
         uint256 seed
     ) private view returns (IPaymentsTypes.ChannelClaim[] memory channels) {
@@ -601,7 +633,7 @@ contract PaymentsFuzzTest {
     }
 
     function _channelClaim(
-        Payments payments,
+        IPayments payments,
         uint256 index,
         uint128 voucher,
         uint256 secret
@@ -610,21 +642,22 @@ contract PaymentsFuzzTest {
         bytes32 digest =
             _records.voucherDigest(payments.channelId(channel), voucher, payments.voucherDomainSeparator());
         (bytes32 r, bytes32 vs) = _compact(secret, digest);
-        return IPaymentsTypes.ChannelClaim(channel, voucher, r, vs);
+        return IPaymentsTypes.ChannelClaim(
+            OperatorChannel(channel.payer, channel.payerKey, channel.gateway, channel.salt), voucher, r, vs
+        );
     }
 
     function _statement(
-        Payments payments,
+        IPayments payments,
         uint256[] memory places,
         uint256[CHANNELS] memory totals,
         uint256 secret,
         address registry
     ) private view returns (IPaymentsTypes.StatementClaim memory statement, bytes32 digest) {
         bytes32[] memory ids = new bytes32[](places.length);
-        statement.totals = new uint128[](places.length);
         for (uint256 i = 0; i < places.length; ++i) {
             ids[i] = payments.channelId(_channel(places[i]));
-            statement.totals[i] = uint128(totals[places[i]]);
+            statement.totals = bytes.concat(statement.totals, bytes16(uint128(totals[places[i]])));
         }
         statement.registry = IWorkerRegistry(registry);
         statement.blockNumber = 7;
@@ -633,7 +666,7 @@ contract PaymentsFuzzTest {
     }
 
     function _anchor(
-        Payments payments,
+        IPayments payments,
         uint256[] memory places,
         uint256[CHANNELS] memory totals,
         uint256 secret,
@@ -686,7 +719,7 @@ contract PaymentsFuzzTest {
     }
 
     /// @dev The places that the mask names, ascending by the channels' ids.
-    function _sorted(Payments payments, uint256 mask) private view returns (uint256[] memory places) {
+    function _sorted(IPayments payments, uint256 mask) private view returns (uint256[] memory places) {
         uint256 count;
         for (uint256 i = 0; i < CHANNELS; ++i) count += (mask >> i) & 1;
         places = new uint256[](count);
@@ -703,7 +736,7 @@ contract PaymentsFuzzTest {
 
     /* HELPERS: DEPOSITS */
 
-    function _put(Payments payments, uint256 index, uint256 amount) private {
+    function _put(IPayments payments, uint256 index, uint256 amount) private {
         vm.prank(vm.addr(_payerSecret(index % PAYERS)));
         payments.deposit(_deposits(index, amount));
     }
@@ -736,7 +769,7 @@ contract PaymentsFuzzTest {
         (uint8 v, bytes32 r, bytes32 s) =
             vm.sign(secret, ReceiptLib.toDigest(_token.DOMAIN_SEPARATOR(), structHash));
         return abi.encodeCall(
-            Payments.depositWithAuthorization,
+            IPayments.depositWithAuthorization,
             (deposits, vm.addr(secret), _salt(salt), 0, vm.getBlockTimestamp() + 1, v, r, s)
         );
     }
@@ -760,7 +793,7 @@ contract PaymentsFuzzTest {
         );
         (uint8 v, bytes32 r, bytes32 s) =
             vm.sign(amount % 2 == 0 ? secret : THIEF, ReceiptLib.toDigest(_token.DOMAIN_SEPARATOR(), structHash));
-        return abi.encodeCall(Payments.depositWithPermit, (deposits, vm.getBlockTimestamp(), v, r, s));
+        return abi.encodeCall(IPayments.depositWithPermit, (deposits, vm.getBlockTimestamp(), v, r, s));
     }
 
     function _salt(uint256 salt) private view returns (bytes32) {
@@ -820,8 +853,8 @@ contract PaymentsFuzzTest {
         _token.approve(address(_others), type(uint256).max);
     }
 
-    function _deploy() private returns (Payments) {
-        return new Payments(
+    function _deploy() private returns (IPayments) {
+        return IPayments(deployCompiled("Payments.sol:Payments", abi.encode(
             IPaymentsTypes.PaymentsSettings({
                 timelock: address(this),
                 token: _token,
@@ -832,6 +865,6 @@ contract PaymentsFuzzTest {
                 treasury: TREASURY,
                 shares: IFeeLedgerTypes.FeeShares(1_000, 500, 500)
             })
-        );
+        )));
     }
 }

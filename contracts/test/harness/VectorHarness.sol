@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {EmissionSchedule} from "../../src/emission/EmissionSchedule.sol";
+import {RewardLeaf} from "../../src/emission/RewardLeaf.sol";
 import {EpochRecord, EpochRecordLib} from "../../src/governance/EpochRecordLib.sol";
 import {BlockHashes} from "../../src/libraries/BlockHashes.sol";
 import {CommitteeProof} from "../../src/libraries/CommitteeProof.sol";
@@ -18,6 +20,14 @@ contract VectorHarness {
         uint256 index
     ) external pure returns (bytes32) {
         return Ids.workerId(chainId, registry, operator, index);
+    }
+
+    function emittedAfter(uint256 elapsed) external pure returns (uint256) {
+        return EmissionSchedule.emittedAfter(elapsed);
+    }
+
+    function rewardLeaf(uint64 epoch, address operator, uint256 amount) external pure returns (bytes32) {
+        return RewardLeaf.hash(epoch, operator, amount);
     }
 
     function appId(address owner, bytes32 salt) external pure returns (bytes32) {

@@ -43,18 +43,19 @@ describe('EpochRecords', () => {
   it('takes no second one, and none of an epoch before; epochs may be left out', async () => {
     const world = await load();
     const { records } = world;
-    await postRecord(records, await recordWith(world, 0n));
-    await refused(postRecord(records, await recordWith(world, 0n)), 'EpochRecordsNotNewer', [0n, 0n]);
     await postRecord(records, await recordWith(world, 2n));
-    for (const epoch of [0n, 1n, 2n])
-      await refused(postRecord(records, await recordWith(world, epoch)), 'EpochRecordsNotNewer', [epoch, 2n]);
-    assert.equal(await records.read.digestOf([1n]), zeroHash);
+    await networkHelpers.time.increaseTo(endOf(world, 4n));
+    await refused(postRecord(records, await recordWith(world, 2n)), 'EpochRecordsNotNewer', [2n, 2n]);
+    await postRecord(records, await recordWith(world, 4n));
+    for (const epoch of [0n, 3n, 4n])
+      await refused(postRecord(records, await recordWith(world, epoch)), 'EpochRecordsNotNewer', [epoch, 4n]);
+    assert.equal(await records.read.digestOf([3n]), zeroHash);
   });
 
   it('refuses what fewer than t members signed, what was changed since, and the word of others', async () => {
     const world = await load();
     const { records, workers, apps } = world;
-    const record = await recordWith(world, 1n);
+    const record = await recordWith(world, 2n);
     const digest = recordDigest(record, workers.address);
     const notSigned = 'EpochRecordsNotSigned';
     const post = (proof: Hex, changed = record) => records.write.post([changed, proof]);
@@ -67,7 +68,8 @@ describe('EpochRecords', () => {
       const other = typeof value === 'string' ? toHex(0xbad, { size: 32 }) : typeof value === 'bigint' ? 9n : 9;
       await refused(post(good, { ...record, [field]: other }), notSigned);
     }
-    await refused(post(good, { ...record, epoch: 2n }), notSigned);
+    const ofAnother = recordDigest({ ...record, epoch: 1n }, workers.address);
+    await refused(post(await proofOf(ofAnother, { 0: 1, 1: 2, 2: 3 })), notSigned);
     await refused(post(await proofOf(recordDigest(record, workers.address, 1), { 0: 1, 1: 2, 2: 3 })), notSigned);
     await refused(post(await proofOf(recordDigest(record, apps.address), { 0: 1, 1: 2, 2: 3 })), notSigned);
     await post(good);
@@ -79,8 +81,8 @@ describe('EpochRecords', () => {
     await join(world, 0, { seed: 50 });
     for (const index of [1, 2, 3]) await join(world, index);
     await handOver(world, { newSigners: { 0: 50, 1: 2, 2: 3 } });
-    await refused(postRecord(records, await recordWith(world, 1n)), 'EpochRecordsNotSigned');
-    await postRecord(records, await recordWith(world, 1n), { 0: 50, 1: 2, 2: 3 });
+    await refused(postRecord(records, await recordWith(world, 2n)), 'EpochRecordsNotSigned');
+    await postRecord(records, await recordWith(world, 2n), { 0: 50, 1: 2, 2: 3 });
   });
 
   it('refuses an epoch that is not over, and takes it the second that it is', async () => {
@@ -95,6 +97,22 @@ describe('EpochRecords', () => {
     await postRecord(records, record);
     const far = (1n << 64n) - 1n;
     await refused(postRecord(records, await recordWith(world, far)), 'EpochRecordsNotOver');
+  });
+
+  it('takes an epoch until the second before the next one is over, and no longer', async () => {
+    const world = await load();
+    const { records } = world;
+    const nextEndsAt = endOf(world, 3n);
+    await networkHelpers.time.increaseTo(nextEndsAt - 2n);
+    const record = await recordWith(world, 2n);
+    await networkHelpers.time.setNextBlockTimestamp(nextEndsAt);
+    await refused(postRecord(records, record), 'EpochRecordsTooLate', [2n, nextEndsAt, nextEndsAt]);
+    await networkHelpers.time.setNextBlockTimestamp(nextEndsAt - 1n);
+    await postRecord(records, record);
+    await networkHelpers.time.increaseTo(endOf(world, 5n));
+    await refused(postRecord(records, await recordWith(world, 4n)), 'EpochRecordsTooLate');
+    await postRecord(records, await recordWith(world, 5n));
+    assert.equal((await records.read.last()).epoch, 5n);
   });
 
   it('refuses an attempt that can not have begun', async () => {
@@ -114,7 +132,7 @@ describe('EpochRecords', () => {
   it('refuses another chain’s block, and one that is not there yet; an old one is as good as its signatures', async () => {
     const world = await load();
     const { records, publicClient } = world;
-    const good = await recordWith(world, 1n);
+    const good = await recordWith(world, 2n);
     const other = { ...good, blockHash: toHex(0xbad, { size: 32 }) };
     const mismatch = [good.blockNumber, good.blockHash, other.blockHash];
     await refused(postRecord(records, other), 'EpochRecordsBlockMismatch', mismatch);
@@ -128,7 +146,7 @@ describe('EpochRecords', () => {
   it('knows the hash of an old block where the chain has its history', async () => {
     const world = await load();
     const { records } = world;
-    const good = await recordWith(world, 1n);
+    const good = await recordWith(world, 2n);
     const { address, code } = history2935Code;
     await networkHelpers.mine(300);
     await networkHelpers.setCode(address, code);

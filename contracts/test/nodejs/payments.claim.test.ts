@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { packTotals } from '@cloister/core';
 import { network } from 'hardhat';
-import { type Address, getAddress, toHex, zeroAddress, zeroHash } from 'viem';
+import { type Address, encodeFunctionData, getAddress, type Hex, toHex, zeroAddress, zeroHash } from 'viem';
 import { defaultImageId } from '../support/evidence.ts';
 import {
   addWorker,
@@ -50,8 +51,14 @@ async function claim(
   changes: StatementChanges = {},
 ) {
   const shown = voucher === 0n ? { channel, ...noVoucher } : await channelClaim(world, channel, voucher);
-  return world.payments.write.claim([[shown], [(await statement(world, [channel], [total], changes)).claim]]);
+  return world.payments.write.claim([
+    operatorOf(world),
+    [shown],
+    [(await statement(world, [channel], [total], changes)).claim],
+  ]);
 }
+
+const operatorOf = (world: PaymentsWorld) => world.operator.account.address;
 
 async function claimedOf(world: PaymentsWorld, channel: Channel): Promise<bigint> {
   return (await world.payments.read.channelOf([await world.payments.read.channelId([channel])])).claimed;
@@ -89,9 +96,9 @@ describe('a claim', () => {
     const { world, channel } = await opened();
     await claim(world, channel, 5n, 8n);
     assert.equal(await claimedOf(world, channel), 5n);
-    await world.payments.write.claim([[await channelClaim(world, channel, 6n)], []]);
+    await world.payments.write.claim([operatorOf(world), [await channelClaim(world, channel, 6n)], []]);
     assert.equal(await claimedOf(world, channel), 6n);
-    await world.payments.write.claim([[await channelClaim(world, channel, 50n)], []]);
+    await world.payments.write.claim([operatorOf(world), [await channelClaim(world, channel, 50n)], []]);
     assert.equal(await claimedOf(world, channel), 8n);
   });
 
@@ -119,7 +126,7 @@ describe('a claim', () => {
 
   it('pays nothing for a total without voucher, and nothing for a voucher without total', async () => {
     const { world, channel } = await opened();
-    await world.payments.write.claim([[await channelClaim(world, channel, 10n)], []]);
+    await world.payments.write.claim([operatorOf(world), [await channelClaim(world, channel, 10n)], []]);
     assert.equal(await claimedOf(world, channel), 0n);
     const another = channelWith(world, { salt: toHex(1, { size: 32 }) });
     await open(world, another, 10n);
@@ -154,7 +161,7 @@ describe('a claim', () => {
     for (const channel of channels) await open(world, channel, 100n);
     const totals = [5n, 0n, 9n];
     const shown = await Promise.all(channels.map((channel) => channelClaim(world, channel, 50n)));
-    await world.payments.write.claim([shown, [(await statement(world, channels, totals)).claim]]);
+    await world.payments.write.claim([operatorOf(world), shown, [(await statement(world, channels, totals)).claim]]);
     for (const [index, channel] of channels.entries()) assert.equal(await claimedOf(world, channel), totals[index]);
     const through = async (gateway: Address) =>
       world.payments.read.undistributed([world.operator.account.address, gateway]);
@@ -183,7 +190,8 @@ describe('a claim', () => {
 describe('a claim is refused', () => {
   it('for another key’s voucher, another chain’s, another contract’s, and a malleated one', async () => {
     const { world, channel } = await opened();
-    const write = async (shown: Awaited<ReturnType<typeof channelClaim>>) => world.payments.write.claim([[shown], []]);
+    const write = async (shown: Awaited<ReturnType<typeof channelClaim>>) =>
+      world.payments.write.claim([operatorOf(world), [shown], []]);
     for (const shown of [
       await channelClaim(world, channel, 5n, payerKeyOf(2)),
       await channelClaim(world, channel, 5n, payerKeyOf(1), { chainId: 1 }),
@@ -201,11 +209,11 @@ describe('a claim is refused', () => {
     const other = channelWith(world, { payerKey: payerKeyOf(2).address });
     await open(world, other, 10n);
     await refused(
-      world.payments.write.claim([[await channelClaim(world, other, 5n, payerKeyOf(1))], []]),
+      world.payments.write.claim([operatorOf(world), [await channelClaim(world, other, 5n, payerKeyOf(1))], []]),
       'PaymentsVoucherNotByPayerKey',
       [await world.payments.read.channelId([other]), payerKeyOf(1).address, payerKeyOf(2).address],
     );
-    await world.payments.write.claim([[await channelClaim(world, other, 5n, payerKeyOf(2))], []]);
+    await world.payments.write.claim([operatorOf(world), [await channelClaim(world, other, 5n, payerKeyOf(2))], []]);
     await claim(world, channel, 5n, 4n);
     assert.deepEqual([await claimedOf(world, channel), await claimedOf(world, other)], [4n, 0n]);
   });
@@ -218,7 +226,7 @@ describe('a claim is refused', () => {
     const shown = sorted.map((one) => ({ channel: one, ...noVoucher }));
     const [first, last] = shown;
     assert.ok(first !== undefined && last !== undefined);
-    const write = (channels: typeof shown) => world.payments.write.claim([channels, []]);
+    const write = (channels: typeof shown) => world.payments.write.claim([operatorOf(world), channels, []]);
     await write(shown);
     await refused(write([last, first]), 'PaymentsChannelsNotAscending');
     await refused(write([first, first]), 'PaymentsChannelsNotAscending');
@@ -248,30 +256,57 @@ describe('a claim is refused', () => {
       await refused(claim(world, channel, 5n, 4n, { domain }), 'PaymentsSignerNotOfOperator');
   });
 
-  it('where a statement names one channel of another operator', async () => {
+  it('where a channel is another operator’s than the claim says, with either name', async () => {
     const { world, channel } = await opened();
-    const foreign = channelWith(world, { operator: world.otherOperator.account.address });
+    const foreign = channelWith(world, {
+      operator: world.otherOperator.account.address,
+      salt: toHex(1, { size: 32 }),
+    });
     await open(world, foreign, 10n);
-    const both = await ascending(world, [channel, foreign]);
-    const shown = both.map((one) => ({ channel: one, ...noVoucher }));
-    await refused(
-      world.payments.write.claim([shown, [(await statement(world, both, [1n, 1n])).claim]]),
-      'PaymentsSignerNotOfOperator',
-    );
+    const { claim: stated } = await statement(world, [foreign], [1n]);
+    for (const [operator, one] of [
+      [operatorOf(world), foreign],
+      [foreign.operator, channel],
+    ] as const)
+      await refused(
+        world.payments.write.claim([operator, [{ channel: one, ...noVoucher }], [stated]]),
+        'PaymentsChannelUnknown',
+      );
+  });
+
+  it('for words that are no address or no amount', async () => {
+    const { world, channel } = await opened();
+    const { abi, address } = world.payments;
+    const shown = await channelClaim(world, channel, 5n);
+    const data = encodeFunctionData({ abi, functionName: 'claim', args: [operatorOf(world), [shown], []] });
+    const words = 2 + 8;
+    // Behind operator, two offsets and the length: payer, payer key, gateway, salt, amount.
+    for (const place of [4, 5, 6, 8]) {
+      const at = words + 64 * place;
+      const dirty = `${data.slice(0, at)}8${data.slice(at + 1)}` as Hex;
+      await assert.rejects(world.borrower.sendTransaction({ to: address, data: dirty }));
+    }
+    await world.borrower.sendTransaction({ to: address, data });
   });
 
   it('for lists that do not fit', async () => {
     const { world, channel } = await opened();
     const shown = [{ channel, ...noVoucher }];
     const { claim: stated } = await statement(world, [channel], [5n]);
-    const write = (totals: bigint[]) => world.payments.write.claim([shown, [{ ...stated, totals }]]);
-    await refused(write([]), 'PaymentsTotalsLengthMismatch', [1, 0]);
-    await refused(write([5n, 5n]), 'PaymentsTotalsLengthMismatch', [1, 2]);
+    const write = (totals: bigint[], tail = '') =>
+      world.payments.write.claim([operatorOf(world), shown, [{ ...stated, totals: `${packTotals(totals)}${tail}` }]]);
+    await refused(write([]), 'PaymentsTotalsLengthMismatch', [16, 0]);
+    await refused(write([5n, 5n]), 'PaymentsTotalsLengthMismatch', [16, 32]);
+    await refused(write([5n], '00'), 'PaymentsTotalsLengthMismatch', [16, 17]);
     await refused(write([0n]), 'PaymentsStatementEmpty');
-    await refused(world.payments.write.claimAnchored([shown, [stated], []]), 'PaymentsProofsLengthMismatch', [1, 0]);
+    await refused(
+      world.payments.write.claimAnchored([operatorOf(world), shown, [stated], []]),
+      'PaymentsProofsLengthMismatch',
+      [1, 0],
+    );
     const { claim: receipt } = await receiptClaim(world, receiptWith({}));
     await refused(
-      world.payments.write.claimByAnchoredReceipts([shown, [receipt], []]),
+      world.payments.write.claimByAnchoredReceipts([operatorOf(world), shown, [receipt], []]),
       'PaymentsProofsLengthMismatch',
       [1, 0],
     );
@@ -283,7 +318,11 @@ describe('a claim by receipts', () => {
     const { world, channel, id } = await opened();
     const receipt = (cumulativeFee: bigint) => receiptClaim(world, receiptWith({ channel: id, cumulativeFee }));
     const shown = await channelClaim(world, channel, 50n);
-    await world.payments.write.claimByReceipts([[shown], [(await receipt(7n)).claim, (await receipt(5n)).claim]]);
+    await world.payments.write.claimByReceipts([
+      operatorOf(world),
+      [shown],
+      [(await receipt(7n)).claim, (await receipt(5n)).claim],
+    ]);
     assert.equal(await claimedOf(world, channel), 7n);
     await claim(world, channel, 0n, 9n);
     assert.equal(await claimedOf(world, channel), 9n);
@@ -293,15 +332,23 @@ describe('a claim by receipts', () => {
     const { world, channel, id } = await opened();
     const shown = [{ channel, ...noVoucher }];
     const { claim: free } = await receiptClaim(world, receiptWith({ channel: zeroHash, cumulativeFee: 7n }));
-    await refused(world.payments.write.claimByReceipts([shown, [free]]), 'PaymentsReceiptOfAnotherChannel', [
-      id,
-      zeroHash,
-    ]);
+    await refused(
+      world.payments.write.claimByReceipts([operatorOf(world), shown, [free]]),
+      'PaymentsReceiptOfAnotherChannel',
+      [id, zeroHash],
+    );
     const mine = receiptWith({ channel: id, cumulativeFee: 7n });
     const { claim: beyond } = await receiptClaim(world, mine, signerOf(1), 1n);
-    await refused(world.payments.write.claimByReceipts([shown, [beyond]]), 'PaymentsIndexOutOfRange', [1, 1]);
+    await refused(
+      world.payments.write.claimByReceipts([operatorOf(world), shown, [beyond]]),
+      'PaymentsIndexOutOfRange',
+      [1, 1],
+    );
     const { claim: forged } = await receiptClaim(world, mine, signerOf(9));
-    await refused(world.payments.write.claimByReceipts([shown, [forged]]), 'PaymentsSignerNotOfOperator');
+    await refused(
+      world.payments.write.claimByReceipts([operatorOf(world), shown, [forged]]),
+      'PaymentsSignerNotOfOperator',
+    );
   });
 });
 
@@ -324,29 +371,37 @@ describe('after an eviction for cause', () => {
     const shown = [await channelClaim(world, channel, 50n)];
     assert.ok(proof !== undefined && receiptProof !== undefined);
 
-    await refused(payments.write.claim([shown, [stated.claim]]), 'PaymentsSignerEvicted', [signer, evictionBlock]);
-    await refused(payments.write.claimByReceipts([shown, [early.claim]]), 'PaymentsSignerEvicted');
+    await refused(payments.write.claim([operatorOf(world), shown, [stated.claim]]), 'PaymentsSignerEvicted', [
+      signer,
+      evictionBlock,
+    ]);
+    await refused(payments.write.claimByReceipts([operatorOf(world), shown, [early.claim]]), 'PaymentsSignerEvicted');
     const backdated = await receiptClaim(world, receiptWith({ channel: id, cumulativeFee: 40n, blockNumber: 1n }));
     const [late] = await anchorAll(world, [backdated.digest]);
     assert.ok(late !== undefined);
     await refused(
-      payments.write.claimByAnchoredReceipts([shown, [backdated.claim], [late]]),
+      payments.write.claimByAnchoredReceipts([operatorOf(world), shown, [backdated.claim], [late]]),
       'PaymentsAnchoredTooLate',
       [signer, evictionBlock, await payments.read.anchoredAt([late.root])],
     );
     await refused(
-      payments.write.claimByAnchoredReceipts([shown, [backdated.claim], [receiptProof]]),
+      payments.write.claimByAnchoredReceipts([operatorOf(world), shown, [backdated.claim], [receiptProof]]),
       'AnchorsNotInTree',
     );
     await refused(
-      payments.write.claimAnchored([shown, [stated.claim], [{ ...proof, root: toHex(9, { size: 32 }) }]]),
+      payments.write.claimAnchored([
+        operatorOf(world),
+        shown,
+        [stated.claim],
+        [{ ...proof, root: toHex(9, { size: 32 }) }],
+      ]),
       'AnchorsRootUnknown',
       [toHex(9, { size: 32 })],
     );
     assert.equal(await claimedOf(world, channel), 0n);
-    await payments.write.claimAnchored([shown, [stated.claim], [proof]]);
+    await payments.write.claimAnchored([operatorOf(world), shown, [stated.claim], [proof]]);
     assert.equal(await claimedOf(world, channel), 4n);
-    await payments.write.claimByAnchoredReceipts([shown, [early.claim], [receiptProof]]);
+    await payments.write.claimByAnchoredReceipts([operatorOf(world), shown, [early.claim], [receiptProof]]);
     assert.equal(await claimedOf(world, channel), 6n);
   });
 
@@ -368,7 +423,12 @@ describe('after an eviction for cause', () => {
     assert.equal(await world.payments.read.anchoredAt([proof.root]), before + 1n);
     assert.equal(await world.workers.read.evictionBlockOf([signerOf(1).address]), before + 1n);
     await refused(
-      world.payments.write.claimAnchored([[await channelClaim(world, channel, 5n)], [stated.claim], [proof]]),
+      world.payments.write.claimAnchored([
+        operatorOf(world),
+        [await channelClaim(world, channel, 5n)],
+        [stated.claim],
+        [proof],
+      ]),
       'PaymentsAnchoredTooLate',
     );
   });

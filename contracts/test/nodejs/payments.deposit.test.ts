@@ -45,7 +45,11 @@ const stateOf = async (world: PaymentsWorld, channel: Channel) =>
 
 async function claim(world: PaymentsWorld, channel: Channel, total: bigint) {
   const stated = await statement(world, [channel], [total]);
-  await world.payments.write.claim([[await channelClaim(world, channel, total)], [stated.claim]]);
+  await world.payments.write.claim([
+    world.operator.account.address,
+    [await channelClaim(world, channel, total)],
+    [stated.claim],
+  ]);
 }
 
 describe('construction', () => {
@@ -338,6 +342,6 @@ describe('fees', () => {
       [fields, name, version, id, contract.toLowerCase()],
       ['0x0f', 'x402 Batch Settlement', '1', BigInt(chainId), world.payments.address.toLowerCase()],
     );
-    await world.payments.write.claim([[{ channel, ...noVoucher }], []]);
+    await world.payments.write.claim([world.operator.account.address, [{ channel, ...noVoucher }], []]);
   });
 });

@@ -1,37 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { network } from 'hardhat';
 import { zeroAddress } from 'viem';
+import { earn, loadOpenPool as load, time } from '../support/openPool.ts';
 import { refused } from '../support/refused.ts';
-import {
-  ask,
-  claim,
-  conserved,
-  day,
-  deployOpenPool,
-  pha,
-  phaShares,
-  sharesOf,
-  stake,
-  worthOf,
-} from '../support/stakeWorld.ts';
+import { ask, claim, conserved, day, pha, phaShares, sharesOf, stake, worthOf } from '../support/stakeWorld.ts';
 import { hour } from '../support/world.ts';
-
-const connection = await network.create();
-const { networkHelpers } = connection;
-const { time } = networkHelpers;
-const load = () => networkHelpers.loadFixture(openPool);
-
-async function openPool() {
-  return deployOpenPool(connection);
-}
-type World = Awaited<ReturnType<typeof openPool>>;
-
-/** Earnings that have flowed in whole and that nobody has counted yet. */
-async function earn({ pools, pool, stranger }: World, amount: string): Promise<void> {
-  await pools.write.addFees([pool, pha(amount)], { account: stranger.account });
-  await time.increase(2 * hour);
-}
 
 describe('StakePools: what has flowed in counts, though nobody wrote it', () => {
   it('for a request', async () => {

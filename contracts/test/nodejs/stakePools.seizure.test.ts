@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { network } from 'hardhat';
+import { connection, networkHelpers, time } from '../support/openPool.ts';
 import { refused } from '../support/refused.ts';
 import {
   ask,
@@ -17,9 +17,6 @@ import {
 } from '../support/stakeWorld.ts';
 import { hour } from '../support/world.ts';
 
-const connection = await network.create();
-const { networkHelpers } = connection;
-const { time } = networkHelpers;
 const load = () => networkHelpers.loadFixture(withBackers);
 
 /** The operator has 10 PHA of its own, Alice 20, Bob 30; everything but 0.1 is reserved. */

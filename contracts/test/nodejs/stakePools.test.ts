@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { network } from 'hardhat';
 import { encodeFunctionData, maxUint256, parseSignature, zeroAddress } from 'viem';
+import { connection, loadOpenPool as load, networkHelpers, time } from '../support/openPool.ts';
 import { refused } from '../support/refused.ts';
 import {
   ask,
   claim,
   conserved,
   day,
-  deployOpenPool,
   deployPoolWorld,
   pha,
   phaShares,
@@ -18,15 +17,6 @@ import {
   worthOf,
 } from '../support/stakeWorld.ts';
 import { chainId, hour } from '../support/world.ts';
-
-const connection = await network.create();
-const { networkHelpers } = connection;
-const { time } = networkHelpers;
-const load = () => networkHelpers.loadFixture(openPool);
-
-async function openPool() {
-  return deployOpenPool(connection);
-}
 
 async function noPool() {
   return deployPoolWorld(connection);

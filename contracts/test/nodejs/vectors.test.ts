@@ -202,8 +202,10 @@ describe('vectors/payments.json', () => {
   it('channels and vouchers', async () => {
     const harness = await deploy();
     const { chainId, payments } = vectors.domain;
-    for (const { channel, id } of vectors.channels)
+    for (const { channel, id } of vectors.channels) {
       assert.equal(await harness.read.channelId([BigInt(chainId), payments, channel]), id);
+      assert.equal(await harness.read.operatorChannelId([BigInt(chainId), payments, channel.operator, channel]), id);
+    }
     const separator = await harness.read.voucherDomainSeparator([BigInt(chainId), payments]);
     assert.equal(separator, vectors.voucherDomainSeparator);
     const { voucher, digest } = vectors.voucher;
@@ -217,13 +219,10 @@ describe('vectors/payments.json', () => {
     const harness = await deploy();
     const { domain, pairs, pairsHash, block, digest } = vectors.statement;
     const ids: Hex[] = pairs.map(({ channel }: { channel: Hex }) => channel);
-    const totals: bigint[] = pairs.map(({ cumulative }: { cumulative: string }) => BigInt(cumulative));
+    const { packedTotals } = vectors.statement;
     for (const [allIds, allTotals] of [
-      [ids, totals],
-      [
-        [...ids, `0x${'ff'.repeat(32)}` as Hex],
-        [...totals, 0n],
-      ],
+      [ids, packedTotals],
+      [[...ids, `0x${'ff'.repeat(32)}` as Hex], `${packedTotals}${'00'.repeat(16)}`],
     ] as const)
       assert.deepEqual(
         await harness.read.statementDigest([allIds, allTotals, BigInt(block), BigInt(domain.chainId), domain.registry]),

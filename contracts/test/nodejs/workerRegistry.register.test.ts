@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import hre, { network } from 'hardhat';
-import { encodeAbiParameters, getAddress, type Hex, keccak256, toHex, zeroAddress, zeroHash } from 'viem';
+import { concatHex, encodeAbiParameters, getAddress, type Hex, keccak256, toHex, zeroAddress, zeroHash } from 'viem';
 import { defaultImageId, networkFileId, platformId, platformKey, tcb, workerBinding } from '../support/evidence.ts';
 import { history2935Code, slotOf2935 } from '../support/history.ts';
 import { refused } from '../support/refused.ts';
@@ -223,6 +223,29 @@ describe('WorkerRegistry.register', () => {
       const call = register(world, world.id, changes);
       await refused(call, 'WorkerRegistryBindingMismatch', [expected, reported]);
     }
+  });
+
+  it('refuses what a guest can have quoted, whatever the guest chose', async () => {
+    const world = await load();
+    const worker = workerBinding(chainId, world.workers.address, world.operator.account.address, signerOf(1).address);
+    // x of a guest's quote: the report data that would register this worker.
+    const block = await world.publicClient.getBlock();
+    const x = keccak256(concatHex([worker, block.hash]));
+    const words = ['string', 'uint256', 'address', 'bytes32', 'bytes32', 'bytes32'].map((type) => ({ type }));
+    const [app, instance] = [toHex(1, { size: 32 }), toHex(2, { size: 32 })];
+    const values = ['cloister/app: v1', BigInt(chainId), world.workers.address, app, instance, x];
+    const guest = keccak256(encodeAbiParameters(words, values));
+    const bound = { reportDataHead: guest, reportDataTail: zeroHash };
+    await refused(register(world, world.id, { claims: bound }), 'WorkerRegistryBindingMismatch', [worker, guest]);
+    // Each half alone is enough to refuse it.
+    await refused(register(world, world.id, { claims: { reportDataHead: guest } }), 'WorkerRegistryBindingMismatch', [
+      worker,
+      guest,
+    ]);
+    await refused(
+      register(world, world.id, { claims: { reportDataTail: zeroHash } }),
+      'WorkerRegistryBlockHashMismatch',
+    );
   });
 
   it('demands the network keys once they are known', async () => {

@@ -1,4 +1,11 @@
-import { anchoredLeaf, merkleProof, merkleTree, pairsHash, settlementStatementDigest } from '@cloister/core';
+import {
+  anchoredLeaf,
+  merkleProof,
+  merkleTree,
+  packTotals,
+  pairsHash,
+  settlementStatementDigest,
+} from '@cloister/core';
 import { type Address, type Hex, hashTypedData, type PrivateKeyAccount, parseSignature, toHex } from 'viem';
 import type { Connection } from './accounts.ts';
 import { type Receipt, receiptDigest } from './receipts.ts';
@@ -134,7 +141,7 @@ export async function statement(
     { pairsHash: pairsHash(pairs), block: blockNumber },
   );
   const signature = await (changes.signer ?? signerOf(1)).sign({ hash: digest });
-  return { digest, claim: { registry, blockNumber, ...compact(signature), totals: [...totals] } };
+  return { digest, claim: { registry, blockNumber, ...compact(signature), totals: packTotals(totals) } };
 }
 
 /** A receipt as a claim has it. */

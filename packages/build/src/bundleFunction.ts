@@ -63,7 +63,8 @@ export async function bundleFunction(entry: string): Promise<FunctionBundle> {
   return { code, name: appName(file), inputs: Object.keys(result.metafile.inputs).sort() };
 }
 
-function appName(file: string): string {
+/** The app's name that a file name suggests. */
+export function appName(file: string): string {
   const base = path.basename(file).replace(/\.[^.]+$/, '');
   const generic = ['index', 'main', 'function', 'worker', 'handler'].includes(base);
   const name = (generic ? path.basename(path.dirname(file)) : base).toLowerCase().replace(/[^a-z0-9]+/g, '-');
@@ -72,7 +73,7 @@ function appName(file: string): string {
 
 function place(message: Message): string {
   const at = message.location;
-  return at ? `${at.file}:${at.line}:${at.column}: ${message.text}` : message.text;
+  return at ? `${at.file}:${at.line}:${at.column + 1}: ${message.text}` : message.text;
 }
 
 export class BundleError extends CloisterError<

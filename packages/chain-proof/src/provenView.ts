@@ -179,9 +179,40 @@ export class ProvenView extends ChainView {
     const { address, abi, functionName, args } = query;
     // viem's own signatures resolve these generics; the casts only say what the parameter types already fix.
     const data = encodeFunctionData({ abi, functionName, args } as unknown as Parameters<typeof encodeFunctionData>[0]);
-    const hash = await this.#hashFor(query.block, signal);
+    const answer = await this.#answer(functionName, { to: address, data, block: query.block }, signal);
+    return decodeRead({ address, abi, functionName, data: answer }) as ContractFunctionReturnType<
+      abi,
+      'view' | 'pure',
+      name
+    >;
+  }
+
+  /** What a contract answers to any call data, run here over proven state. Throws as {@link read}. */
+  override call(
+    call: { readonly to: Address; readonly data: Hex; readonly block: bigint },
+    signal?: AbortSignal,
+  ): Promise<Hex> {
+    return this.#answer(call.data.slice(0, 10), call, signal);
+  }
+
+  /** What an account has at a block, in wei, proven. Throws ProofError, and as {@link blockAt}. */
+  override async balance(account: Address, block: bigint, signal?: AbortSignal): Promise<bigint> {
+    const hash = await this.#hashFor(block, signal);
+    const limits = { timeoutMs: this.#timeoutMs, signal, what: 'The chain (proving a balance)' };
+    return withDeadline(limits, async (inner) => {
+      const state = this.#stateOf(await this.#header(hash, inner));
+      return (await state.account(account.toLowerCase() as Hex))?.balance ?? 0n;
+    });
+  }
+
+  async #answer(
+    name: string,
+    { to: address, data, block }: { readonly to: Address; readonly data: Hex; readonly block: bigint | undefined },
+    signal: AbortSignal | undefined,
+  ): Promise<Hex> {
+    const hash = await this.#hashFor(block, signal);
     const to = address.toLowerCase() as Hex;
-    const what = `The chain (proving ${functionName})`;
+    const what = `The chain (proving ${name})`;
     const key = `${hash}${to}${data}`;
     const result =
       this.#known.results.get(key) ??
@@ -191,12 +222,8 @@ export class ProvenView extends ChainView {
       }));
     this.#known.results.set(key, result);
     dropOldest(this.#known.results, maxResults);
-    if (result.reverted) throw revertedError(functionName, refusalIn(result.data === '0x' ? undefined : result.data));
-    return decodeRead({ address, abi, functionName, data: result.data }) as ContractFunctionReturnType<
-      abi,
-      'view' | 'pure',
-      name
-    >;
+    if (result.reverted) throw revertedError(name, refusalIn(result.data === '0x' ? undefined : result.data));
+    return result.data;
   }
 
   async #hashFor(block: bigint | undefined, signal: AbortSignal | undefined): Promise<Hex> {

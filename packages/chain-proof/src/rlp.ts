@@ -19,8 +19,8 @@ export function decodeRlp(bytes: Uint8Array): RlpItem {
 /** Writes an item, the shortest way. */
 export function encodeRlp(item: RlpItem): Uint8Array {
   if (item instanceof Uint8Array) {
-    const [first] = item;
-    return item.length === 1 && first !== undefined && first < 0x80 ? item : joined(prefix(0x80, item.length), [item]);
+    const [first = 0x80] = item;
+    return item.length === 1 && first < 0x80 ? item : joined(prefix(0x80, item.length), [item]);
   }
   const parts = item.map(encodeRlp);
   return joined(
@@ -50,7 +50,8 @@ export function integerOf(item: RlpItem | undefined, maxBytes: number): bigint {
 
 function itemAt(bytes: Uint8Array, at: number, limit: number, depth: number): { item: RlpItem; end: number } {
   const first = bytes[at];
-  if (first === undefined || at >= limit) throw malformed('it ends early');
+  // Inside a list there is a byte: its items are read only as far as it goes.
+  if (first === undefined) throw malformed('it ends early');
   if (first < 0x80) return { item: bytes.subarray(at, at + 1), end: at + 1 };
   const isList = first >= 0xc0;
   const { from, end } = contentAt(bytes, at, limit, first - (isList ? 0xc0 : 0x80));

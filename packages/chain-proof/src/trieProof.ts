@@ -46,7 +46,7 @@ export function provenValue(
     if (depth + nibbles.length >= path.length) throw refuse('an extension leads beyond the key');
     if (!fits) return walk.ended(undefined);
     depth += nibbles.length;
-    node = walk.child(node[1], depth, path.length);
+    node = walk.child(node[1] as RlpItem, depth, path.length);
     if (node.length !== 17) throw refuse('an extension leads to no branch');
   }
 }
@@ -70,7 +70,7 @@ class Walk {
   }
 
   /** A node is named by its hash, or stands in its parent where it is shorter than one; some RPCs tell it again, some do not. */
-  child(reference: RlpItem | undefined, depth: number, length: number): readonly RlpItem[] {
+  child(reference: RlpItem, depth: number, length: number): readonly RlpItem[] {
     if (depth > length) throw refuse('a path is longer than the key');
     if (!(reference instanceof Uint8Array)) {
       const node = nodeOf(reference);
@@ -89,25 +89,25 @@ class Walk {
 }
 
 function absentFromEmpty(nodes: readonly Uint8Array[]): undefined {
-  const [only] = nodes;
-  const isEmptyNode = only !== undefined && nodes.length === 1 && equalBytes(only, Uint8Array.of(0x80));
+  const isEmptyNode = nodes.length === 1 && equalBytes(nodes[0] as Uint8Array, Uint8Array.of(0x80));
   if (nodes.length > 0 && !isEmptyNode) throw refuse('nodes of a trie that has none');
   return undefined;
 }
 
-function nodeOf(item: RlpItem | undefined): readonly RlpItem[] {
-  if (item === undefined || item instanceof Uint8Array || (item.length !== 17 && item.length !== 2))
+function nodeOf(item: RlpItem): readonly RlpItem[] {
+  if (item instanceof Uint8Array || (item.length !== 17 && item.length !== 2))
     throw refuse('a node is neither branch, nor extension, nor leaf');
   return item;
 }
 
 /** A partial path in its hex-prefix form (Yellow Paper, appendix C). */
 function pathOf(item: RlpItem | undefined): { isLeaf: boolean; nibbles: readonly number[] } {
-  const first = item instanceof Uint8Array ? item[0] : undefined;
-  if (!(item instanceof Uint8Array) || first === undefined || first >> 4 > 3) throw refuse('a path is malformed');
+  const bytes = item instanceof Uint8Array ? item : new Uint8Array();
+  const [first] = bytes;
+  if (first === undefined || first >> 4 > 3) throw refuse('a path is malformed');
   const isOdd = ((first >> 4) & 1) === 1;
   if (!isOdd && (first & 0x0f) !== 0) throw refuse('a path is malformed');
-  return { isLeaf: first >> 4 >= 2, nibbles: nibblesOf(item).slice(isOdd ? 1 : 2) };
+  return { isLeaf: first >> 4 >= 2, nibbles: nibblesOf(bytes).slice(isOdd ? 1 : 2) };
 }
 
 function leafValue(item: RlpItem | undefined): Uint8Array {

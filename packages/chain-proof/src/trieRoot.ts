@@ -38,11 +38,8 @@ function referenceTo(node: RlpItem): RlpItem {
 function sharedLength(entries: readonly Entry[], depth: number): number {
   const [{ nibbles }] = entries as readonly [Entry, ...Entry[]];
   let length = 0;
-  while (
-    depth + length < nibbles.length &&
-    entries.every((entry) => entry.nibbles[depth + length] === nibbles[depth + length])
-  )
-    length += 1;
+  // Ends before a key does: they are different, and none begins another.
+  while (entries.every((entry) => entry.nibbles[depth + length] === nibbles[depth + length])) length += 1;
   return length;
 }
 

@@ -1,6 +1,6 @@
 import { ChainView, CommitteeReader, RegistryReader, workerRegistryAbi } from '@cloister/chain';
 import { type Address, CloisterError, type Hex } from '@cloister/core';
-import type { Abi, AbiFunction, AbiParameter } from 'viem';
+import { type Abi, type AbiFunction, type AbiParameter, encodeFunctionData } from 'viem';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ProvenView } from '../src/index.ts';
 import { type Lie, LyingRpc, rpc } from './anvil.ts';
@@ -69,6 +69,23 @@ describe('a read', () => {
     await expect(new RegistryReader(view(), town.deployed as never).currentApp(town.workerId)).rejects.toMatchObject({
       code: 'REGISTRY_APP_UNKNOWN',
     });
+  });
+
+  test('of raw call data, and of a balance, is proven too: no RPC is believed', async () => {
+    const told = new ChainView({ chainId, rpcs: [town.anvil.url] });
+    const { number: block } = await told.head();
+    const data = encodeFunctionData({ abi: workerRegistryAbi, functionName: 'statusOf', args: [town.workerId] });
+    const call = { to: town.deployed.workerRegistry, data, block };
+    const [left, right] = await Promise.all([outcome(told.call(call)), outcome(view().call(call))]);
+    expect(right).toEqual(left);
+    const rich = town.account.address;
+    const balance = await told.balance(rich, block);
+    expect(balance).toBeGreaterThan(0n);
+    expect(await told.balance(signer, block)).toBe(0n);
+    lying.lie = ({ method }) => (method === 'eth_getBalance' || method === 'eth_call' ? '0x7' : undefined);
+    expect(await view().balance(rich, block)).toBe(balance);
+    expect(await view().balance(signer, block)).toBe(0n);
+    expect(await outcome(view().call(call))).toEqual(left);
   });
 
   test('of a past block is of its state then', async () => {

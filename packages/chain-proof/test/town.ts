@@ -3,14 +3,20 @@ import {
   ChainAccount,
   collateralStoreAbi,
   depositBondAbi,
+  emissionAbi,
+  epochRecordsAbi,
+  epochRewardsAbi,
   gatekeeperCommitteeAbi,
   imageRegistryAbi,
   pckRegistryAbi,
   phaTokenAbi,
   platformAssuranceAbi,
   sgxVerifierAbi,
+  slashingAbi,
+  stakePoolsAbi,
   tdxVerifierAbi,
   timelockControllerAbi,
+  workerBondsAbi,
   workerRegistryAbi,
 } from '@cloister/chain';
 import { type DeployedNetwork, deployUnsafeSimulatedNetwork } from '@cloister/chain/unsafe-simulated';
@@ -28,34 +34,51 @@ export type Town = {
   readonly anvil: RunningAnvil;
   readonly deployed: DeployedNetwork;
   readonly account: ChainAccount;
+  /** Of that account. */
+  readonly key: Hex;
   readonly app: Hex;
   readonly workerId: Hex;
   readonly contracts: readonly { readonly address: Address; readonly abi: Abi }[];
 };
 
-export async function startTown(): Promise<Town> {
+/** `genesis`: unix seconds of epoch 0. */
+export async function startTown(genesis = 1_700_000_000n): Promise<Town> {
   const anvil = await startAnvil();
   try {
-    return await build(anvil);
+    return await build(anvil, genesis);
   } catch (error) {
     await anvil.stop();
     throw error;
   }
 }
 
-async function build(anvil: RunningAnvil): Promise<Town> {
-  const account = new ChainAccount({ chainId, rpc: anvil.url, account: generatePrivateKey() });
+async function build(anvil: RunningAnvil, genesis: bigint): Promise<Town> {
+  const key = generatePrivateKey();
+  const account = new ChainAccount({ chainId, rpc: anvil.url, account: key });
   await rpc(anvil.url, 'anvil_setBalance', [account.address, '0xffffffffffffffffffff']);
   const deployed = await deployUnsafeSimulatedNetwork(account, anvil.url, {
     chainId,
     timelockDelaySeconds: 0n,
     proposer: account.address,
-    allocation: [{ holder: account.address, amount: 1_000n }],
-    genesis: 1_700_000_000n,
+    allocation: [{ holder: account.address, amount: 10n ** 20n }],
+    genesis,
     epochLengthSeconds: 600,
     roundLengthSeconds: 30,
     maxAttestedBlockAge: 256,
-    bondWithdrawalDelaySeconds: 60n,
+    bondWithdrawalDelaySeconds: 600n,
+    paymentsWithdrawalDelaySeconds: 900n,
+    feeShares: { gateway: 500, gatekeepers: 300, treasury: 200 },
+    staking: {
+      unbondingSeconds: 600,
+      maxPauseSeconds: 600,
+      detectionWindowSeconds: 200,
+      proofWindowSeconds: 200,
+      vetoWindowSeconds: 200,
+      reporterBps: 1_000,
+      bondFactor: 1n,
+      minimumBond: 1n,
+    },
+    storagePrice: 1n,
     // The generator of P-256: the root signs nothing here.
     simulatedRoot: {
       x: 0x6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296n,
@@ -86,6 +109,12 @@ async function build(anvil: RunningAnvil): Promise<Town> {
     { address: deployed.depositBond, abi: depositBondAbi },
     { address: deployed.phaToken, abi: phaTokenAbi },
     { address: deployed.timelock, abi: timelockControllerAbi },
+    { address: deployed.epochRecords, abi: epochRecordsAbi },
+    { address: deployed.emission, abi: emissionAbi },
+    { address: deployed.epochRewards, abi: epochRewardsAbi },
+    { address: deployed.stakePools, abi: stakePoolsAbi },
+    { address: deployed.workerBonds, abi: workerBondsAbi },
+    { address: deployed.slashing, abi: slashingAbi },
   ] as const;
-  return { anvil, deployed, account, app, workerId: worker, contracts };
+  return { anvil, deployed, account, key, app, workerId: worker, contracts };
 }

@@ -64,8 +64,10 @@ describe('a proof made by another implementation', () => {
 });
 
 describe('refused as CHAIN_PROOF_INVALID is', () => {
-  const refused = (root: Uint8Array, key: Uint8Array, nodes: readonly Uint8Array[]) =>
-    expect(() => provenValue(root, key, nodes)).toThrow(expect.objectContaining({ code: 'CHAIN_PROOF_INVALID' }));
+  const refused = (root: Uint8Array, key: Uint8Array, nodes: readonly Uint8Array[], why = '') =>
+    expect(() => provenValue(root, key, nodes)).toThrow(
+      expect.objectContaining({ code: 'CHAIN_PROOF_INVALID', message: expect.stringContaining(why) }),
+    );
 
   test('a proof with a node too few, too many, twice, or in another order', async () => {
     for (const index of [0, 1, 2, entries, entries + 1]) {
@@ -107,8 +109,18 @@ describe('refused as CHAIN_PROOF_INVALID is', () => {
   });
 
   test('more nodes than a key has nibbles, and a key that is no hash', () => {
-    refused(trie.root(), keyOf(1), Array(66).fill(Uint8Array.of(0x80)));
-    refused(trie.root(), Uint8Array.of(1), []);
+    refused(trie.root(), keyOf(1), Array(66).fill(Uint8Array.of(0x80)), 'there are "66" nodes');
+    refused(trie.root(), keyOf(1), Array(65).fill(Uint8Array.of(0x80)), 'a node is not');
+    refused(trie.root(), Uint8Array.of(1), [], 'a key has "1" bytes');
+  });
+
+  test('nodes of a trie that has none', () => {
+    for (const nodes of [
+      [Uint8Array.of(0x81)],
+      [Uint8Array.of(0x80), Uint8Array.of(0x80)],
+      [Uint8Array.of(0x81), Uint8Array.of(0x80)],
+    ])
+      refused(emptyTrieRoot, keyOf(1), nodes, 'nodes of a trie that has none');
   });
 
   const key = new Uint8Array(32).fill(0x11);
@@ -116,29 +128,78 @@ describe('refused as CHAIN_PROOF_INVALID is', () => {
   const branch = (fill: Record<number, RlpItem>) =>
     Array.from({ length: 17 }, (_, index) => fill[index] ?? new Uint8Array());
   const hashOfNode = (node: RlpItem) => keccak256(encodeRlp(node));
-  test.each<[string, RlpItem, RlpItem[]]>([
-    ['a string', Uint8Array.of(1, 2, 3), []],
-    ['a list of three', [leafPath, Uint8Array.of(1), Uint8Array.of(1)], []],
-    ['a leaf without a path', [new Uint8Array(), Uint8Array.of(1)], []],
-    ['a leaf with a list for its path', [[leafPath], Uint8Array.of(1)], []],
-    ['a leaf without a value', [leafPath, new Uint8Array()], []],
-    ['a leaf with a list for its value', [leafPath, [Uint8Array.of(1)]], []],
-    ['a leaf that ends early', [leafPath.slice(0, -1), Uint8Array.of(1)], []],
-    ['a leaf that ends late', [Uint8Array.of(...leafPath, 0x11), Uint8Array.of(1)], []],
-    ['a path with an unknown flag', [Uint8Array.of(0x40, ...key), Uint8Array.of(1)], []],
-    ['a path with padding that is not zero', [Uint8Array.of(0x21, ...key), Uint8Array.of(1)], []],
-    ['an extension without a path', [Uint8Array.of(0x00), hashOfNode(branch({}))], [branch({})]],
-    ['an extension beyond the key', [Uint8Array.of(0x00, ...key), hashOfNode(branch({}))], [branch({})]],
+  test.each<[string, RlpItem, RlpItem[], string]>([
+    ['a string', Uint8Array.of(1, 2, 3), [], 'a node is neither'],
+    ['a string of two bytes', Uint8Array.of(1, 2), [], 'a node is neither'],
+    ['a list of three', [leafPath, Uint8Array.of(1), Uint8Array.of(1)], [], 'a node is neither'],
+    ['a leaf without a path', [new Uint8Array(), Uint8Array.of(1)], [], 'a path is malformed'],
+    ['a leaf with a list for its path', [[leafPath], Uint8Array.of(1)], [], 'a path is malformed'],
+    ['a leaf without a value', [leafPath, new Uint8Array()], [], 'a leaf holds no value'],
+    ['a leaf with a list for its value', [leafPath, [Uint8Array.of(1)]], [], 'a leaf holds no value'],
+    ['a leaf with an empty list for its value', [leafPath, []], [], 'a leaf holds no value'],
+    ['a leaf that ends early', [leafPath.slice(0, -1), Uint8Array.of(1)], [], 'a leaf ends at the wrong depth'],
+    [
+      'a leaf that ends late',
+      [Uint8Array.of(...leafPath, 0x11), Uint8Array.of(1)],
+      [],
+      'a leaf ends at the wrong depth',
+    ],
+    ['a path with an unknown flag', [Uint8Array.of(0x40, ...key), Uint8Array.of(1)], [], 'a path is malformed'],
+    [
+      'a path with padding that is not zero',
+      [Uint8Array.of(0x21, ...key), Uint8Array.of(1)],
+      [],
+      'a path is malformed',
+    ],
+    [
+      'an extension without a path',
+      [Uint8Array.of(0x00), hashOfNode(branch({}))],
+      [branch({})],
+      'an extension has no path',
+    ],
+    [
+      'an extension as long as the key',
+      [Uint8Array.of(0x00, ...key), hashOfNode(branch({}))],
+      [branch({})],
+      'an extension leads beyond the key',
+    ],
+    [
+      'an extension beyond the key',
+      [Uint8Array.of(0x00, ...key, 0x11), hashOfNode(branch({}))],
+      [branch({})],
+      'an extension leads beyond the key',
+    ],
+    [
+      'an extension that stands in its parent and leads to another',
+      [Uint8Array.of(0x11), [Uint8Array.of(0x11), new Uint8Array(32)]],
+      [],
+      'an extension leads to no branch',
+    ],
     [
       'an extension to a leaf',
       [Uint8Array.of(0x11), hashOfNode([leafPath, Uint8Array.of(1)])],
       [[leafPath, Uint8Array.of(1)]],
+      'an extension leads to no branch',
     ],
-    ['a branch with a value', branch({ 16: Uint8Array.of(1) }), []],
-    ['a branch with a short hash', branch({ 1: new Uint8Array(31).fill(1) }), []],
-    ['a node of more bytes than one has', branch({ 2: new Uint8Array(1_100) }), []],
-  ])('%s', (_, node, others) => {
-    refused(hashOfNode(node), key, [node, ...others].map(encodeRlp));
+    ['a branch with a value', branch({ 16: Uint8Array.of(1) }), [], 'a branch holds a value'],
+    ['a branch with an empty list for its value', branch({ 16: [] }), [], 'a branch holds a value'],
+    ['a branch with an empty list for a child', branch({ 1: [] }), [], 'a node is neither'],
+    [
+      'a branch where the key has ended',
+      [Uint8Array.of(0x11, ...key.slice(0, 31)), branch({ 1: branch({}) })],
+      [],
+      'a path is longer than the key',
+    ],
+    ['a branch with a short hash', branch({ 1: new Uint8Array(31).fill(1) }), [], 'a node\'s hash has "31" bytes'],
+    ['a node of more bytes than one has', branch({ 2: new Uint8Array(1_003) }), [], 'a node has "1025" bytes'],
+    [
+      'one of as many as one may have, for what it is',
+      branch({ 1: new Uint8Array(1_002) }),
+      [],
+      'hash has "1002" bytes',
+    ],
+  ])('%s', (_, node, others, why) => {
+    refused(hashOfNode(node), key, [node, ...others].map(encodeRlp), why);
   });
 });
 

@@ -5,14 +5,17 @@ import {
   type ContractFunctionArgs,
   type ContractFunctionName,
   ContractFunctionRevertedError,
+  concat,
   createPublicClient,
   createWalletClient,
   decodeErrorResult,
   defineChain,
   encodeFunctionData,
+  getContractError,
   http,
   type LocalAccount,
   type TransactionReceipt,
+  type TypedDataDefinition,
 } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { contractErrorsAbi } from './generated/index.ts';
@@ -31,7 +34,12 @@ export type Call<abi extends Abi, name extends ContractFunctionName<abi, 'nonpay
   readonly abi: abi;
   readonly functionName: name;
   readonly args: ContractFunctionArgs<abi, 'nonpayable' | 'payable', name>;
+  /** Stands behind the arguments, where contracts do not look: tells transactions apart that would otherwise be the same. */
+  readonly dataSuffix?: Hex;
 };
+
+/** No chain takes a transaction that may use more (EIP-7825). */
+const maxTransactionGas = 16_777_216n;
 
 /**
  * Sends transactions of one account, one after the other, each tried first so that a refusal comes back by its name,
@@ -60,6 +68,11 @@ export class ChainAccount {
     this.#wallet = createWalletClient({ chain, transport, account: this.#account });
   }
 
+  /** The viem account itself. */
+  get local(): LocalAccount {
+    return this.#account;
+  }
+
   /** A signature over a digest, 65 bytes: of records, never of transactions. Throws ACCOUNT_CANNOT_SIGN. */
   async signDigest(hash: Bytes32): Promise<Hex> {
     if (this.#account.sign === undefined)
@@ -72,21 +85,38 @@ export class ChainAccount {
     return this.#account.sign({ hash });
   }
 
+  /** A signature over typed data (EIP-712), 65 bytes: permits and authorizations of tokens. */
+  async signTypedData(data: TypedDataDefinition): Promise<Hex> {
+    return this.#account.signTypedData(data);
+  }
+
   /**
    * Calls a contract and waits for the transaction. Throws TRANSACTION_REFUSED with the contract's own error in `meta`,
-   * TRANSACTION_REVERTED when it failed only once mined, TRANSACTION_FAILED for everything else.
+   * TRANSACTION_REVERTED when it failed only once mined, TRANSACTION_REPLACED when another transaction of this account took its place,
+   * TRANSACTION_FAILED for everything else.
    */
   async write<const abi extends Abi, name extends ContractFunctionName<abi, 'nonpayable' | 'payable'>>(
     call: Call<abi, name>,
     signal?: AbortSignal,
   ): Promise<TransactionReceipt> {
     const what = `Transaction ${call.functionName}`;
-    const erased = call as unknown as { address: Address; abi: Abi; functionName: string; args: readonly unknown[] };
+    const erased = call as unknown as {
+      address: Address;
+      abi: Abi;
+      functionName: string;
+      args: readonly unknown[];
+      dataSuffix?: Hex;
+    };
     return this.#next(what, signal, async () => {
       // On "pending": the newest block's hash is known to the contract only in the block after it.
       await this.#public.simulateContract({ ...erased, account: this.#account, blockTag: 'pending' });
-      const data = encodeFunctionData(erased);
-      return this.#wallet.sendTransaction({ to: call.address, data });
+      const data = concat([encodeFunctionData(erased), call.dataSuffix ?? '0x']);
+      const request = { to: call.address, data };
+      // What held a moment ago may hold no more: another's transaction can come in between, and the contract says why.
+      const gas = await this.#public.estimateGas({ account: this.#account, ...request }).catch((cause: BaseError) => {
+        throw getContractError(cause, erased);
+      });
+      return this.#wallet.sendTransaction({ ...request, gas: withMargin(gas) });
     });
   }
 
@@ -105,6 +135,13 @@ export class ChainAccount {
             timeout: this.#timeoutMs,
             retryCount: 20,
           });
+          // viem follows replacements; what another process did with this account's nonce is not what was asked for.
+          if (receipt.transactionHash !== hash)
+            throw new TransactionError(
+              'TRANSACTION_REPLACED',
+              `${what} was replaced by transaction "${receipt.transactionHash}" of the same account`,
+              { hash, by: receipt.transactionHash },
+            );
           if (receipt.status !== 'success')
             throw new TransactionError('TRANSACTION_REVERTED', `${what} failed in block "${receipt.blockNumber}"`, {
               hash,
@@ -118,6 +155,12 @@ export class ChainAccount {
     this.#queue = result.catch(() => {});
     return result;
   }
+}
+
+/** In the block that takes it a call may cost more than now: what flows by the second has flowed since. */
+export function withMargin(gas: bigint): bigint {
+  const more = gas + gas / 4n;
+  return more < maxTransactionGas ? more : gas > maxTransactionGas ? gas : maxTransactionGas;
 }
 
 function asTransactionError(what: string, cause: unknown): Error {
@@ -153,12 +196,13 @@ function errorOfOtherContract(
 export type TransactionErrorCode =
   | 'TRANSACTION_REFUSED'
   | 'TRANSACTION_REVERTED'
+  | 'TRANSACTION_REPLACED'
   | 'TRANSACTION_FAILED'
   | 'ACCOUNT_CANNOT_SIGN';
 
 export class TransactionError extends CloisterError<TransactionErrorCode> {
   override readonly name = 'TransactionError';
   constructor(code: TransactionErrorCode, message: string, meta: Readonly<Record<string, unknown>>, cause?: unknown) {
-    super({ code, message, meta, cause, retry: code === 'TRANSACTION_FAILED' });
+    super({ code, message, meta, cause, retry: code === 'TRANSACTION_FAILED' || code === 'TRANSACTION_REPLACED' });
   }
 }

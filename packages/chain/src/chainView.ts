@@ -48,6 +48,9 @@ export type ChainViewInit = {
   readonly timeoutMs?: number;
 };
 
+/** Transactions whose calldata one question gives. */
+export const maxCalldata = 256;
+
 /**
  * The chain as several untrusted RPCs agree on it: each value is read from all of them at one block, and the view
  * refuses when one differs, answers for another chain, or goes back behind what was seen. A reorganisation that reaches
@@ -153,25 +156,46 @@ export class ChainView {
     const { address, abi, functionName, args } = query;
     // viem's own signatures resolve these generics; the casts only say what the parameter types already fix.
     const data = encodeFunctionData({ abi, functionName, args } as unknown as Parameters<typeof encodeFunctionData>[0]);
-    const blockNumber = query.block ?? (await this.head(signal)).number;
-    const answers = await this.#all(`calling ${functionName}`, signal, async ({ client }) =>
-      client.call({ to: address, data, blockNumber }).then(
-        (answer): Answer => ({ data: answer.data ?? '0x', refusal: undefined }),
-        (cause: unknown): Answer => ({ data: undefined, refusal: refusalOf(cause) }),
-      ),
-    );
-    const [answer] = answers;
-    if (answer === undefined || answers.some((other) => !sameAnswer(answer, other)))
-      throw new ChainError('CHAIN_SPLIT', `The RPCs answer "${functionName}" differently at block "${blockNumber}"`, {
-        functionName,
-        blockNumber,
-      });
-    if (answer.refusal !== undefined) throw revertedError(functionName, answer.refusal);
-    return decodeRead({ address, abi, functionName, data: answer.data }) as ContractFunctionReturnType<
+    const block = query.block ?? (await this.head(signal)).number;
+    const answer = await this.#call(functionName, { to: address, data, block }, signal);
+    return decodeRead({ address, abi, functionName, data: answer }) as ContractFunctionReturnType<
       abi,
       'view' | 'pure',
       name
     >;
+  }
+
+  /** What a contract answers at a block to call data of any kind, as {@link read}; "0x" where there is no contract. */
+  call(call: { readonly to: Address; readonly data: Hex; readonly block: bigint }, signal?: AbortSignal): Promise<Hex> {
+    return this.#call(call.data.slice(0, 10), call, signal);
+  }
+
+  /** What an account has at a block, in wei, equal on all RPCs. Throws CHAIN_SPLIT where they differ. */
+  async balance(account: Address, block: bigint, signal?: AbortSignal): Promise<bigint> {
+    const answers = await this.#all('reading a balance', signal, ({ client }) =>
+      client.getBalance({ address: account, blockNumber: block }),
+    );
+    const [first] = answers;
+    if (first === undefined || answers.some((other) => other !== first))
+      throw new ChainError('CHAIN_SPLIT', `The RPCs name different balances of "${account}" at block "${block}"`, {
+        account,
+        block,
+      });
+    return first;
+  }
+
+  /** How many transactions an account has sent by a block: the nonce of its next. Throws CHAIN_SPLIT where the RPCs differ. */
+  async transactionCount(account: Address, block: bigint, signal?: AbortSignal): Promise<number> {
+    const answers = await this.#all('reading a nonce', signal, ({ client }) =>
+      client.getTransactionCount({ address: account, blockNumber: block }),
+    );
+    const [first] = answers;
+    if (first === undefined || answers.some((other) => other !== first))
+      throw new ChainError('CHAIN_SPLIT', `The RPCs name different nonces of "${account}" at block "${block}"`, {
+        account,
+        block,
+      });
+    return first;
   }
 
   /** The arguments of all past events of one kind, as the first RPC lists them: a hint, which others may not share. */
@@ -222,7 +246,29 @@ export class ChainView {
   }
 
   /**
-   * The same up to this very block, in as many questions as it takes. Throws CHAIN_SPLIT where the RPCs' chain has, or gets meanwhile,
+   * What was sent to a contract in the transactions in which it emitted these events, as the first RPC has it: a hint, which others may not
+   * share, of which only what is signed in it can be believed. The first {@link maxCalldata}; none of those in which another contract
+   * called it.
+   */
+  async calldata(query: EventQuery & { readonly toBlock: bigint }, signal?: AbortSignal): Promise<readonly Hex[]> {
+    const { address, abi, eventNames, fromBlock, toBlock } = query;
+    const events = eventNames.map((name) => getAbiItem({ abi, name }) as AbiEvent);
+    const one = this.#clients.slice(0, 1);
+    const asked = ({ client }: { readonly client: PublicClient }) =>
+      client.getLogs({ address, events, fromBlock, toBlock, strict: true });
+    const [logs = []] = await this.#all('listing transactions', signal, asked, one);
+    const hashes = [...new Set(logs.map(({ transactionHash }) => transactionHash))].slice(0, maxCalldata);
+    const sent: Hex[] = [];
+    for (const hash of hashes) {
+      const read = ({ client }: { readonly client: PublicClient }) => client.getTransaction({ hash });
+      const [transaction] = await this.#all('reading a transaction', signal, read, one);
+      if (transaction?.to?.toLowerCase() === address) sent.push(transaction.input);
+    }
+    return sent;
+  }
+
+  /**
+   * What {@link logs} gives, up to this very block, in as many questions as it takes. Throws CHAIN_SPLIT where the RPCs' chain has, or gets meanwhile,
    * another block of its number, and as {@link logs}.
    */
   async logsUpTo(query: EventQuery, end: BlockId, signal?: AbortSignal): Promise<readonly ChainLog[]> {
@@ -247,6 +293,27 @@ export class ChainView {
         hash: end.hash,
       });
     return found;
+  }
+
+  async #call(
+    name: string,
+    { to, data, block }: { readonly to: Address; readonly data: Hex; readonly block: bigint },
+    signal: AbortSignal | undefined,
+  ): Promise<Hex> {
+    const answers = await this.#all(`calling ${name}`, signal, async ({ client }) =>
+      client.call({ to, data, blockNumber: block }).then(
+        (answer): Answer => ({ data: answer.data ?? '0x', refusal: undefined }),
+        (cause: unknown): Answer => ({ data: undefined, refusal: refusalOf(cause) }),
+      ),
+    );
+    const [answer] = answers;
+    if (answer === undefined || answers.some((other) => !sameAnswer(answer, other)))
+      throw new ChainError('CHAIN_SPLIT', `The RPCs answer "${name}" differently at block "${block}"`, {
+        functionName: name,
+        blockNumber: block,
+      });
+    if (answer.refusal !== undefined) throw revertedError(name, answer.refusal);
+    return answer.data;
   }
 
   async #checkChainId(signal: AbortSignal | undefined): Promise<void> {
@@ -375,7 +442,11 @@ export type ChainErrorCode =
   | 'CHAIN_BLOCK_NOT_FINAL'
   | 'CHAIN_NO_CONTRACT'
   | 'CHAIN_READ_REVERTED'
-  | 'CHAIN_STALE';
+  | 'CHAIN_STALE'
+  /** A transaction that would fail, and was not signed. */
+  | 'CHAIN_SEND_REVERTED'
+  /** A signed transaction that no RPC has. */
+  | 'CHAIN_SEND_NOT_TAKEN';
 
 /** What is over once the RPCs are back, or have caught up with each other. */
 const mayPass: ReadonlySet<ChainErrorCode> = new Set([
@@ -383,6 +454,7 @@ const mayPass: ReadonlySet<ChainErrorCode> = new Set([
   'CHAIN_SPLIT',
   'CHAIN_STALE',
   'CHAIN_BLOCK_NOT_FINAL',
+  'CHAIN_SEND_NOT_TAKEN',
 ]);
 
 export class ChainError extends CloisterError<ChainErrorCode> {

@@ -47,7 +47,8 @@ export function onChainRecord({ block, totals, ...rest }: EpochRecord) {
   return { ...rest, blockNumber: block, ...totals };
 }
 
-function postedRecord({ args, blockNumber: postedAt }: ChainLog): PostedRecord {
+/** What an event `EpochRecorded` says. */
+export function postedRecord({ args, blockNumber: postedAt }: ChainLog): PostedRecord {
   const { record, digest } = args as { record: ReturnType<typeof onChainRecord>; digest: Bytes32 };
   const { blockNumber, members, workers, stake, work, rewards, ...rest } = record;
   const totals = { members, workers, stake, work, rewards };

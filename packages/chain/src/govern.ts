@@ -2,10 +2,16 @@ import { type Address, type Hex, zeroBytes32 } from '@cloister/core';
 import { createPublicClient, encodeFunctionData, http, keccak256, stringToHex } from 'viem';
 import type { ChainAccount } from './account.ts';
 import {
+  depositBondAbi,
+  emissionAbi,
   epochRecordsAbi,
+  epochRewardsAbi,
   gatekeeperCommitteeAbi,
   imageRegistryAbi,
+  slashingAbi,
+  stakePoolsAbi,
   timelockControllerAbi,
+  workerBondsAbi,
   workerRegistryAbi,
 } from './generated/index.ts';
 
@@ -115,6 +121,40 @@ export function setNetworkKeysHashCall(workerRegistry: Address, keysHash: Hex): 
     target: workerRegistry,
     data: encodeFunctionData({ abi: workerRegistryAbi, functionName: 'setNetworkKeysHash', args: [keysHash] }),
   };
+}
+
+/** The contracts of stake, loss and emission, which name each other. */
+export type MoneyContracts = {
+  readonly stakePools: Address;
+  readonly workerBonds: Address;
+  readonly workMeter: Address;
+  readonly slashing: Address;
+  readonly depositBond: Address;
+  readonly epochRecords: Address;
+  readonly emission: Address;
+  readonly epochRewards: Address;
+};
+
+/** The calls that tell these contracts of each other, once, after their deployment. */
+export function wireMoneyCalls(contracts: MoneyContracts): GovernedCall[] {
+  const { stakePools, workerBonds, workMeter, slashing, depositBond, epochRecords, emission, epochRewards } = contracts;
+  const call = (target: Address, data: Hex): GovernedCall => ({ target, data });
+  return [
+    call(stakePools, encodeFunctionData({ abi: stakePoolsAbi, functionName: 'setWorkerBonds', args: [workerBonds] })),
+    call(workerBonds, encodeFunctionData({ abi: workerBondsAbi, functionName: 'setSlashing', args: [slashing] })),
+    call(workerBonds, encodeFunctionData({ abi: workerBondsAbi, functionName: 'setMeasurer', args: [workMeter] })),
+    call(depositBond, encodeFunctionData({ abi: depositBondAbi, functionName: 'setSlasher', args: [slashing] })),
+    call(
+      slashing,
+      encodeFunctionData({
+        abi: slashingAbi,
+        functionName: 'setGatekeeperSources',
+        args: [epochRecords, depositBond],
+      }),
+    ),
+    call(emission, encodeFunctionData({ abi: emissionAbi, functionName: 'setRewards', args: [epochRewards] })),
+    call(epochRewards, encodeFunctionData({ abi: epochRewardsAbi, functionName: 'setFeeSink', args: [stakePools] })),
+  ];
 }
 
 /** Schedules the calls as one batch and executes them: only where the timelock's delay is zero and the account proposes. */

@@ -1,4 +1,6 @@
 export { type AccountInit, type Call, ChainAccount, TransactionError, type TransactionErrorCode } from './account.ts';
+export { type AppVersions, AppVersionsReader, appVersionStates, type PublishedVersion } from './appVersionsReader.ts';
+export { BondHistory, type RunningBond } from './bondHistory.ts';
 export {
   type BlockId,
   ChainError,
@@ -16,8 +18,11 @@ export {
 export { CommitteeHistory, type PastGeneration } from './committeeHistory.ts';
 export { type CommitteeMember, CommitteeReader, type CommitteeStatus } from './committeeReader.ts';
 export { type DeployableContract, DeployError, deployContract } from './deploy.ts';
+export { readWorkersBudget } from './epochBudget.ts';
+export { type BondedWorker, type EpochEarners, noEarners, readEpochEarners } from './epochEarners.ts';
 export { type EpochFacts, type EpochFactsComponents, readEpochFacts } from './epochFacts.ts';
-export { EpochRecordsReader, onChainRecord, type PostedRecord } from './epochRecordsReader.ts';
+export { EpochRecordsReader, onChainRecord, type PostedRecord, postedRecord } from './epochRecordsReader.ts';
+export { FinalLogs } from './finalLogs.ts';
 export { firstBlockSince } from './firstBlockSince.ts';
 export * from './generated/index.ts';
 export {
@@ -26,6 +31,7 @@ export {
   blockPlatformCall,
   type GovernedCall,
   governAtOnce,
+  type MoneyContracts,
   revokeImageCall,
   setBondRuleCall,
   setChallengeAppCall,
@@ -35,6 +41,7 @@ export {
   setThresholdCall,
   type TeePolicy,
   tcbStatusNumbers,
+  wireMoneyCalls,
 } from './govern.ts';
 export {
   type IntelContracts,
@@ -44,6 +51,7 @@ export {
   registerPck,
   type Submission,
 } from './intelCollateral.ts';
+export { type ChannelStatus, type OpenedChannel, PaymentsReader } from './paymentsReader.ts';
 export { type EvictedSigner, type PastWorker, RegistryHistory } from './registryHistory.ts';
 export {
   type AnchoredSecrets,
@@ -56,4 +64,22 @@ export {
   type WorkerStatus,
   workerStates,
 } from './registryReader.ts';
+export { receiptsInCalldata, type ShownOnChain, ShownReceipts } from './shownReceipts.ts';
+export { type SignedTransaction, signTransaction, type UnsignedTransaction } from './signTransaction.ts';
+export { offences, type SlashCase, type SlashEvidence, SlashingReader, slashStates } from './slashingReader.ts';
+export { bondStates, type PoolStatus, StakingReader, type UnstakeRequest, type WorkerBond } from './stakingReader.ts';
+export {
+  type RentalFilter,
+  rentalOfLog,
+  StorageReader,
+  type StorageRental,
+  type StorageRentalStatus,
+} from './storageReader.ts';
+export { type PaidStorage, paidStorage, StorageRentals, type StorageRentalsInit } from './storageRentals.ts';
+export {
+  type GasPrice,
+  type MinedTransaction,
+  TransactionRelay,
+  type TransactionRelayInit,
+} from './transactionRelay.ts';
 export { type WorkerRecord, workerRecordHash } from './workerRecord.ts';

@@ -9,6 +9,9 @@ export type PastWorker = {
   readonly operator: Address;
   readonly receiptSigner: Address;
   readonly platformId: Bytes32;
+  /** What the verdict on its TCB rests on, for `IEvidenceVerifier.recheck`. */
+  readonly platformKey: Bytes32;
+  readonly tcb: Bytes32;
   readonly imageId: Bytes32;
   readonly teeType: number;
   /** Bit 0 function, 1 wasm, 2 model, 3 container. */
@@ -148,12 +151,15 @@ export class RegistryHistory {
     }
     if (eventName === 'ReplacedSignerEvicted') return;
     if (eventName === 'WorkerRegistered') {
-      const { operator, receiptSigner, platformId, imageId, teeType, kinds } = args.record as WorkerRecord;
+      const { operator, receiptSigner, platformId, platformKey, tcb, imageId, teeType, kinds } =
+        args.record as WorkerRecord;
       this.#push(workerId, block, {
         workerId,
         operator: operator.toLowerCase() as Address,
         receiptSigner: receiptSigner.toLowerCase() as Address,
         platformId,
+        platformKey,
+        tcb,
         imageId,
         teeType,
         kinds,

@@ -161,6 +161,11 @@ export class RegistryReader {
     return { active, workerId };
   }
 
+  /** The worker that registered this signer last, whatever became of it since; zero for a signer that none had. */
+  workerOfSigner(signer: Address, signal?: AbortSignal): Promise<Bytes32> {
+    return this.view.read({ ...this.#workers('workerOf'), args: [signer] }, signal);
+  }
+
   /** What registering by evidence of a TEE type asks; undefined where the type can't register. */
   async teePolicy(teeType: number, block?: bigint, signal?: AbortSignal): Promise<TeePolicyStatus | undefined> {
     return teePolicyStatus(
@@ -281,7 +286,8 @@ export class RegistryReader {
   }
 }
 
-function asAppUnknown(app: Bytes32, error: unknown): unknown {
+/** What a read of an app throws, named where there is no such app. */
+export function asAppUnknown(app: Bytes32, error: unknown): unknown {
   if (!(error instanceof ChainError) || error.meta.errorName !== 'AppRegistryAppUnknown') return error;
   return new RegistryError({
     code: 'REGISTRY_APP_UNKNOWN',

@@ -1,4 +1,5 @@
 import { type Address, teeTypes } from '@cloister/core';
+import { getContractAddress } from 'viem';
 import type { ChainAccount } from './account.ts';
 import { type DeployableContract, deployContract } from './deploy.ts';
 import {
@@ -8,30 +9,46 @@ import {
   batchBytecode,
   collateralStoreAbi,
   collateralStoreBytecode,
+  committeePurseAbi,
+  committeePurseBytecode,
   committeeResultVerifierAbi,
   committeeResultVerifierBytecode,
   depositBondAbi,
   depositBondBytecode,
   epochRecordsAbi,
   epochRecordsBytecode,
+  epochRewardsAbi,
+  epochRewardsBytecode,
   gatekeeperCommitteeAbi,
   gatekeeperCommitteeBytecode,
   imageRegistryAbi,
   imageRegistryBytecode,
+  paymentsAbi,
+  paymentsBytecode,
   pckRegistryAbi,
   pckRegistryBytecode,
-  phaTokenAbi,
-  phaTokenBytecode,
+  phaGenesisAbi,
+  phaGenesisBytecode,
   platformAssuranceAbi,
   platformAssuranceBytecode,
   sgxVerifierAbi,
   sgxVerifierBytecode,
+  slashingAbi,
+  slashingBytecode,
+  stakePoolsAbi,
+  stakePoolsBytecode,
+  storageRentAbi,
+  storageRentBytecode,
   tdxVerifierAbi,
   tdxVerifierBytecode,
   timelockControllerAbi,
   timelockControllerBytecode,
+  workerBondsAbi,
+  workerBondsBytecode,
   workerRegistryAbi,
   workerRegistryBytecode,
+  workMeterAbi,
+  workMeterBytecode,
 } from './generated/index.ts';
 
 export type NetworkParameters = {
@@ -47,6 +64,25 @@ export type NetworkParameters = {
   readonly roundLengthSeconds: number;
   readonly maxAttestedBlockAge: number;
   readonly bondWithdrawalDelaySeconds: bigint;
+  /** From a payer's wish for its money back to its payment; 900 at the least. */
+  readonly paymentsWithdrawalDelaySeconds: bigint;
+  /** Parts of each fee in basis points; the operator gets the rest. */
+  readonly feeShares: { readonly gateway: number; readonly gatekeepers: number; readonly treasury: number };
+  /** Of a GiB that a gateway keeps for an epoch, in PHA's smallest unit; of purchases, until governance changes it. */
+  readonly storagePrice: bigint;
+  /** `unbonding` is as long as the three windows of a slash at the least. */
+  readonly staking: {
+    readonly unbondingSeconds: number;
+    readonly maxPauseSeconds: number;
+    readonly detectionWindowSeconds: number;
+    readonly proofWindowSeconds: number;
+    readonly vetoWindowSeconds: number;
+    /** Of a slash, for who reported it; basis points. */
+    readonly reporterBps: number;
+    /** A worker's bond is k times the root of its measured work, and `minimumBond` at the least; PHA's smallest unit. */
+    readonly bondFactor: bigint;
+    readonly minimumBond: bigint;
+  };
   /** P-256 key of the network's DEV root: only for networks that are simulated for ever. */
   readonly simulatedRoot: { readonly x: bigint; readonly y: bigint };
 };
@@ -71,7 +107,21 @@ export type DeployedNetwork = {
   readonly snpVerifier: Address;
   readonly nitroVerifier: Address;
   readonly epochRecords: Address;
+  readonly payments: Address;
+  /** Shares the gatekeepers' part of fees among them. */
+  readonly committeePurse: Address;
+  readonly stakePools: Address;
+  readonly workerBonds: Address;
+  /** Measurer of the bonds. */
+  readonly workMeter: Address;
+  readonly slashing: Address;
+  readonly emission: Address;
+  readonly epochRewards: Address;
+  readonly storageRent: Address;
 };
+
+/** The contract's own bound. */
+const minEarningsTimeSeconds = 60;
 
 /**
  * Deploys the contracts of a network that accepts simulated evidence, for ever: for development. Deploys what is not yet there, by CREATE2: the same parameters give the same addresses, and a second run deploys
@@ -96,12 +146,6 @@ export async function deployUnsafeSimulatedNetwork(
       ['0x0000000000000000000000000000000000000000'],
       '0x0000000000000000000000000000000000000000',
     ],
-  });
-  const phaToken = await put({
-    name: 'PhaToken',
-    abi: phaTokenAbi,
-    bytecode: phaTokenBytecode,
-    args: [allocation.map(({ holder }) => holder), allocation.map(({ amount }) => amount)],
   });
   const imageRegistry = await put({
     name: 'ImageRegistry',
@@ -164,12 +208,6 @@ export async function deployUnsafeSimulatedNetwork(
     bytecode: imageRegistryBytecode,
     args: [timelock],
   });
-  const depositBond = await put({
-    name: 'DepositBond',
-    abi: depositBondAbi,
-    bytecode: depositBondBytecode,
-    args: [timelock, phaToken, parameters.bondWithdrawalDelaySeconds],
-  });
   const gatekeeperCommittee = await put({
     name: 'GatekeeperCommittee',
     abi: gatekeeperCommitteeAbi,
@@ -201,6 +239,108 @@ export async function deployUnsafeSimulatedNetwork(
     bytecode: epochRecordsBytecode,
     args: [timelock, gatekeeperCommittee, workerRegistry],
   });
+  const genesis = await put({
+    name: 'PhaGenesis',
+    abi: phaGenesisAbi,
+    bytecode: phaGenesisBytecode,
+    args: [timelock, allocation.map(({ holder }) => holder), allocation.map(({ amount }) => amount), epochRecords],
+  });
+  // What a contract creates first and second (EIP-161).
+  const created = (nonce: bigint) => getContractAddress({ from: genesis, nonce }).toLowerCase() as Address;
+  const [phaToken, emission] = [created(1n), created(2n)];
+  const depositBond = await put({
+    name: 'DepositBond',
+    abi: depositBondAbi,
+    bytecode: depositBondBytecode,
+    args: [timelock, phaToken, parameters.bondWithdrawalDelaySeconds],
+  });
+  const { staking } = parameters;
+  const stakePools = await put({
+    name: 'StakePools',
+    abi: stakePoolsAbi,
+    bytecode: stakePoolsBytecode,
+    args: [
+      {
+        timelock,
+        token: phaToken,
+        earningsTime: Math.max(parameters.epochLengthSeconds, minEarningsTimeSeconds),
+        unbonding: staking.unbondingSeconds,
+        maxPause: staking.maxPauseSeconds,
+      },
+    ],
+  });
+  const workerBonds = await put({
+    name: 'WorkerBonds',
+    abi: workerBondsAbi,
+    bytecode: workerBondsBytecode,
+    args: [timelock, stakePools, workerRegistry, staking.bondFactor, staking.minimumBond],
+  });
+  const workMeter = await put({
+    name: 'WorkMeter',
+    abi: workMeterAbi,
+    bytecode: workMeterBytecode,
+    args: [epochRecords, workerBonds],
+  });
+  const slashing = await put({
+    name: 'Slashing',
+    abi: slashingAbi,
+    bytecode: slashingBytecode,
+    args: [
+      {
+        timelock,
+        workerBonds,
+        detectionWindow: staking.detectionWindowSeconds,
+        proofWindow: staking.proofWindowSeconds,
+        vetoWindow: staking.vetoWindowSeconds,
+        treasury: timelock,
+        reporterBps: staking.reporterBps,
+      },
+    ],
+  });
+  const committeePurse = await put({
+    name: 'CommitteePurse',
+    abi: committeePurseAbi,
+    bytecode: committeePurseBytecode,
+    args: [phaToken, gatekeeperCommittee],
+  });
+  const payments = await put({
+    name: 'Payments',
+    abi: paymentsAbi,
+    bytecode: paymentsBytecode,
+    args: [
+      {
+        timelock,
+        token: phaToken,
+        workerRegistry,
+        stakePools,
+        withdrawalDelay: parameters.paymentsWithdrawalDelaySeconds,
+        gatekeepers: committeePurse,
+        // Until governance names another, what is the treasury's waits where it can decide.
+        treasury: timelock,
+        shares: parameters.feeShares,
+      },
+    ],
+  });
+  const epochRewards = await put({
+    name: 'EpochRewards',
+    abi: epochRewardsAbi,
+    bytecode: epochRewardsBytecode,
+    args: [timelock, emission],
+  });
+  const storageRent = await put({
+    name: 'StorageRent',
+    abi: storageRentAbi,
+    bytecode: storageRentBytecode,
+    args: [
+      {
+        timelock,
+        token: phaToken,
+        genesis: parameters.genesis,
+        epochLength: parameters.epochLengthSeconds,
+        price: parameters.storagePrice,
+      },
+    ],
+  });
   const batch = await put({ name: 'Batch', abi: batchAbi, bytecode: batchBytecode, args: [] });
   return {
     timelock,
@@ -220,5 +360,14 @@ export async function deployUnsafeSimulatedNetwork(
     snpVerifier,
     nitroVerifier,
     epochRecords,
+    payments,
+    committeePurse,
+    stakePools,
+    workerBonds,
+    workMeter,
+    slashing,
+    emission,
+    epochRewards,
+    storageRent,
   };
 }

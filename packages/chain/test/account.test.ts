@@ -1,6 +1,12 @@
 import { ChainAccount, TransactionError, workerRegistryAbi } from '@cloister/chain';
 import type { Hex } from '@cloister/core';
-import { decodeFunctionData, encodeFunctionResult, parseTransaction, type TransactionSerialized } from 'viem';
+import {
+  decodeFunctionData,
+  encodeFunctionResult,
+  numberToHex,
+  parseTransaction,
+  type TransactionSerialized,
+} from 'viem';
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { revert } from './stubRegistries.ts';
@@ -54,6 +60,40 @@ describe('ChainAccount', () => {
     expect(states).toEqual([`pending false ${account.address}`, `pending true ${account.address}`]);
   });
 
+  test('a suffix stands behind the arguments, where the contract does not look', async () => {
+    await account.write({ ...retire, dataSuffix: '0xabcd' });
+    const raw = rpc.asked.find(({ method }) => method === 'eth_sendRawTransaction')?.params[0];
+    const { data = '0x' } = parseTransaction(raw as TransactionSerialized);
+    expect(data.endsWith('abcd')).toBe(true);
+    expect(decodeFunctionData({ abi: workerRegistryAbi, data })).toMatchObject({ functionName: 'retire' });
+  });
+
+  test.each([
+    ['a quarter more than now', 1_000_000n, 1_250_000n],
+    ['as much as any transaction may', 16_000_000n, 16_777_216n],
+    ['what it takes now, where that is beyond it', 17_000_000n, 17_000_000n],
+  ])('may use %s: time passes until it is mined', async (_, now, limit) => {
+    rpc.intercept = (method) => (method === 'eth_estimateGas' ? numberToHex(now) : undefined);
+    await account.write(retire);
+    const raw = rpc.asked.find(({ method }) => method === 'eth_sendRawTransaction')?.params[0];
+    expect(parseTransaction(raw as TransactionSerialized).gas).toBe(limit);
+  });
+
+  test('another transaction that took its place does not count for it', async () => {
+    const other = `0x${'77'.repeat(32)}` as const;
+    let receipt: object | undefined;
+    rpc.intercept = async (method, params) => {
+      if (method !== 'eth_getTransactionReceipt') return undefined;
+      rpc.intercept = async () => undefined;
+      receipt = (await fetch(rpc.url, {
+        method: 'POST',
+        body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
+      }).then((answer) => answer.json())) as { result: object };
+      return { ...(receipt as { result: object }).result, transactionHash: other };
+    };
+    await expect(account.write(retire)).rejects.toMatchObject({ code: 'TRANSACTION_REPLACED', meta: { by: other } });
+  });
+
   test('transactions asked for at once go one after the other, in that order', async () => {
     await Promise.all([account.write(enroll), account.write(retire), account.write(enroll), account.write(retire)]);
     expect(sent()).toEqual(['0 enroll', '1 retire', '2 enroll', '3 retire']);
@@ -70,6 +110,18 @@ describe('ChainAccount', () => {
       retry: false,
       meta: { errorName: 'WorkerRegistryWorkerUnknown', args: [workerId] },
       message: `Transaction retire was refused: WorkerRegistryWorkerUnknown(${workerId})`,
+    });
+    expect(sent()).toEqual([]);
+  });
+
+  test('so does one for what another transaction has changed since it was tried', async () => {
+    rpc.intercept = (method) => {
+      if (method === 'eth_estimateGas') throw revert({ errorName: 'WorkerRegistryWorkerUnknown', args: [workerId] });
+    };
+    await expect(account.write(retire)).rejects.toMatchObject({
+      code: 'TRANSACTION_REFUSED',
+      retry: false,
+      meta: { errorName: 'WorkerRegistryWorkerUnknown', args: [workerId] },
     });
     expect(sent()).toEqual([]);
   });

@@ -166,6 +166,26 @@ describe('reads', () => {
     if (errorName !== '') expect(refused.meta.errorName).toBe(errorName);
   });
 
+  test('of raw call data and of balances are judged alike', async () => {
+    const call = { to: address, data: '0x12345678', block: 2n } as const;
+    const asked: string[] = [];
+    for (const rpc of [one, two]) {
+      rpc.contracts = ({ at, data }) => {
+        asked.push(at);
+        return `${data}aa` as Hex;
+      };
+      rpc.intercept = (method) => (method === 'eth_getBalance' ? '0x7' : undefined);
+    }
+    expect(await view.call(call)).toBe('0x12345678aa');
+    expect(asked).toEqual([numberToHex(2), numberToHex(2)]);
+    expect(await view.balance(address, 2n)).toBe(7n);
+    expect(two.asked.at(-1)?.params).toEqual([address, numberToHex(2)]);
+    two.contracts = () => '0xbb';
+    two.intercept = (method) => (method === 'eth_getBalance' ? '0x8' : undefined);
+    await expect(view.call(call)).rejects.toThrow(code('CHAIN_SPLIT'));
+    await expect(view.balance(address, 2n)).rejects.toThrow(code('CHAIN_SPLIT'));
+  });
+
   test('an address without code is no answer', async () => {
     for (const rpc of [one, two]) rpc.contracts = () => '0x';
     await expect(view.read(query)).rejects.toThrow(code('CHAIN_NO_CONTRACT'));

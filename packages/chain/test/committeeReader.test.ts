@@ -16,6 +16,13 @@ const contracts = {
   // Letters, so that a checksummed address differs from the lower-case one.
   gatekeeperCommittee: address('c6'),
   epochRecords: address('c7'),
+  payments: address('d1'),
+  stakePools: address('d2'),
+  workerBonds: address('d3'),
+  slashing: address('d4'),
+  emission: address('d5'),
+  epochRewards: address('d6'),
+  storageRent: address('d7'),
 };
 const gatekeeper = (byte: string): StubGatekeeper => ({
   operator: address(`a${byte}`),

@@ -14,6 +14,13 @@ const contracts = {
   appRegistry: address('05'),
   gatekeeperCommittee: address('06'),
   epochRecords: address('07'),
+  payments: address('d1'),
+  stakePools: address('d2'),
+  workerBonds: address('d3'),
+  slashing: address('d4'),
+  emission: address('d5'),
+  epochRewards: address('d6'),
+  storageRent: address('d7'),
 };
 // Letters, so that a checksummed address differs from the lower-case one.
 const operator = address('ab');

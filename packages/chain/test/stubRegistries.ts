@@ -2,6 +2,7 @@ import {
   appRegistryAbi,
   evidenceVerifierAbi,
   imageRegistryAbi,
+  paymentsAbi,
   type WorkerRecord,
   workerRecordHash,
   workerRegistryAbi,
@@ -37,7 +38,7 @@ export type StubWorker = {
 
 export type StubApp = {
   owner: Address;
-  versions: { manifestId: Bytes32; fields: EnforcedFields; effectiveAt: bigint }[];
+  versions: { manifestId: Bytes32; fields: EnforcedFields; effectiveAt: bigint; withdrawn?: true }[];
 };
 
 /**
@@ -78,6 +79,8 @@ export class StubRegistries {
     status: 1,
     tcbEvaluationDataNumber: 18,
   };
+  /** Payment channels by id, as the contract has them. */
+  readonly channels = new Map<Bytes32, { deposited: bigint; withdrawing?: bigint; closed?: boolean }>();
   readonly committee: StubCommittee;
   leaseSeconds = 3_600n;
   genesis = 1_700_000_000n;
@@ -148,6 +151,7 @@ export class StubRegistries {
     if (call.to === workerRegistry) return dispatch(workerRegistryAbi, call, this.#workers(call));
     if (call.to === imageRegistry) return dispatch(imageRegistryAbi, call, this.#images());
     if (call.to === appRegistry) return dispatch(appRegistryAbi, call, this.#apps(call));
+    if (call.to === this.#contracts.payments) return dispatch(paymentsAbi, call, this.#payments());
     if (this.committee.answers(call)) return this.committee.answer(call);
     if (call.to === this.teePolicy.verifier.toLowerCase())
       return dispatch(evidenceVerifierAbi, call, {
@@ -155,6 +159,17 @@ export class StubRegistries {
       });
     return '0x';
   };
+
+  #payments(): StubHandlers {
+    return {
+      channelOf: (id: Bytes32) => {
+        const { deposited = 0n, withdrawing = 0n, closed = false } = this.channels.get(id) ?? {};
+        const opened = this.channels.has(id);
+        const withdrawableAt = withdrawing === 0n ? 0n : 2_000_000_000n;
+        return { deposited, voucher: 0n, earned: 0n, claimed: 0n, withdrawing, withdrawableAt, opened, closed };
+      },
+    };
+  }
 
   #workers({ block, from, commits, at }: StubCall): StubHandlers {
     return {
@@ -263,16 +278,38 @@ export class StubRegistries {
       if (found === undefined) throw new Error(`No version ${number}`);
       return { ...found, fields: { ...found.fields, vetoer: getAddress(found.fields.vetoer) } };
     };
+    const servingNumber = ({ versions }: StubApp) =>
+      versions.findLastIndex(({ effectiveAt, withdrawn }) => !withdrawn && effectiveAt <= block.timestamp) + 1;
+    const stateOf = (app: StubApp, number: number) => {
+      const found = app.versions[number - 1];
+      if (found === undefined) return 0;
+      if (found.withdrawn) return 4;
+      if (found.effectiveAt > block.timestamp) return 1;
+      return number === servingNumber(app) ? 2 : 3;
+    };
     return {
       current: (app: Bytes32) => {
         const found = known(app);
-        const number = found.versions.findLastIndex(({ effectiveAt }) => effectiveAt <= block.timestamp) + 1;
+        const number = servingNumber(found);
         const { manifestId, fields } = version(found, number);
         return [manifestId, number, fields];
       },
       ownerOf: (app: Bytes32) => getAddress(this.apps.get(app)?.owner ?? zeroAddress),
-      versionCount: (app: Bytes32) => known(app).versions.length,
-      versionOf: (app: Bytes32, number: number) => ({ state: 2, ...version(known(app), number) }),
+      versionCount: (app: Bytes32) => this.apps.get(app)?.versions.length ?? 0,
+      versionOf: (app: Bytes32, number: number) => {
+        const found = known(app);
+        const state = stateOf(found, number);
+        const [first] = found.versions;
+        const none = { manifestId: zeroBytes32, effectiveAt: 0n, fields: { ...first?.fields, vetoer: zeroAddress } };
+        return state === 0 ? { state, ...none } : { state, ...version(found, number) };
+      },
+      withdraw: (app: Bytes32, number: number) => {
+        const found = owned(app);
+        const last = found.versions[number - 1];
+        if (last === undefined || number !== found.versions.length || last.effectiveAt <= block.timestamp)
+          throw revert({ errorName: 'AppRegistryVersionNotPending', args: [app, number] });
+        if (commits) Object.assign(last, { effectiveAt: 0n, withdrawn: true });
+      },
       create: (salt: Bytes32, manifestId: Bytes32, fields: EnforcedFields) => {
         const app = appId(from, salt);
         if (this.apps.has(app)) throw revert({ errorName: 'AppRegistryAppExists', args: [app] });

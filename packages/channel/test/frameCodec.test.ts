@@ -94,11 +94,9 @@ describe('frames', () => {
 
 describe('call messages', () => {
   test('come back as they were sent', () => {
-    for (const contentLength of [0, 1, 8 * 1024 * 1024, null])
-      expect(parseCallOpen(encodeCallOpen({ method: 'call', contentLength }))).toEqual({
-        method: 'call',
-        contentLength,
-      });
+    for (const method of ['call', 'stream'] as const)
+      for (const contentLength of [0, 1, 8 * 1024 * 1024, null])
+        expect(parseCallOpen(encodeCallOpen({ method, contentLength }))).toEqual({ method, contentLength });
     for (const contentType of ['message/ohttp-chunked-res', 'application/problem+json', 'text/plain; charset=utf-8'])
       expect(parseCallHead(encodeCallHead({ status: 200, contentType }))).toEqual({ status: 200, contentType });
   });
@@ -106,12 +104,13 @@ describe('call messages', () => {
   test('are the bytes that the format says', () => {
     expect(toHex(encodeCallOpen({ method: 'call', contentLength: 258 }))).toBe('0x0100000102');
     expect(toHex(encodeCallOpen({ method: 'call', contentLength: null }))).toBe('0x01ffffffff');
+    expect(toHex(encodeCallOpen({ method: 'stream', contentLength: null }))).toBe('0x02ffffffff');
     expect(toHex(encodeCallHead({ status: 404, contentType: 'a/b' }))).toBe('0x0194612f62');
   });
 
   test.each([
     ['nothing', '0x'],
-    ['another kind', '0x0200000001'],
+    ['another kind', '0x0300000001'],
     ['a byte less', '0x01000001'],
     ['a byte more', '0x010000000100'],
   ] as const)('refuses a call header of %s', (_what, bytes) => {

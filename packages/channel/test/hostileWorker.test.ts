@@ -2,15 +2,15 @@ import { concatBytes, engine, randomBytes } from '@cloister/crypto';
 import { describe, expect, test } from 'vitest';
 import { type ResponseLimits, ResponseOpener } from '../src/client/responseOpener.ts';
 import { encodeChunkHeader, encodeChunkPlaintext } from '../src/shared/chunk.ts';
+import { chunkNonce, deriveChunkKeys } from '../src/shared/chunkKeys.ts';
 import { finalAad, noBytes } from '../src/shared/labels.ts';
 import { encodeResponseHead } from '../src/shared/responseHead.ts';
-import { chunkNonce, deriveResponseKeys } from '../src/shared/responseKeys.ts';
 import { streamOf } from './sealedCall.ts';
 
 /** A worker that seals whatever it likes under the right keys: the client's parser stands alone. */
 async function read(plaintexts: readonly Uint8Array[], limits?: ResponseLimits): Promise<string[]> {
   const [secret, enc, nonce] = [randomBytes(32), randomBytes(32), randomBytes(32)];
-  const keys = await deriveResponseKeys(secret, enc, nonce);
+  const keys = await deriveChunkKeys(secret, enc, nonce);
   const items: Uint8Array[] = [nonce];
   for (const [i, plaintext] of plaintexts.entries()) {
     const final = i === plaintexts.length - 1;

@@ -1,5 +1,6 @@
 import type { Address, Bytes32 } from './hex.ts';
 import { type SignedKeyConfig, signedKeyConfigJson } from './keyConfig.ts';
+import { type SignedPriceQuote, signedPriceQuoteJson, signedPriceQuoteToJson } from './priceQuote.ts';
 import * as z from './schema.ts';
 
 /** What a worker tells the gateways about itself. Nothing in it is believed before it is verified. */
@@ -15,6 +16,8 @@ export type WorkerAnnouncement = {
   readonly evidence: { readonly [key: string]: z.Json };
   /** Newest first. */
   readonly keyConfigs: readonly SignedKeyConfig[];
+  /** What it asks for calls; null where the manifests' prices will do. */
+  readonly quote: SignedPriceQuote | null;
 };
 
 const announcementJson = z.strictObject({
@@ -26,6 +29,7 @@ const announcementJson = z.strictObject({
   kinds: z.array(z.enumOf(['function', 'wasm', 'model', 'container'])).check(z.refineArray(1, 4)),
   evidence: z.jsonObject,
   keyConfigs: z.array(signedKeyConfigJson).check(z.refineArray(1, 4)),
+  quote: z.nullable(signedPriceQuoteJson),
 });
 
 export const maxAnnouncementBytes = 256 * 1024;
@@ -40,6 +44,7 @@ export function announcementToJson(announcement: WorkerAnnouncement): z.Json {
       notBefore: config.notBefore.toString(),
       notAfter: config.notAfter.toString(),
     })),
+    quote: announcement.quote === null ? null : signedPriceQuoteToJson(announcement.quote),
   };
 }
 

@@ -58,3 +58,40 @@ export function gatekeeperBindingHash(binding: GatekeeperBinding): Bytes32 {
 export function gatekeeperReportData(binding: GatekeeperBinding, blockHash: Bytes32): Uint8Array {
   return concatBytes(fromHex(gatekeeperBindingHash(binding)), fromHex(blockHash));
 }
+
+/** One loading of an app's version by one worker: what its quotes and its events belong to. */
+export type GuestInstance = {
+  /** The worker's signer at that time: a restarted worker has another. */
+  readonly receiptSigner: Address;
+  readonly app: Bytes32;
+  readonly manifest: Bytes32;
+  readonly keyVersion: number;
+  /** Random, made by the worker. */
+  readonly nonce: Bytes32;
+};
+
+/** H("cloister/guest-instance: v1", receiptSigner, app, manifest, keyVersion, nonce): so a guest's quote names code and worker, too. */
+export function guestInstanceId({ receiptSigner, app, manifest, keyVersion, nonce }: GuestInstance): Bytes32 {
+  return tagHash('cloister/guest-instance: v1', receiptSigner, app, manifest, keyVersion, nonce);
+}
+
+/** What a quote is bound to that an app has asked for. */
+export type GuestBinding = {
+  readonly chainId: number;
+  readonly registry: Address;
+  readonly app: Bytes32;
+  readonly instance: Bytes32;
+};
+
+/** The first half of its report_data: H("cloister/app: v1", chainId, registry, app, instance, keccak256(x)), x being what the app chose. */
+export function guestBindingHash({ chainId, registry, app, instance }: GuestBinding, x: Uint8Array): Bytes32 {
+  return tagHash('cloister/app: v1', chainId, registry, app, instance, toHex(keccak256(x)));
+}
+
+/**
+ * report_data, 64 bytes: the binding hash and 32 zeros. No block has the hash zero, and no other record begins with this tag: neither
+ * registry nor client takes it for a worker's or a gatekeeper's, whatever the app chose.
+ */
+export function guestReportData(binding: GuestBinding, x: Uint8Array): Uint8Array {
+  return concatBytes(fromHex(guestBindingHash(binding, x)), new Uint8Array(32));
+}

@@ -1,5 +1,5 @@
 import { concatBytes, fromHex, keccak256, toHex, utf8 } from '@cloister/crypto';
-import { type AbiWord, abiEncodeWords, abiWord, type Keccak256 } from './abi.ts';
+import { type AbiWord, abiWord, type Keccak256 } from './abi.ts';
 import type { Address, Bytes32 } from './hex.ts';
 
 /** The EIP-712 domain of every Cloister record: the chain, and the WorkerRegistry as verifying contract. */
@@ -13,8 +13,6 @@ export function structType(encodedType: string): StructType {
 }
 
 const domainType = structType('EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)');
-const nameHash = toHex(keccak256(utf8('Cloister')));
-const versionHash = toHex(keccak256(utf8('1')));
 const separators = new Map<string, Bytes32>();
 const maxCachedSeparators = 64;
 
@@ -23,12 +21,23 @@ export function domainSeparator(domain: RecordDomain): Bytes32 {
   const key = `${domain.chainId}:${domain.registry}`;
   const known = separators.get(key);
   if (known !== undefined) return known;
-  const separator = toHex(
-    keccak256(abiEncodeWords(domainType.typeHash, nameHash, versionHash, domain.chainId, domain.registry)),
-  );
+  const { chainId, registry: verifyingContract } = domain;
+  const separator = namedDomainSeparator({ name: 'Cloister', version: '1', chainId, verifyingContract });
   if (separators.size >= maxCachedSeparators) separators.clear();
   separators.set(key, separator);
   return separator;
+}
+
+/** The EIP-712 domain separator of any contract whose domain has these four fields and no salt. */
+export function namedDomainSeparator(domain: {
+  readonly name: string;
+  readonly version: string;
+  readonly chainId: number;
+  readonly verifyingContract: Address;
+}): Bytes32 {
+  const { name, version, chainId, verifyingContract } = domain;
+  const hashOf = (text: string) => toHex(keccak256(utf8(text)));
+  return hashStruct(domainType, hashOf(name), hashOf(version), chainId, verifyingContract);
 }
 
 /** hashStruct of EIP-712 for a struct of static words; strings must be given as the keccak256 of their bytes. */

@@ -27,14 +27,44 @@ export {
   signedAppCallText,
 } from './appCall.ts';
 export {
+  type AppFile,
+  appFileFromJson,
+  appFileName,
+  maxAppFileBytes,
+  type WholeFields,
+  wholeFields,
+} from './appFile.ts';
+export { appFileDescriptions } from './appFileDescriptions.ts';
+export { appFileFields, appFileSchema } from './appFileSchema.ts';
+export {
   type GatekeeperBinding,
+  type GuestBinding,
+  type GuestInstance,
   gatekeeperBindingHash,
   gatekeeperReportData,
+  guestBindingHash,
+  guestInstanceId,
+  guestReportData,
   type WorkerBinding,
   workerBindingHash,
   workerReportData,
 } from './binding.ts';
+export {
+  type BlobClaim,
+  blobClaimDigest,
+  maxBlobClaimBytes,
+  maxClaimedBlobs,
+  parseBlobClaim,
+  type SignedBlobClaim,
+} from './blobClaim.ts';
 export { BlobError, type FetchBlobOptions, fetchBlob, readBounded } from './blobs.ts';
+export {
+  assertPolicyAllows,
+  type ChainPolicy,
+  ChainPolicyError,
+  type ChainPolicyErrorCode,
+  type WishedTransaction,
+} from './chainPolicy.ts';
 export { commitBody, commitBodyHash } from './commitment.ts';
 export {
   type AttestationResult,
@@ -114,6 +144,7 @@ export {
   keyIdentityHash,
   roundOfTimeContext,
   secretsIdentity,
+  signingIdentity,
   stateIdentity,
   timeContext,
   timeIdentity,
@@ -221,6 +252,14 @@ export {
   stateRecordToJson,
   stateWriteDigest,
 } from './committee/stateRequests.ts';
+export {
+  type ContainerList,
+  containerListBytes,
+  imageName,
+  maxComposeCharacters,
+  parseContainerList,
+} from './containerList.ts';
+export { type Cron, CronError, type CronErrorCode, latestOccurrence, nextOccurrence, parseCron } from './cron.ts';
 export { DeadlineError, sleep, withDeadline } from './deadline.ts';
 export {
   domainSeparator,
@@ -232,6 +271,18 @@ export {
 } from './eip712.ts';
 export { CloisterError, type CloisterErrorInit, describeError } from './errors.ts';
 export { type GatewayHello, gatewayHelloDigest } from './gatewayHello.ts';
+export {
+  type GuestAppKey,
+  type GuestAttestation,
+  type GuestLog,
+  type GuestStatement,
+  guestAppKeyDigest,
+  guestAttestationBytes,
+  guestLogDigest,
+  guestStatementJson,
+  maxGuestAttestationBytes,
+  parseGuestAttestation,
+} from './guestStatement.ts';
 export {
   type Address,
   asAddress,
@@ -270,21 +321,32 @@ export {
 export { type KeyConfigStatement, keyConfigDigest, keyConfigStatement, type SignedKeyConfig } from './keyConfig.ts';
 export { type LogRequest, logRequestDigest, logsPath, maxLogRequestSeconds, reservedPath } from './logRequest.ts';
 export {
+  deterministicFunction,
   differingEnforcedField,
   type EnforcedFields,
   enforcedFields,
+  envName,
+  freePrice,
   functionManifest,
+  hasStatePartition,
+  hostsPartition,
   type ImagePolicy,
   imagePolicies,
   type Manifest,
   ManifestError,
+  type ManifestErrorCode,
+  type ManifestFields,
   manifestBytes,
   manifestFromJson,
   manifestId,
+  manifestOfKind,
   maxManifestBytes,
   maxStatePartitions,
   needsKeys,
   parseManifest,
+  type RunnableKind,
+  runtimeNames,
+  serviceName,
   unavailableFeature,
   type WorkloadKind,
   workloadKinds,
@@ -306,6 +368,7 @@ export {
   parseNetworkFile,
   placementTermEpochs,
 } from './networkFile.ts';
+export { type OutboundPlaces, outboundPlaces } from './outbound.ts';
 export {
   anchoredLeaf,
   type Channel,
@@ -317,6 +380,7 @@ export {
   type PaymentErrorCode,
   PaymentPairsError,
   type PaymentsDomain,
+  packTotals,
   pairsHash,
   type SettlementStatement,
   settlementStatementDigest,
@@ -324,6 +388,43 @@ export {
   voucherDigest,
   voucherDomainSeparator,
 } from './payment.ts';
+export {
+  type BareReceipt,
+  bareReceiptFromJson,
+  bareReceiptToJson,
+  type ChannelOffer,
+  channelFromJson,
+  type ExactOffer,
+  maxOfferedReceipts,
+  maxOfferedTotals,
+  maxPaymentOfferLength,
+  type PaymentOffer,
+  PaymentOfferError,
+  type PaymentStanding,
+  parsePaymentOffer,
+  parsePaymentStanding,
+  paymentOfferText,
+  paymentStandingToJson,
+  type SignerCumulative,
+} from './paymentOffer.ts';
+export {
+  chargeOf,
+  feeOf,
+  highestFeeOf,
+  isFree,
+  type Metering,
+  type Price,
+  type PricedManifest,
+  PriceError,
+  priceOf,
+  priceParts,
+} from './price.ts';
+export {
+  agreedPrice,
+  type PriceQuote,
+  priceQuoteDigest,
+  type SignedPriceQuote,
+} from './priceQuote.ts';
 export {
   maxSignedReceiptBytes,
   type Receipt,
@@ -351,3 +452,42 @@ export {
   sealedCodeDigest,
   unpackCode,
 } from './sealedCode.ts';
+export {
+  encodeSocketFrame,
+  maxSocketMessageBytes,
+  type SocketFrame,
+  SocketFrameError,
+  SocketFrameReader,
+} from './socketFrames.ts';
+export {
+  exactPaymentTag,
+  type SignedTransfer,
+  type TokenDomain,
+  type TransferAuthorization,
+  transferAuthorizationDigest,
+} from './transferAuthorization.ts';
+export {
+  type BlobList,
+  openWeightsBlob,
+  parseWeightsList,
+  sealWeightsChunk,
+  type WeightsList,
+  WeightsListError,
+  weightsBlobLength,
+  weightsChunkBytes,
+  weightsChunkLength,
+  weightsListBytes,
+  weightsListOf,
+} from './weights.ts';
+export {
+  type ExactPayment,
+  exactPaymentIn,
+  exactPaymentToJson,
+  maxX402HeaderLength,
+  parseX402Header,
+  X402HeaderError,
+  type X402Settlement,
+  x402Headers,
+  x402HeaderText,
+  x402Network,
+} from './x402.ts';

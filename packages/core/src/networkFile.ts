@@ -26,6 +26,13 @@ const networkFileJson = z.strictObject({
     appRegistry: z.address,
     gatekeeperCommittee: z.address,
     epochRecords: z.address,
+    payments: z.address,
+    stakePools: z.address,
+    workerBonds: z.address,
+    slashing: z.address,
+    emission: z.address,
+    epochRewards: z.address,
+    storageRent: z.address,
   }),
   /** JSON-RPC URLs of the chain; what binds is read from all of them and must agree. */
   rpcs: z.array(z.baseUrl).check(z.refineArray(1, 16)),
@@ -50,6 +57,13 @@ export type NetworkFile = {
     readonly appRegistry: Address;
     readonly gatekeeperCommittee: Address;
     readonly epochRecords: Address;
+    readonly payments: Address;
+    readonly stakePools: Address;
+    readonly workerBonds: Address;
+    readonly slashing: Address;
+    readonly emission: Address;
+    readonly epochRewards: Address;
+    readonly storageRent: Address;
   };
   readonly rpcs: readonly string[];
   readonly gateways: readonly string[];

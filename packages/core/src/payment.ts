@@ -1,8 +1,8 @@
-import { concatBytes, fromHex, keccak256, toHex, utf8 } from '@cloister/crypto';
+import { concatBytes, fromHex, keccak256, toHex } from '@cloister/crypto';
 import { type AbiWord, abiEncodeWords, tagHash } from './abi.ts';
-import { hashStruct, type RecordDomain, structType, typedDataDigest } from './eip712.ts';
+import { hashStruct, namedDomainSeparator, type RecordDomain, structType, typedDataDigest } from './eip712.ts';
 import { CloisterError } from './errors.ts';
-import type { Address, Bytes32 } from './hex.ts';
+import type { Address, Bytes32, Hex } from './hex.ts';
 
 /** The chain and its Payments contract: the verifying contract of vouchers. */
 export type PaymentsDomain = { readonly chainId: number; readonly payments: Address };
@@ -30,16 +30,11 @@ export type Voucher = {
   readonly maxClaimableAmount: bigint;
 };
 
-const voucherDomainType = structType(
-  'EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)',
-);
 const voucherType = structType('Voucher(bytes32 channelId,uint128 maxClaimableAmount)');
-const voucherDomainName = toHex(keccak256(utf8('x402 Batch Settlement')));
-const voucherDomainVersion = toHex(keccak256(utf8('1')));
 
 /** The EIP-712 domain separator of vouchers: name and version are those of x402's batch settlement, the contract ours. */
 export function voucherDomainSeparator({ chainId, payments }: PaymentsDomain): Bytes32 {
-  return hashStruct(voucherDomainType, voucherDomainName, voucherDomainVersion, chainId, payments);
+  return namedDomainSeparator({ name: 'x402 Batch Settlement', version: '1', chainId, verifyingContract: payments });
 }
 
 /** The EIP-712 digest that the payer key signs. Throws PAYMENT_AMOUNT_OUT_OF_RANGE. */
@@ -85,6 +80,11 @@ export function pairsHash(pairs: readonly ChannelTotal[]): Bytes32 {
     return [channel, amount(cumulative)];
   });
   return toHex(keccak256(abiEncodeWords(...words)));
+}
+
+/** A statement's totals as a claim shows them: 16 bytes, big-endian, for each channel of the claim, in its order; zero for a channel that the statement does not name. Throws PAYMENT_AMOUNT_OUT_OF_RANGE. */
+export function packTotals(totals: readonly bigint[]): Hex {
+  return `0x${totals.map((total) => amount(total).toString(16).padStart(32, '0')).join('')}`;
 }
 
 /** The leaf of a receipt or a statement in an anchored tree: H("cloister/anchored: v1", digest). */

@@ -128,10 +128,19 @@ export const maxSignedReceiptBytes = 64 * 1024;
 
 /** JSON form of a signed receipt: bigints as decimal strings. */
 export function signedReceiptToJson(signed: SignedReceipt): z.Json {
-  const receipt = Object.fromEntries(
-    Object.entries(signed.receipt).map(([key, value]) => [key, typeof value === 'bigint' ? value.toString() : value]),
+  return { ...signed, receipt: receiptFieldsToJson(signed.receipt) };
+}
+
+/** JSON form of a receipt alone: bigints as decimal strings. */
+export function receiptFieldsToJson(receipt: Receipt): { [key: string]: z.Json } {
+  return Object.fromEntries(
+    Object.entries(receipt).map(([key, value]) => [key, typeof value === 'bigint' ? value.toString() : value]),
   );
-  return { ...signed, receipt };
+}
+
+/** Reads a receipt alone; unknown or malformed fields are refused. Throws SchemaError. */
+export function receiptFieldsFromJson(json: unknown): Receipt {
+  return z.parseWith(receiptJson, json, 'receipt');
 }
 
 /** Reads a signed receipt; unknown or malformed fields are refused. Throws SchemaError. */

@@ -7,6 +7,7 @@ import type { Json } from './jcs.ts';
 // values, and one error that names the place.
 export type { Json } from './jcs.ts';
 export const {
+  toJSONSchema,
   strictObject,
   literal,
   array,
@@ -46,11 +47,16 @@ export function intBetween(min: number, max: number) {
 /** A decimal string that fits uint`bits`, read as bigint. */
 export function uintString(bits: number) {
   return z.pipe(
-    z.string().check(
-      z.regex(/^(0|[1-9][0-9]{0,77})$/),
-      z.refine((value) => !/^[0-9]{1,78}$/.test(value) || BigInt(value) >> BigInt(bits) === 0n, `uint${bits}`),
-    ),
+    uintText(bits),
     z.transform((value) => BigInt(value)),
+  );
+}
+
+/** A decimal string that fits uint`bits`, kept as it is. */
+export function uintText(bits: number) {
+  return z.string().check(
+    z.regex(/^(0|[1-9][0-9]{0,77})$/),
+    z.refine((value) => !/^[0-9]{1,78}$/.test(value) || BigInt(value) >> BigInt(bits) === 0n, `uint${bits}`),
   );
 }
 
@@ -98,31 +104,67 @@ export const baseUrl = z.string().check(
 
 /** A check that an array holds `min` to `max` items. */
 export function refineArray(min: number, max: number) {
-  return z.refine(
+  const check = z.refine(
     (items: unknown) => Array.isArray(items) && items.length >= min && items.length <= max,
     `${min} to ${max} items`,
   );
+  // Where zod's own checks leave their bounds for whoever writes a JSON Schema.
+  check._zod.onattach.push((schema) => Object.assign(schema._zod.bag, { minimum: min, maximum: max }));
+  return check;
+}
+
+/** The form of an object with each of its fields optional; any other form as it is. */
+export function inPart(form: z.ZodMiniType): z.ZodMiniType {
+  if (form instanceof z.ZodMiniExactOptional) return inPart(form._zod.def.innerType as z.ZodMiniType);
+  return form instanceof z.ZodMiniObject ? z.partial(form) : form;
 }
 
 /** Reads `json` by the schema; throws SchemaError naming the first place that does not fit. */
 export function parseWith<Out>(schema: z.ZodMiniType<Out, unknown>, json: unknown, what: string): Out {
   const result = schema.safeParse(json);
   if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  const path = ['$', ...(issue?.path ?? []).map(String)].join('.');
-  const unknown =
-    issue !== undefined && 'keys' in issue ? ` (unknown field "${(issue.keys as string[]).join('", "')}")` : '';
-  throw new SchemaError(what, path, `${issue?.message ?? 'invalid'}${unknown}`);
+  const [issue] = result.error.issues;
+  const at = (issue?.path ?? []).filter((step) => typeof step !== 'symbol');
+  const unknown = issue?.code === 'unrecognized_keys' ? issue.keys : [];
+  const place = unknown.length === 1 ? [...at, ...unknown] : at;
+  throw new SchemaError(what, ['$', ...at].join('.'), problemOf(issue), place);
+}
+
+/** What is wrong at a place; never the value, which may be a secret. */
+function problemOf(issue: z.core.$ZodIssue | undefined): string {
+  switch (issue?.code) {
+    case 'invalid_type':
+      return `expected ${issue.expected}`;
+    case 'too_small':
+      return `at least ${issue.minimum}`;
+    case 'too_big':
+      return `at most ${issue.maximum}`;
+    case 'invalid_value':
+      return `expected ${issue.values.map((value) => JSON.stringify(value)).join(' or ')}`;
+    case 'invalid_format':
+      return issue.pattern === undefined ? `no ${issue.format}` : `does not match ${issue.pattern}`;
+    case 'unrecognized_keys':
+      return `unknown field "${issue.keys.join('", "')}"`;
+    case 'custom':
+      return issue.message;
+    default:
+      return 'has another form';
+  }
 }
 
 export class SchemaError extends CloisterError<'SCHEMA_MISMATCH'> {
   override readonly name = 'SchemaError';
-  constructor(what: string, path: string, problem: string) {
+  /** Names and indices that lead to the place, for who knows where these stand in a file. */
+  readonly place: readonly (string | number)[];
+  readonly problem: string;
+  constructor(what: string, path: string, problem: string, place: readonly (string | number)[] = []) {
     super({
       code: 'SCHEMA_MISMATCH',
       message: `Expected a valid ${what}; at "${path}": ${problem}`,
       meta: { what, path },
       hint: 'Compare it with the form in docs/architecture.md',
     });
+    this.place = place;
+    this.problem = problem;
   }
 }

@@ -27,14 +27,27 @@ const announcement: WorkerAnnouncement = {
   kinds: ['function'],
   evidence: { format: 'any', deep: { er: [1, 'two', null] } },
   keyConfigs: [key],
+  quote: {
+    perCall: 1n,
+    perCpuMs: 2n,
+    perGiBSecond: 3n,
+    perOutputKiB: (1n << 96n) - 1n,
+    perInputToken: 5n,
+    perOutputToken: 6n,
+    notAfter: (1n << 64n) - 1n,
+    signature: key.signature,
+  },
 };
 const json = announcementToJson(announcement) as { readonly [name: string]: Json };
 const keyJson = (json.keyConfigs as readonly { readonly [name: string]: Json }[])[0] ?? {};
+const quoteJson = json.quote as { readonly [name: string]: Json };
 
 describe('an announcement', () => {
   test('survives its JSON', () => {
     expect(announcementFromJson(JSON.parse(JSON.stringify(json)))).toEqual(announcement);
     expect(JSON.stringify(json)).toContain('"18446744073709551615"');
+    const without = { ...announcement, quote: null };
+    expect(announcementFromJson(JSON.parse(JSON.stringify(announcementToJson(without))))).toEqual(without);
   });
 
   test.each<[string, object]>([
@@ -52,6 +65,10 @@ describe('an announcement', () => {
     ['an unknown kind', { kinds: ['quantum'] }],
     ['evidence that is no object', { evidence: [] }],
     ['evidence with a name without end', { evidence: { ['x'.repeat(257)]: 1 } }],
+    ['a quote with a price missing', { quote: { perCall: '1' } }],
+    ['a quote beyond what a channel holds', { quote: { ...quoteJson, perCall: (1n << 96n).toString() } }],
+    ['a quote with a negative price', { quote: { ...quoteJson, perCpuMs: '-1' } }],
+    ['a quote with a field more', { quote: { ...quoteJson, more: 1 } }],
     ['no key', { keyConfigs: [] }],
     ['five keys', { keyConfigs: Array.from({ length: 5 }, () => keyJson) }],
     ['a key with a field more', { keyConfigs: [{ ...keyJson, more: 1 }] }],

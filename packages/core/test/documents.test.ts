@@ -1,10 +1,14 @@
 import {
   canonicalJson,
+  deterministicFunction,
   functionManifest,
   manifestBytes,
   manifestFromJson,
   manifestId,
+  manifestOfKind,
+  needsKeys,
   networkFileId,
+  outboundPlaces,
   parseCanonicalJson,
   parseManifest,
   parseNetworkFile,
@@ -68,24 +72,92 @@ describe('manifest', () => {
     ['no time at all', { limits: { ...manifest.limits, wallMs: 0 } }, /\$\.limits\.wallMs/],
     ['a fraction of a call', { limits: { ...manifest.limits, maxConcurrent: 1.5 } }, /\$\.limits\.maxConcurrent/],
     ['a wildcard host', { outbound: ['*'] }, /\$\.outbound/],
+    ['every app', { outbound: ['app:*'] }, /\$\.outbound/],
+    ['an app by half its id', { outbound: [`app:0x${'a'.repeat(32)}`] }, /\$\.outbound/],
+    ['an app with more behind it', { outbound: [`app:0x${'a'.repeat(64)}.example.com`] }, /\$\.outbound/],
+    ['more of the chain than reads', { outbound: ['chain:write'] }, /\$\.outbound/],
     ['a URL with a path as host', { outbound: ['example.com/x'] }, /\$\.outbound/],
-    ['a negative price', { price: { perCall: '-1', perCpuMs: '0' } }, /\$\.price\.perCall/],
+    ['a negative price', { price: { ...manifest.price, perCall: '-1' } }, /\$\.price\.perCall/],
     ['an unknown kind', { kind: 'daemon' }, /\$\.kind/],
     ['a name twice', { env: { A: '1' }, secrets: ['A'] }, /"A" stands twice/],
+    ['a schedule twice', { schedules: [{ cron: '0 1 * * *' }, { cron: '0 1 * * *' }] }, /"0 1 \* \* \*" stands twice/],
+    ['a schedule of no time', { schedules: [{ cron: '0 24 * * *' }] }, /The field "hour" of the schedule/],
+    ['a schedule with seconds', { schedules: [{ cron: '0 0 1 * * *' }] }, /five fields/],
     ['3 of 2 answers', { redundancy: { k: 3, n: 2, compare: 'exact' } }, /"3" of "2"/],
   ])('refuses %s', (_, change, message) => {
     expect(() => manifestFromJson({ ...manifest, ...change })).toThrow(message);
+  });
+
+  test('tells other apps, the chain and the guest agent from hosts', () => {
+    const app = `0x${'a'.repeat(64)}`;
+    const outbound = ['example.com', `app:${app}`, 'chain', 'chain:read', 'app:443', 'worker', 'worker:guest'];
+    expect(outboundPlaces(manifestFromJson({ ...manifest, outbound }).outbound)).toEqual({
+      hosts: ['example.com', 'chain', 'app:443', 'worker'],
+      apps: [app],
+      readsChain: true,
+      asksGuest: true,
+    });
+    const none = { hosts: ['chain'], apps: [], readsChain: false, asksGuest: false };
+    expect(outboundPlaces(['chain'])).toEqual(none);
+  });
+
+  test('an app with a guest agent has keys, and its owner says which images get them', () => {
+    const asking = functionManifest({ name: 'a', code: manifest.code, outbound: ['worker:guest'] });
+    expect(needsKeys(asking)).toBe(true);
+    expect(asking.imagePolicy).toBe('both');
+    expect(unavailableFeature(asking)).toBeUndefined();
   });
 
   test('names what this release can not honour', () => {
     expect(unavailableFeature(manifest)).toBeUndefined();
     const withSecrets = { ...manifest, secrets: ['KEY'] };
     expect(unavailableFeature({ ...withSecrets, imagePolicy: 'both' })).toBeUndefined();
-    expect(unavailableFeature({ ...manifest, state: { partitions: 1 } })).toBe('state');
+    expect(unavailableFeature({ ...manifest, state: { partitions: 1 } })).toBeUndefined();
+    const schedules = [{ cron: '* * * * *' }];
+    expect(unavailableFeature({ ...manifest, schedules })).toBeUndefined();
+    expect(unavailableFeature({ ...manifest, schedules, price: { ...manifest.price, perCall: '1' } })).toMatch(
+      /^schedules of an app with a price/,
+    );
+    expect(unavailableFeature({ ...manifest, schedules, state: { partitions: 1_023 } })).toBeUndefined();
+    expect(unavailableFeature({ ...manifest, schedules, state: { partitions: 1_024 } })).toMatch(/^1024 partitions/);
+    expect(unavailableFeature({ ...manifest, state: { partitions: 1_024 } })).toBeUndefined();
     const distinct = { ...manifest.placement, distinct: ['operator'] as const };
     expect(unavailableFeature({ ...withSecrets, placement: distinct })).toBeUndefined();
     expect(unavailableFeature({ ...manifest, placement: distinct })).toMatch(/^placement.distinct/);
     expect(unavailableFeature({ ...manifest, imagePolicy: 'pinned' })).toMatch(/^imagePolicy "pinned"/);
+    expect(unavailableFeature({ ...manifest, limits: { ...manifest.limits, fuel: 1 } })).toMatch(/^limits.fuel/);
+    expect(unavailableFeature({ ...manifest, determinism: 'deterministic' })).toMatch(/^determinism/);
+    expect(unavailableFeature({ ...manifest, kind: 'container' })).toBe('runtime "workerd"');
+    expect(unavailableFeature({ ...manifest, kind: 'wasm' })).toBe('runtime "workerd"');
+  });
+
+  test('of a deterministic function counts fuel, and reaches nothing', () => {
+    const fields = { name: 'f', code: { sha256: b32(1), bytes: 100 } };
+    const manifest = manifestOfKind('function', { ...fields, ...deterministicFunction });
+    expect(manifest).toMatchObject({ runtime: { name: 'quickjs' }, limits: { fuel: 10_000_000_000 } });
+    expect(unavailableFeature(manifest)).toBeUndefined();
+    expect(unavailableFeature({ ...manifest, determinism: 'none' })).toMatch(/^runtime "quickjs" without determinism/);
+    const { fuel: _fuel, ...limits } = manifest.limits;
+    expect(unavailableFeature({ ...manifest, limits })).toBe('runtime "quickjs" without limits.fuel');
+    expect(unavailableFeature({ ...manifest, outbound: ['chain:read'] })).toMatch(/^outbound/);
+    expect(unavailableFeature({ ...manifest, state: { partitions: 1 }, imagePolicy: 'both' })).toMatch(/^state/);
+    const secret = { ...manifest, secrets: ['A'], imagePolicy: 'both' as const };
+    expect(unavailableFeature(secret)).toBeUndefined();
+    expect(manifestOfKind('function', { ...fields, ...deterministicFunction, limits: { fuel: 7 } }).limits.fuel).toBe(
+      7,
+    );
+  });
+
+  test('of a module may count fuel, and be deterministic then', () => {
+    const module = manifestOfKind('wasm', { name: 'm', code: { sha256: b32(1), bytes: 100 } });
+    expect(module.limits.fuel).toBeUndefined();
+    expect(unavailableFeature(module)).toBeUndefined();
+    const counted = { ...module, limits: { ...module.limits, fuel: 1_000_000 } };
+    expect(parseManifest(manifestBytes(counted))).toEqual(counted);
+    expect(unavailableFeature({ ...counted, determinism: 'deterministic' })).toBeUndefined();
+    expect(unavailableFeature({ ...module, determinism: 'deterministic' })).toMatch(/^determinism/);
+    expect(unavailableFeature({ ...module, outbound: ['example.com'] })).toMatch(/^outbound/);
+    expect(() => manifestFromJson({ ...counted, limits: { ...counted.limits, fuel: 0 } })).toThrow(/\$\.limits\.fuel/);
   });
 });
 

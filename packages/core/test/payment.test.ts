@@ -4,6 +4,7 @@ import {
   channelId,
   depositsNonce,
   holdsLeaf,
+  packTotals,
   pairsHash,
   settlementStatementDigest,
   voucherDigest,
@@ -47,6 +48,7 @@ describe('vectors/payments.json', () => {
       cumulative: BigInt(pair.cumulative),
     }));
     expect(pairsHash(read)).toBe(statement.pairsHash);
+    expect(packTotals(read.map(({ cumulative }: { cumulative: bigint }) => cumulative))).toBe(statement.packedTotals);
     const record = { pairsHash: statement.pairsHash, block: BigInt(block) };
     expect(settlementStatementDigest(statement.domain, record)).toBe(digest);
     expect(recoverAddress(fromHex(digest), fromHex(signature))).toBe(signer);
@@ -77,6 +79,7 @@ describe('what is refused', () => {
     const voucher = (maxClaimableAmount: bigint) => ({ channelId: b32(1), maxClaimableAmount });
     expect(() => voucherDigest(vectors.domain, voucher(1n << 128n))).toThrow(refusal);
     expect(() => voucherDigest(vectors.domain, voucher(-1n))).toThrow(refusal);
+    expect(() => packTotals([1n, 1n << 128n])).toThrow(refusal);
     const statement = { pairsHash: b32(1), block: 1n << 64n };
     expect(() => settlementStatementDigest(domain, statement)).toThrow(refusal);
   });

@@ -1,16 +1,22 @@
 import { readFileSync } from 'node:fs';
 import {
   appId,
+  blobClaimDigest,
   commitBody,
   contextHash,
   domainSeparator,
   dstackImageId,
   gatewayHelloDigest,
+  type Hex,
   keyConfigDigest,
   manifestFromJson,
   manifestId,
   networkFileId,
+  type PriceQuote,
   parseNetworkFile,
+  priceParts,
+  priceQuoteDigest,
+  type RecordDomain,
   readMrConfigId,
   receiptDigest,
   signedReceiptFromJson,
@@ -19,6 +25,7 @@ import {
   workerId,
 } from '@cloister/core';
 import { fromHex, recoverAddress } from '@cloister/crypto';
+import { hashTypedData } from 'viem';
 import { describe, expect, test } from 'vitest';
 
 const vectors = JSON.parse(readFileSync(new URL('../../../vectors/records.json', import.meta.url), 'utf8'));
@@ -69,6 +76,23 @@ describe('vectors/records.json', () => {
     expect(recoverAddress(fromHex(digest), fromHex(signed.signature))).toBe(vectors.receipt.signer);
   });
 
+  test('price quote', () => {
+    const { domain, quote, digest } = vectors.priceQuote;
+    const numbers = Object.fromEntries(
+      Object.entries(quote as Record<string, string>).map(([name, value]) => [name, BigInt(value)]),
+    );
+    expect(priceQuoteDigest(domain as RecordDomain, numbers as unknown as PriceQuote)).toBe(digest);
+    const names = priceParts.map((name) => ({ name, type: 'uint128' }));
+    expect(
+      hashTypedData({
+        domain: { name: 'Cloister', version: '1', chainId: domain.chainId, verifyingContract: domain.registry as Hex },
+        types: { PriceQuote: [...names, { name: 'notAfter', type: 'uint64' }] },
+        primaryType: 'PriceQuote',
+        message: numbers as never,
+      }),
+    ).toBe(digest);
+  });
+
   test('key configuration and gateway hello', () => {
     const { domain, statement, digest } = vectors.keyConfig;
     expect(
@@ -78,6 +102,29 @@ describe('vectors/records.json', () => {
         notAfter: BigInt(statement.notAfter),
       }),
     ).toBe(digest);
+    const { domain: claimDomain, claim, digest: claimDigest } = vectors.blobClaim;
+    expect(blobClaimDigest(claimDomain, claim)).toBe(claimDigest);
+    expect(
+      hashTypedData({
+        domain: {
+          name: 'Cloister',
+          version: '1',
+          chainId: claimDomain.chainId,
+          verifyingContract: claimDomain.registry,
+        },
+        types: {
+          BlobClaim: [
+            { name: 'app', type: 'bytes32' },
+            { name: 'blobs', type: 'bytes32[]' },
+            { name: 'gateway', type: 'string' },
+            { name: 'epoch', type: 'uint64' },
+            { name: 'keep', type: 'bool' },
+          ],
+        },
+        primaryType: 'BlobClaim',
+        message: { ...claim, epoch: BigInt(claim.epoch) },
+      }),
+    ).toBe(claimDigest);
     expect(gatewayHelloDigest(vectors.gatewayHello.domain, vectors.gatewayHello.hello)).toBe(
       vectors.gatewayHello.digest,
     );

@@ -158,7 +158,7 @@ function verifiesRsa(
   padding: SigningOptions,
 ): boolean {
   const spki = rsaSpki(publicKey);
-  if (spki === undefined) return false;
+  if (spki === undefined || signature.length !== publicKey.modulus.length) return false;
   try {
     return verify(hash, message, { key: parsedKey(spki, spkiKeyObject), ...padding }, signature);
   } catch {

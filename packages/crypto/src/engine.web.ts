@@ -92,10 +92,12 @@ export const engine: Engine = {
   },
 
   async verifyRsaPss(publicKey: RsaPublicKey, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
+    if (signature.length !== publicKey.modulus.length) return false;
     return await verifies(rsaSpki(publicKey), rsaPssAlgorithm, { name: 'RSA-PSS', saltLength: 48 }, message, signature);
   },
 
   async verifyRsaPkcs1(publicKey: RsaPublicKey, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
+    if (signature.length !== publicKey.modulus.length) return false;
     return await verifies(rsaSpki(publicKey), rsaPkcs1Algorithm, rsaPkcs1Algorithm, message, signature);
   },
 };

@@ -1,6 +1,6 @@
 import { createKeccak } from 'hash-wasm';
 import { CryptoError } from './errors.ts';
-import type { HashStream } from './hash.ts';
+import type { RunningHash } from './hash.ts';
 
 // Compiled once, while the module loads; calls are synchronous and leave nothing behind that the next one could see.
 const hasher = await createKeccak(256);
@@ -11,7 +11,7 @@ export function keccak256(bytes: Uint8Array): Uint8Array {
 }
 
 /** `keccak256Stream` of the main entry by WebAssembly. Any number of streams may be open at once. */
-export function keccak256Stream(): HashStream {
+export function keccak256Stream(): RunningHash {
   let state: Uint8Array | undefined = hasher.init().save();
   const resume = (): typeof hasher => {
     if (state === undefined)
@@ -21,6 +21,9 @@ export function keccak256Stream(): HashStream {
   return {
     update(bytes) {
       state = resume().update(bytes).save();
+    },
+    soFar() {
+      return resume().digest('binary');
     },
     digest() {
       const digest = resume().digest('binary');

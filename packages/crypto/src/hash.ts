@@ -1,7 +1,7 @@
 import { keccak_256 } from '@noble/hashes/sha3.js';
 import { CryptoError } from './errors.ts';
 
-export { sha256, sha384, sha512 } from '#sha2';
+export { sha256, sha256Stream, sha384, sha512 } from '#sha2';
 
 /** A hash of bytes that come one part after the other. */
 export type HashStream = {
@@ -10,13 +10,19 @@ export type HashStream = {
   digest(): Uint8Array;
 };
 
+/** One that tells in between, too. */
+export type RunningHash = HashStream & {
+  /** The hash of everything given so far; more may follow. */
+  soFar(): Uint8Array;
+};
+
 /** Keccak-256 with the original padding, as in the EVM. */
 export function keccak256(bytes: Uint8Array): Uint8Array {
   return keccak_256(bytes);
 }
 
 /** `keccak256` over parts. */
-export function keccak256Stream(): HashStream {
+export function keccak256Stream(): RunningHash {
   let state: ReturnType<typeof keccak_256.create> | undefined = keccak_256.create();
   const open = (): ReturnType<typeof keccak_256.create> => {
     if (state === undefined)
@@ -26,6 +32,9 @@ export function keccak256Stream(): HashStream {
   return {
     update(bytes) {
       open().update(bytes);
+    },
+    soFar() {
+      return open().clone().digest();
     },
     digest() {
       const digest = open().digest();

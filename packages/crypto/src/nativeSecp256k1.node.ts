@@ -38,6 +38,30 @@ export function addressOf(secret: SecretBytes): `0x${string}` {
   return addressOfPoint(native.publicKeyCreate(checkedSecret(secret), false).subarray(1), keccak256);
 }
 
+/** The public key of a secret key, compressed: 33 bytes (SEC 1 §2.3.3). */
+export function compressedPublicKey(secret: SecretBytes): Uint8Array {
+  return native.publicKeyCreate(checkedSecret(secret), true);
+}
+
+/** Whether 32 bytes are a secret key: more than 0, below the curve order. */
+export function isSecretKey(bytes: Uint8Array): boolean {
+  return bytes.length === 32 && native.privateKeyVerify(bytes);
+}
+
+/**
+ * Whether r ‖ s, 64 bytes with a low s, is a signature over the digest; false as well for what is no public key.
+ * @param publicKey SEC 1, compressed or not
+ */
+export function verifyDigest(publicKey: Uint8Array, digest: Uint8Array, compact: Uint8Array): boolean {
+  assertLength(digest, 32, 'the digest');
+  assertLength(compact, 64, 'the signature');
+  try {
+    return native.ecdsaVerify(compact, digest, publicKey);
+  } catch {
+    return false;
+  }
+}
+
 function checkedSecret(secret: SecretBytes): Uint8Array {
   const bytes = secret.reveal();
   if (bytes.length !== 32 || !native.privateKeyVerify(bytes))

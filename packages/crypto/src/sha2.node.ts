@@ -1,10 +1,30 @@
 import * as nodeCrypto from 'node:crypto';
+import { CryptoError } from './errors.ts';
+import type { HashStream } from './hash.ts';
 
 /** Whether this Node has the one-shot call (20.12): it skips the stream object, which costs ten times the hash itself. */
 export const hasOneShotHash = typeof nodeCrypto.hash === 'function';
 
 export function sha256(bytes: Uint8Array): Uint8Array {
   return hash('sha256', bytes, 32);
+}
+
+/** `sha256` over parts. */
+export function sha256Stream(): HashStream {
+  const state = nodeCrypto.createHash('sha256');
+  let ended = false;
+  const open = (): nodeCrypto.Hash => {
+    if (ended) throw new CryptoError({ code: 'HASH_ENDED', message: 'The hash stream has already given its digest' });
+    return state;
+  };
+  return {
+    update: (bytes) => void open().update(bytes),
+    digest() {
+      const digest = asUint8Array(open().digest());
+      ended = true;
+      return digest;
+    },
+  };
 }
 
 export function sha384(bytes: Uint8Array): Uint8Array {

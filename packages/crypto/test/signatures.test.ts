@@ -61,6 +61,15 @@ describe.each([nodeEngine, webEngine])('$name engine', (engine) => {
     }
   });
 
+  test('rsa: a signature without its leading zero byte has another length, which no algorithm allows', async () => {
+    const key = rsaPublic(rsa.publicKey);
+    let signed = new Uint8Array(1).fill(1);
+    while (signed[0] !== 0) signed = Uint8Array.from(signRsa(rsa.privateKey, 'sha384', pss)); // one salt of 256 gives one
+    expect(await engine.verifyRsaPss(key, message, signed)).toBe(true);
+    expect(await engine.verifyRsaPss(key, message, signed.subarray(1))).toBe(false);
+    expect(await engine.verifyRsaPss(key, message, Uint8Array.of(0, ...signed))).toBe(false);
+  });
+
   test('rsa: another salt length or hash is another algorithm', async () => {
     const key = rsaPublic(rsa.publicKey);
     for (const [hash, saltLength] of [

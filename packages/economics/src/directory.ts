@@ -8,7 +8,7 @@ export type DirectoryWorker = {
   readonly platformId: Bytes32;
   readonly operator: Address;
   readonly teeType: number;
-  /** In PHA's smallest unit, at least 1; 1 each until there are bonds. */
+  /** In PHA's smallest unit: its bond, 1 where it has none. */
   readonly stake: bigint;
 };
 

@@ -45,6 +45,9 @@ export function epochEmission(epoch: bigint, epochLength: bigint, hasRecordBefor
 /** Parts of an epoch's emission, in ten-thousandths. */
 export type EmissionShares = { readonly treasuryBps: bigint; readonly gatekeepersBps: bigint };
 
+/** The parts in force, as docs/economics.md chooses them; the contract allows 30 % and 10 %. */
+export const defaultEmissionShares: EmissionShares = { treasuryBps: 1_500n, gatekeepersBps: 500n };
+
 /** An epoch's emission by who gets it. Treasury and gatekeepers are rounded down; what is left is the most that workers may get. */
 export function splitEmission(
   emission: bigint,

@@ -11,12 +11,29 @@ import {
   merkleRoot,
   publicationId,
   tagHash,
-  zeroBytes32,
 } from '@cloister/core';
 import { keccak256 } from '@cloister/crypto';
+import { tcbConfidenceOf } from './confidence.ts';
 import { countedPublicationsOf } from './countedPublications.ts';
 import { type DirectoryWorker, directoryLeaf, directoryOf } from './directory.ts';
-import { measuredLeaf, measuredWorkersOf } from './measured.ts';
+import { type MeasuredWorker, measuredLeaf, measuredWorkersOf } from './measured.ts';
+import { type EarningWorker, type EpochRewards, epochRewardsOf, rewardLeaf } from './rewards.ts';
+import { defaultWorthRules } from './worth.ts';
+
+/** A worker that ran with a bond at an epoch's block. */
+export type BondedWorker = Omit<EarningWorker, 'confidenceBps'> & {
+  /** By the contracts' numbers; 0 where nothing vouches for its machine. */
+  readonly tcbStatus: number;
+};
+
+/** What an epoch's rewards follow from besides measurements. Amounts in PHA's smallest unit. */
+export type EpochEarners = {
+  /** The most that workers may get together. */
+  readonly budget: bigint;
+  /** k. */
+  readonly bondFactor: bigint;
+  readonly workers: readonly BondedWorker[];
+};
 
 /** All that an epoch's record follows from. */
 export type EpochInputs = Pick<EpochRecord, 'epoch' | 'attempt' | 'block' | 'blockHash' | 'beacon'> & {
@@ -31,6 +48,7 @@ export type EpochInputs = Pick<EpochRecord, 'epoch' | 'attempt' | 'block' | 'blo
   readonly workers: readonly DirectoryWorker[];
   /** Signers that were evicted for cause by that block and whose leases would still run. */
   readonly evicted: readonly Address[];
+  readonly earners: EpochEarners;
 };
 
 /** A leaf, and in words what it says. */
@@ -38,7 +56,7 @@ export type EpochLeaf = { readonly leaf: Bytes32; readonly says: Readonly<Record
 
 /** The record's trees, by the field that holds their root. */
 export type EpochLeaves = Readonly<
-  Record<'measurementsRoot' | 'directoryRoot' | 'evictionRoot' | 'releaseLogRoot', readonly EpochLeaf[]>
+  Record<'measurementsRoot' | 'directoryRoot' | 'rewardsRoot' | 'evictionRoot' | 'releaseLogRoot', readonly EpochLeaf[]>
 >;
 export type EpochData = { readonly record: EpochRecord; readonly leaves: EpochLeaves };
 
@@ -48,6 +66,7 @@ export type EpochData = { readonly record: EpochRecord; readonly leaves: EpochLe
  *
  * - measurements: of each member in order whose vector counts H("cloister/counted: v1", member, publicationId), then of each that
  *   published two H("cloister/equivocated: v1", member, id, id), then what was measured of each worker;
+ * - rewards: {@link rewardLeaf} of each pool that earns, ascending by operator;
  * - release log: H("cloister/release-head: v1", member, head) of each member whose vector counts, in their order.
  */
 export function epochDataOf(inputs: EpochInputs, keccak: Keccak256 = keccak256): EpochData {
@@ -64,6 +83,7 @@ export function epochDataOf(inputs: EpochInputs, keccak: Keccak256 = keccak256):
     threshold,
   );
   const directory = directoryOf(inputs.workers);
+  const { rewards, total } = rewardsOf(epoch, inputs.earners, measured);
   const leaves: EpochLeaves = {
     measurementsRoot: [
       ...counted.map((publication) => {
@@ -77,6 +97,7 @@ export function epochDataOf(inputs: EpochInputs, keccak: Keccak256 = keccak256):
       ...measured.map((worker) => ({ leaf: measuredLeaf(worker, keccak), says: worker })),
     ],
     directoryRoot: directory.map((entry) => ({ leaf: directoryLeaf(entry, keccak), says: entry })),
+    rewardsRoot: rewards.map((reward) => ({ leaf: rewardLeaf(reward, keccak), says: reward })),
     evictionRoot: evictionTreeOf(inputs.evicted, keccak).gaps.map((gap) => ({ leaf: gapLeaf(gap, keccak), says: gap })),
     releaseLogRoot: vectors.map(({ member, releaseLogHead }) => ({
       leaf: tagHash('cloister/release-head: v1', member, releaseLogHead),
@@ -97,7 +118,7 @@ export function epochDataOf(inputs: EpochInputs, keccak: Keccak256 = keccak256):
       beacon,
       measurementsRoot: rootOf('measurementsRoot'),
       directoryRoot: rootOf('directoryRoot'),
-      rewardsRoot: zeroBytes32,
+      rewardsRoot: rootOf('rewardsRoot'),
       evictionRoot: rootOf('evictionRoot'),
       releaseLogRoot: rootOf('releaseLogRoot'),
       totals: {
@@ -105,11 +126,23 @@ export function epochDataOf(inputs: EpochInputs, keccak: Keccak256 = keccak256):
         workers: directory.length,
         stake: directory.at(-1)?.stakeTo ?? 0n,
         work: measured.reduce((sum, { work }) => sum + work, 0n),
-        rewards: 0n,
+        rewards: total,
       },
     },
     leaves,
   };
+}
+
+function rewardsOf(
+  epoch: bigint,
+  { budget, bondFactor, workers }: EpochEarners,
+  measured: readonly MeasuredWorker[],
+): EpochRewards {
+  const trusted = workers.flatMap(({ tcbStatus, ...worker }) => {
+    const confidenceBps = tcbConfidenceOf(tcbStatus);
+    return confidenceBps === 0n ? [] : [{ ...worker, confidenceBps }];
+  });
+  return epochRewardsOf({ epoch, budget, workers: trusted, measured, rules: { ...defaultWorthRules, bondFactor } });
 }
 
 /** The first leaf in which two lists differ, by its place from 0; undefined where they are the same. */

@@ -1,6 +1,16 @@
+export { maximumCommissionBps, maximumCommissionStepBps, splitCommission } from './commission.ts';
+export {
+  type AssuranceLevelNumber,
+  type ConfidenceRules,
+  confidenceOf,
+  defaultConfidenceRules,
+  type TcbStatusNumber,
+  tcbConfidenceOf,
+} from './confidence.ts';
 export { type CountedPublications, countedPublicationsOf } from './countedPublications.ts';
 export { type DirectoryEntry, type DirectoryWorker, directoryLeaf, directoryOf } from './directory.ts';
 export {
+  defaultEmissionShares,
   type EmissionShares,
   emissionOfPeriod,
   emissionPeriodSeconds,
@@ -12,14 +22,18 @@ export {
   splitEmission,
 } from './emission.ts';
 export {
+  type BondedWorker,
   differingLeaf,
   type EpochData,
+  type EpochEarners,
   type EpochInputs,
   type EpochLeaf,
   type EpochLeaves,
   EpochVectorMissingError,
   epochDataOf,
 } from './epochData.ts';
+export { defaultFeeShares, type FeeShares, maximumFeeShares, type SplitFees, splitFees } from './fees.ts';
+export { type GrowthRules, type ValuedEpoch, valueAfterEpoch } from './growth.ts';
 export { lowerMedian, type MeasuredWorker, measuredLeaf, measuredWorkersOf, upperMedian } from './measured.ts';
 export {
   type PlaceableWorker,
@@ -29,7 +43,47 @@ export {
   placementOf,
   placementTermAt,
 } from './placement.ts';
+export {
+  emptyShareLedger,
+  isWorthless,
+  type ShareLedger,
+  toAssetsDown,
+  toAssetsUp,
+  toSharesDown,
+  toSharesUp,
+} from './poolShares.ts';
 export { log2, rendezvousScore } from './rendezvous.ts';
-export { type EarningWorker, type EpochRewards, epochRewardsOf, type PoolReward, rewardLeaf } from './rewards.ts';
+export {
+  type EarningWorker,
+  type EpochRewards,
+  epochRewardsOf,
+  type PoolReward,
+  rewardLeaf,
+  rewardsOfLeaves,
+} from './rewards.ts';
+export {
+  bearersOf,
+  maximumReporterBps,
+  type Offence,
+  type SlashableStake,
+  slashAmount,
+  slashTable,
+  splitSlash,
+} from './slash.ts';
 export { squareRootDown, squareRootUp } from './squareRoot.ts';
-export { minimumBond, type WorthRules, workerShare, workerValue } from './worth.ts';
+export {
+  type BondRule,
+  bondFactorOfScore,
+  countedWorkOf,
+  coveredWork,
+  defaultBondRule,
+  defaultWorthRules,
+  earningShare,
+  minimumBond,
+  payoutOf,
+  requiredBond,
+  stepsPerScore,
+  type WorthRules,
+  workerShare,
+  workerValue,
+} from './worth.ts';

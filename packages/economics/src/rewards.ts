@@ -1,7 +1,15 @@
-import { type Address, type Bytes32, type Keccak256, tagHashWith } from '@cloister/core';
+import {
+  type Address,
+  type Bytes32,
+  type Keccak256,
+  merkleRoot,
+  SchemaError,
+  tagHashWith,
+  schema as z,
+} from '@cloister/core';
 import { keccak256 } from '@cloister/crypto';
 import type { MeasuredWorker } from './measured.ts';
-import { minimumBond, type WorthRules, workerShare, workerValue } from './worth.ts';
+import { earningShare, payoutOf, type WorthRules } from './worth.ts';
 
 /** A worker that may earn. */
 export type EarningWorker = {
@@ -13,6 +21,8 @@ export type EarningWorker = {
   readonly bond: bigint;
   /** How far its machine is trusted, in ten-thousandths. */
   readonly confidenceBps: bigint;
+  /** What it is worth by its history, where values are carried on; without it, what it is worth on entry. */
+  readonly value?: bigint;
 };
 
 /** What a pool gets for an epoch, at least 1. */
@@ -27,8 +37,9 @@ export type EpochRewards = {
 
 /**
  * An epoch's budget by its workers' shares. Each worker's part is rounded down, so that all together are at most the budget. A
- * worker without measured work, or whose bond is below the least for its work, has no share. A platform's work is the most that was
- * measured of any of its workers, and all that worked split it evenly: a second worker on a machine adds no work.
+ * worker without measured work has no share, and work beyond what its bond covers does not count. A platform's work is the most
+ * that was measured of any of its workers, and all that worked split its share evenly: a second worker on a machine adds nothing, and its
+ * bond must be a whole one all the same.
  * Throws RangeError for a worker twice.
  */
 export function epochRewardsOf(init: {
@@ -45,26 +56,24 @@ export function epochRewardsOf(init: {
   const ids = new Set(init.workers.map(({ workerId }) => workerId));
   if (ids.size !== init.workers.length) throw new RangeError('Expected every worker once');
   const working = init.workers.filter(({ workerId }) => (measured.get(workerId) ?? 0n) > 0n);
-  const platforms = new Map<Bytes32, { most: bigint; workers: bigint }>();
+  const platforms = new Map<Bytes32, { work: bigint; workers: bigint }>();
   for (const { workerId, platformId } of working) {
     const work = measured.get(workerId) ?? 0n;
-    const platform = platforms.get(platformId) ?? { most: 0n, workers: 0n };
+    const platform = platforms.get(platformId) ?? { work: 0n, workers: 0n };
     platforms.set(platformId, {
-      most: work > platform.most ? work : platform.most,
+      work: work > platform.work ? work : platform.work,
       workers: platform.workers + 1n,
     });
   }
-  const shares = working.flatMap(({ operator, platformId, bond, confidenceBps }) => {
-    const { most, workers } = platforms.get(platformId) ?? { most: 0n, workers: 1n };
-    const work = most / workers;
-    if (work === 0n || bond < minimumBond(work, rules)) return [];
-    return [{ operator, share: workerShare(workerValue(bond, work, confidenceBps, rules), work, confidenceBps) }];
+  const shares = working.map((worker) => {
+    const machine = platforms.get(worker.platformId) ?? { work: 0n, workers: 1n };
+    return { operator: worker.operator, share: earningShare(worker, machine, rules) };
   });
   const sum = shares.reduce((before, { share }) => before + share, 0n);
   const byPool = new Map<Address, bigint>();
   let total = 0n;
   for (const { operator, share } of shares) {
-    const amount = sum === 0n ? 0n : (budget * share) / sum;
+    const amount = payoutOf(budget, share, sum);
     byPool.set(operator, (byPool.get(operator) ?? 0n) + amount);
     total += amount;
   }
@@ -78,4 +87,42 @@ export function epochRewardsOf(init: {
 /** H("cloister/reward: v1", epoch, operator, amount). The chain is named by the record that holds the root. */
 export function rewardLeaf({ epoch, operator, amount }: PoolReward, keccak: Keccak256 = keccak256): Bytes32 {
   return tagHashWith(keccak, 'cloister/reward: v1', [epoch, operator, amount]);
+}
+
+const maxPools = 200_000;
+const rewardLeavesJson = z
+  .array(
+    z.strictObject({
+      leaf: z.bytes32,
+      says: z.strictObject({ epoch: z.uintString(64), operator: z.address, amount: z.uintString(128) }),
+    }),
+  )
+  .check(z.refineArray(0, maxPools));
+
+/**
+ * The rewards that leaves say which somebody serves, integers as such or as decimal strings; undefined where these leaves do not make the
+ * root, whatever they say.
+ */
+export function rewardsOfLeaves(
+  leaves: unknown,
+  root: Bytes32,
+  keccak: Keccak256 = keccak256,
+): readonly PoolReward[] | undefined {
+  const decimal = (_: string, value: unknown) => (typeof value === 'bigint' ? value.toString() : value);
+  try {
+    const read = z.parseWith(
+      rewardLeavesJson,
+      JSON.parse(JSON.stringify(leaves ?? null, decimal)),
+      'leaves of rewards',
+    );
+    const rewards = read.map(({ says }) => says);
+    const own = merkleRoot(
+      rewards.map((reward) => rewardLeaf(reward, keccak)),
+      keccak,
+    );
+    return own === root ? rewards : undefined;
+  } catch (error) {
+    if (error instanceof SchemaError) return undefined;
+    throw error;
+  }
 }

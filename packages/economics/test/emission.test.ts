@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { holdsLeaf } from '@cloister/core';
 import {
   emissionOfPeriod,
   emissionPeriodSeconds,
@@ -6,6 +8,7 @@ import {
   epochEmission,
   firstPeriodEmission,
   pha,
+  rewardLeaf,
   splitEmission,
 } from '@cloister/economics';
 import fc from 'fast-check';
@@ -77,5 +80,28 @@ describe('an epoch’s emission', () => {
       { treasuryBps: 0n, gatekeepersBps: -1n },
     ])
       expect(() => splitEmission(1n, shares)).toThrow(RangeError);
+  });
+});
+
+describe('vectors/emission.json', () => {
+  const vectors = JSON.parse(readFileSync(new URL('../../../vectors/emission.json', import.meta.url), 'utf8'));
+
+  test('the schedule, and what epochs may bring', () => {
+    expect(emissionTotal()).toBe(BigInt(vectors.total));
+    for (const { elapsed, emitted } of vectors.schedule) expect(emittedAfter(BigInt(elapsed))).toBe(BigInt(emitted));
+    for (const { epoch, hasRecordBefore, budget, treasury, gatekeepers, workers } of vectors.budgets) {
+      const brings = epochEmission(BigInt(epoch), BigInt(vectors.epochLength), hasRecordBefore);
+      expect(brings).toBe(BigInt(budget));
+      const parts = { treasury: BigInt(treasury), gatekeepers: BigInt(gatekeepers), workers: BigInt(workers) };
+      expect(splitEmission(brings, { treasuryBps: 2_001n, gatekeepersBps: 503n })).toEqual(parts);
+    }
+  });
+
+  test('leaves of rewards and their root', () => {
+    const { root, leaves } = vectors.rewards;
+    for (const { epoch, operator, amount, leaf, proof } of leaves) {
+      expect(rewardLeaf({ epoch: BigInt(epoch), operator, amount: BigInt(amount) })).toBe(leaf);
+      expect(holdsLeaf(root, leaf, proof)).toBe(true);
+    }
   });
 });

@@ -6,6 +6,7 @@ import {
   type MeasurementPublication,
   type MeasurementVector,
   measurementVectorId,
+  merkleRoot,
   parseMeasurementVector,
   type WorkerMeasurement,
   zeroBytes32,
@@ -13,6 +14,7 @@ import {
 import { utf8 } from '@cloister/crypto';
 import { keccak256 as fastKeccak256 } from '@cloister/crypto/fast-keccak';
 import {
+  type BondedWorker,
   countedPublicationsOf,
   differingLeaf,
   directoryLeaf,
@@ -21,6 +23,7 @@ import {
   epochDataOf,
   lowerMedian,
   measuredWorkersOf,
+  rewardLeaf,
   upperMedian,
 } from '@cloister/economics';
 import { describe, expect, test } from 'vitest';
@@ -214,7 +217,20 @@ const inputs: EpochInputs = {
     stake: BigInt(worker * 10),
   })),
   evicted: [operator(0x99), operator(0x98)],
+  earners: { budget: 0n, bondFactor: 10n ** 18n, workers: [] },
 };
+
+/** A worker whose bond covers ten units of work. */
+const bonded = (worker: number, changes: Partial<BondedWorker> = {}): BondedWorker => ({
+  workerId: b32(worker),
+  platformId: b32(0x60 + worker),
+  operator: operator(0x70 + worker),
+  bond: 4n * 10n ** 18n,
+  tcbStatus: 1,
+  ...changes,
+});
+const working = (...workers: readonly number[]) =>
+  publish(undefined, () => workers.map((worker) => measurement(worker, { work: 100_000n })));
 
 describe('an epoch’s data', () => {
   test('follows from what it says, whatever the order of it', () => {
@@ -237,7 +253,10 @@ describe('an epoch’s data', () => {
   test('is what the vectors say', () => {
     const vectors = JSON.parse(
       readFileSync(new URL('../../../vectors/committee.json', import.meta.url), 'utf8'),
-      (key, value) => (/^(epoch|block|stake|work|rewards|stakeFrom|stakeTo)$/.test(key) ? BigInt(value) : value),
+      (key, value) =>
+        /^(epoch|block|stake|work|rewards|stakeFrom|stakeTo|budget|bondFactor|bond|amount)$/.test(key)
+          ? BigInt(value)
+          : value,
     );
     const read = new Map<Bytes32, MeasurementVector>(
       vectors.measurements.map(({ vector, vectorId }: { vector: string; vectorId: Bytes32 }) => [
@@ -275,6 +294,78 @@ describe('an epoch’s data', () => {
       'blockHash',
       'beacon',
     ]);
+  });
+
+  describe('rewards', () => {
+    const dataOf = (workers: readonly BondedWorker[], changes: Partial<EpochInputs> = {}) =>
+      epochDataOf({
+        ...inputs,
+        ...working(1, 2, 3),
+        earners: { ...inputs.earners, budget: 900n, workers },
+        ...changes,
+      });
+    const paid = (workers: readonly BondedWorker[], changes?: Partial<EpochInputs>) =>
+      dataOf(workers, changes).leaves.rewardsRoot.map(({ says }) => [says.operator, says.amount]);
+
+    test('are a leaf for each pool, ascending, whatever the order of workers and publications', () => {
+      const below = numbersFrom(5);
+      const workers = [bonded(3), bonded(1), bonded(2, { operator: operator(0x73) })];
+      const { record, leaves } = dataOf(workers);
+      expect(leaves.rewardsRoot).toEqual(
+        [
+          { epoch, operator: operator(0x71), amount: 300n },
+          { epoch, operator: operator(0x73), amount: 600n },
+        ].map((says) => ({ leaf: rewardLeaf(says), says })),
+      );
+      expect(record.totals.rewards).toBe(900n);
+      expect(record.rewardsRoot).toBe(merkleRoot(leaves.rewardsRoot.map(({ leaf }) => leaf)));
+      for (let round = 0; round < 10; round += 1)
+        expect(
+          dataOf(shuffled(workers, below), { publications: shuffled(working(1, 2, 3).publications, below) }),
+        ).toEqual({ record, leaves });
+    });
+
+    test('change nothing else of the record', () => {
+      const [without, paying] = [dataOf([]).record, dataOf([bonded(1)]).record];
+      expect(paying).toEqual({
+        ...without,
+        rewardsRoot: paying.rewardsRoot,
+        totals: { ...without.totals, rewards: 900n },
+      });
+      expect([without.rewardsRoot, without.totals.rewards]).toEqual([zeroBytes32, 0n]);
+    });
+
+    test('are none for who is not bonded, did not work, or whose machine nothing vouches for', () => {
+      expect(paid([bonded(1)])).toEqual([[operator(0x71), 900n]]);
+      expect(paid([bonded(1), bonded(2, { tcbStatus: 7 }), bonded(3, { tcbStatus: 0 })])).toEqual([
+        [operator(0x71), 900n],
+      ]);
+      expect(paid([bonded(1), bonded(9)])).toEqual([[operator(0x71), 900n]]);
+      expect(paid([bonded(1, { bond: 10n ** 17n })])).toEqual([]);
+    });
+
+    test('are for a machine’s work once, however many workers it has', () => {
+      const platformId = b32(0x61);
+      const alone = paid([bonded(1), bonded(2)]);
+      const split = paid([bonded(1), bonded(2), bonded(3, { platformId })]);
+      const amounts = new Map(split as [Address, bigint][]);
+      const [one, other] = [amounts.get(operator(0x71)) ?? 0n, amounts.get(operator(0x73)) ?? 0n];
+      expect(alone).toEqual([
+        [operator(0x71), 450n],
+        [operator(0x72), 450n],
+      ]);
+      expect(one).toBe(other);
+      expect(one).toBeLessThan(amounts.get(operator(0x72)) ?? 0n);
+    });
+
+    test('are less where the machine is trusted less', () => {
+      const [[, full], [, less]] = paid([bonded(1), bonded(2, { tcbStatus: 5 })]) as [
+        [Address, bigint],
+        [Address, bigint],
+      ];
+      expect(less).toBeLessThan(full);
+      expect(less).toBeGreaterThan(0n);
+    });
   });
 
   test('what was published for another epoch does not count', () => {

@@ -1,5 +1,6 @@
 import type { Address, Bytes32 } from '@cloister/core';
 import {
+  coveredWork,
   type EarningWorker,
   epochRewardsOf,
   type MeasuredWorker,
@@ -23,6 +24,7 @@ const rules: WorthRules = {
   rigPerWork: (36_145n * pha) / 100_000n,
   rigBase: 0n,
   maximumValue: 30_000n * pha,
+  workWeight: pha,
 };
 
 const worker = (index: number, changes: Partial<EarningWorker> = {}): EarningWorker => ({
@@ -71,8 +73,8 @@ describe('worth', () => {
   });
 
   test('share by value and work', () => {
-    expect(workerShare(6n * pha, 4n, 10_000n)).toBe(10n * pha);
-    expect(workerShare(6n * pha, 4n, 0n)).toBe(6n * pha);
+    expect(workerShare(6n * pha, 4n, 10_000n, rules)).toBe(10n * pha);
+    expect(workerShare(6n * pha, 4n, 0n, rules)).toBe(6n * pha);
   });
 });
 
@@ -95,11 +97,25 @@ describe('an epoch’s rewards', () => {
     const earners = (bond: bigint, seen: readonly MeasuredWorker[]) =>
       rewardsOf([worker(1, { bond })], seen).rewards.length;
     expect(earners(least, [measured(1)])).toBe(1);
-    expect(earners(least - 1n, [measured(1)])).toBe(0);
+    expect(earners(rules.bondFactor, [measured(1)])).toBe(1);
+    expect(earners(rules.bondFactor - 1n, [measured(1)])).toBe(0);
     expect(earners(least, [])).toBe(0);
     expect(earners(least, [measured(1, { work: 0n })])).toBe(0);
     expect(earners(least, [measured(1, { availability: 0 })])).toBe(0);
     expect(rewardsOf([], [measured(1)])).toEqual({ rewards: [], total: 0n, surplus: 1_000n * pha });
+  });
+
+  test('count no work beyond what the bond covers', () => {
+    const workOnly = { ...rules, maximumValue: 0n };
+    const bonds = [minimumBond(1_000n, rules), minimumBond(250n, rules)];
+    const { rewards } = epochRewardsOf({
+      epoch: 7n,
+      budget: 500n,
+      workers: bonds.map((bond, index) => worker(index, { bond })),
+      measured: [0, 1].map((index) => measured(index, { work: 1_000_000n })),
+      rules: workOnly,
+    });
+    expect(rewards.map(({ amount }) => amount)).toEqual([400n, 100n]);
   });
 
   test('are less for a worker that was there half of the time', () => {
@@ -119,6 +135,50 @@ describe('an epoch’s rewards', () => {
       rules: workOnly,
     });
     expect(rewards.map(({ amount }) => amount)).toEqual([200n, 100n, 100n]);
+  });
+
+  test('of a machine are the same however many workers stake on it', () => {
+    const machine = b32(0x500);
+    const budget = 10n ** 24n;
+    const ofMachine = (workers: number) => {
+      const there = Array.from({ length: workers }, (_, index) =>
+        worker(index + 1, { operator: address(1), platformId: machine }),
+      );
+      const all = [...there, worker(100, { operator: address(2) })];
+      const { rewards } = rewardsOf(
+        all,
+        all.map((_, index) => measured(index < workers ? index + 1 : 100)),
+        budget,
+      );
+      return rewards.find(({ operator }) => operator === address(1))?.amount ?? 0n;
+    };
+    const one = ofMachine(1);
+    expect(one).toBe(budget / 2n);
+    for (const workers of [2, 3, 16]) {
+      expect(ofMachine(workers)).toBeLessThanOrEqual(one);
+      expect(one - ofMachine(workers)).toBeLessThan(1_000n);
+    }
+  });
+
+  test('count work as far as the bond covers it', () => {
+    const covering = (work: bigint) => minimumBond(work, rules);
+    const half = rewardsOf(
+      [worker(1, { bond: covering(500n) }), worker(2, { bond: covering(500n) })],
+      [measured(1), measured(2, { work: 500n })],
+    );
+    expect(half.rewards.map(({ amount }) => amount)).toEqual([500n * pha, 500n * pha]);
+    expect(rewardsOf([worker(1, { bond: covering(1n) - 1n })], [measured(1)]).total).toBe(0n);
+  });
+
+  test('a bond covers the work of which it is the least', () => {
+    fc.assert(
+      fc.property(fc.bigInt(1n, 2n ** 70n), fc.bigInt(0n, 2n ** 90n), (bondFactor, bond) => {
+        const covered = coveredWork(bond, { bondFactor }) ?? 0n;
+        expect(minimumBond(covered, { bondFactor })).toBeLessThanOrEqual(bond);
+        expect(minimumBond(covered + 1n, { bondFactor })).toBeGreaterThan(bond);
+      }),
+    );
+    expect(coveredWork(5n, { bondFactor: 0n })).toBeUndefined();
   });
 
   test('refuse a worker twice', () => {

@@ -96,7 +96,7 @@ export class LeaseKeeper {
 /** Refusals that no waiting mends. A block that went stale between quote and transaction, keys that came or a committee that changed then, are none. */
 function isFinal(error: unknown): boolean {
   if (!(error instanceof CloisterError)) return false;
-  if (error.code === 'NETWORK_FILE_MISMATCH') return true;
+  if (error.code === 'NETWORK_FILE_MISMATCH' || error.code === 'WORKER_RETIRED') return true;
   if (error.code !== 'TRANSACTION_REFUSED') return false;
   return !/Block(TooOld|Unknown|HashMismatch)|EvidenceBindingMismatch|CommitteeResultVerifierNotSigned/.test(
     String(error.meta.errorName),

@@ -30,6 +30,8 @@ class World {
       operator: `0x${(index + 1).toString(16).padStart(40, '0')}`,
       receiptSigner: `0x${(index + 100).toString(16).padStart(40, '0')}`,
       platformId: id('platform', index),
+      platformKey: id('platform-key', index),
+      tcb: id('tcb', index),
       imageId: id('image', 0),
       teeType: 2,
       kinds: 1,

@@ -21,6 +21,12 @@ export type ComplianceSubject = {
   readonly name: string;
   readonly create: () => SandboxDriver;
   readonly workload: (overrides?: WorkloadOverrides) => Workload;
+  /** What the outcome of `/fail` says. */
+  readonly failure: string;
+  /** Whether calls of one process see what an earlier one left; else `/state` is "1" for each. */
+  readonly keepsState: boolean;
+  /** Whether the code can reach hosts at all. */
+  readonly reachesHosts: boolean;
 };
 
 export type WorkloadOverrides = Partial<Omit<Workload, 'limits'>> & { limits?: Partial<WorkloadLimits> };
@@ -109,10 +115,52 @@ export function sandboxCompliance(subject: ComplianceSubject): void {
       expect(outcome.metering.peakMemoryBytes).toBeGreaterThan(1_000_000);
     });
 
+    test('an answer comes while it is being made, and a large request whole', async () => {
+      const tenant = await open({ limits: { outputBytes: 10_000_000, wallMs: 30_000 } });
+      const request = { method: 'GET', path: '/bytes?n=5000000', headers: [], body: new Uint8Array() };
+      const { body, finished } = await tenant.invoke(request, { signal: never });
+      let ended = false;
+      void finished.then(() => {
+        ended = true;
+      });
+      let length = 0;
+      for await (const chunk of body) {
+        if (length === 0) expect(ended).toBe(false);
+        length += chunk.length;
+      }
+      expect(length).toBe(5_000_000);
+      const large = new Uint8Array(8 * 1024 * 1024).fill(7);
+      const echoed = await call(tenant, '/echo', { method: 'POST', body: large });
+      expect(JSON.parse(echoed.body.toString())).toMatchObject({ bodyLength: large.length });
+    });
+
+    test('what the environment holds is in no log, no outcome and no error', async () => {
+      const secret = 'the-value-of-a-secret';
+      const tenant = await open({ env: { KEY: secret }, limits: { wallMs: 1000, outputBytes: 1000 } });
+      const outcomes: unknown[] = [];
+      for (const path of ['/fail', '/break', '/wait', '/bytes?n=5000', '/nothing'])
+        outcomes.push((await call(tenant, path)).outcome);
+      await tenant
+        .invoke({ method: 'GET /', path: '/', headers: [], body: new Uint8Array() }, { signal: never })
+        .catch((error: SandboxError) => outcomes.push(error.toJSON(), error.stack));
+      expect(outcomes).toHaveLength(7);
+      expect(JSON.stringify([outcomes, tenant.logs()])).not.toContain(secret);
+    });
+
+    test('a call that failed is metered as one that did not', async () => {
+      const tenant = await open({ limits: { wallMs: 300 } });
+      for (const path of ['/fail', '/spin']) {
+        const { status, metering } = (await call(tenant, path)).outcome;
+        expect(status).not.toBe('ok');
+        for (const value of [metering.wallMs, metering.cpuMs, metering.peakMemoryBytes])
+          expect(value).toBeGreaterThan(0);
+      }
+    });
+
     test('an exception is an app error, and the next call works', async () => {
       const tenant = await open();
       const failed = await call(tenant, '/fail');
-      expect(failed).toMatchObject({ status: 500, outcome: { status: 'app-error', message: 'the handler failed' } });
+      expect(failed).toMatchObject({ status: 500, outcome: { status: 'app-error', message: subject.failure } });
       expect(failed.body.length).toBe(0);
       expect((await call(tenant, '/echo')).outcome.status).toBe('ok');
     });
@@ -168,7 +216,7 @@ export function sandboxCompliance(subject: ComplianceSubject): void {
       expect(await codeOf(call(tenant, '/echo'))).toBe('TENANT_BUSY');
       const statuses = (await Promise.all(busy)).map(({ outcome }) => outcome.status);
       expect(statuses).toContain('limit');
-      await expect.poll(() => codeOf(call(tenant, '/echo'))).toBe('no error');
+      await expect.poll(() => codeOf(call(tenant, '/echo')), { timeout: 10_000 }).toBe('no error');
     });
 
     test('many calls at once all get their own answer', async () => {
@@ -212,7 +260,8 @@ export function sandboxCompliance(subject: ComplianceSubject): void {
       const large = await tenant.invoke({ ...request, path: '/bytes?n=50000000' }, { signal: never });
       expect(await large.finished).toMatchObject({ status: 'limit', limit: 'wall' });
       // The same process as before: it has not been ended for its caller's slowness.
-      expect((await call(tenant, '/state')).body.toString()).toBe('2');
+      expect((await call(tenant, '/state')).body.toString()).toBe(subject.keepsState ? '2' : '1');
+      expect(tenant.logs().filter(({ message }) => message.includes('the process was ended'))).toEqual([]);
     });
 
     test('neighbours go on while one spins', async () => {
@@ -224,22 +273,45 @@ export function sandboxCompliance(subject: ComplianceSubject): void {
       expect(await spin).toBe('ABORTED');
     });
 
+    test('neighbours keep what they have while one is ended by its limits', async () => {
+      const neighbour = await open({ tenant: tenantId('b') });
+      const bad = await open({
+        tenant: tenantId('a'),
+        limits: { memoryBytes: 64 * 1024 * 1024, wallMs: 2000, outputBytes: 10_000 },
+      });
+      let calls = 0;
+      for (const path of ['/fail', '/break', '/memory', '/bytes?n=1000000', '/print?n=5000']) {
+        await call(bad, path);
+        calls += 1;
+        const { body, outcome } = await call(neighbour, '/state');
+        expect(outcome.status).toBe('ok');
+        expect(body.toString()).toBe(subject.keepsState ? String(calls) : '1');
+        expect(neighbour.logs()).toEqual([]);
+      }
+    });
+
     test('tenants share nothing, not even two of the same app', async () => {
       const [one, other] = [await open(), await open()];
       expect((await call(one, '/state')).body.toString()).toBe('1');
-      expect((await call(one, '/state')).body.toString()).toBe('2');
+      expect((await call(one, '/state')).body.toString()).toBe(subject.keepsState ? '2' : '1');
       expect((await call(other, '/state')).body.toString()).toBe('1');
     });
 
-    test('refuses a host that the manifest does not name', async () => {
-      const tenant = await open({ outboundHosts: ['api.example.com'] });
-      const refused = await call(tenant, `/fetch?url=${encodeURIComponent('https://other.example.com/')}`);
-      expect(refused.status).toBe(500);
-      expect(refused.outcome).toMatchObject({ status: 'refused', refusedHosts: ['other.example.com'] });
-      const caught = await call(tenant, `/fetch-caught?url=${encodeURIComponent('https://other.example.com/')}`);
-      expect(caught.outcome).toMatchObject({ status: 'ok', refusedHosts: ['other.example.com'] });
-      expect((await call(tenant, '/echo')).outcome.refusedHosts).toEqual([]);
-    });
+    if (!subject.reachesHosts) {
+      test('refuses a workload that names hosts', async () => {
+        expect(await codeOf(open({ outboundHosts: ['api.example.com'] }))).toBe('INVALID_WORKLOAD');
+      });
+    } else {
+      test('refuses a host that the manifest does not name', async () => {
+        const tenant = await open({ outboundHosts: ['api.example.com'] });
+        const refused = await call(tenant, `/fetch?url=${encodeURIComponent('https://other.example.com/')}`);
+        expect(refused.status).toBe(500);
+        expect(refused.outcome).toMatchObject({ status: 'refused', refusedHosts: ['other.example.com'] });
+        const caught = await call(tenant, `/fetch-caught?url=${encodeURIComponent('https://other.example.com/')}`);
+        expect(caught.outcome).toMatchObject({ status: 'ok', refusedHosts: ['other.example.com'] });
+        expect((await call(tenant, '/echo')).outcome.refusedHosts).toEqual([]);
+      });
+    }
 
     test('a closed tenant says so', async () => {
       const tenant = await open();

@@ -8,5 +8,8 @@ behindWalls((set) => {
     name: 'function',
     create: () => createFunctionDriver(driverOptions(set)),
     workload: actorWorkload,
+    failure: 'the handler failed',
+    keepsState: true,
+    reachesHosts: true,
   });
 });

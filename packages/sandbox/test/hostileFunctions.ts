@@ -89,6 +89,28 @@ export const greedy: Readonly<
     ),
     limit: 'wall',
   },
+  'answers with headers that are made for ever': {
+    source: handler('return new Response("x", { headers: { *[Symbol.iterator]() { for (;;) yield ["a", "b"]; } } });'),
+    limit: 'wall',
+  },
+  'reads a getter that never comes back': {
+    source: handler('const o = { get x() { for (;;); } }; return Response.json(o);'),
+    limit: 'wall',
+  },
+  'parses a text without end': {
+    source: handler(
+      'const s = "[".repeat(1 << 14) + "]".repeat(1 << 14); for (;;) { try { JSON.parse(s); } catch {} }',
+    ),
+    limit: 'wall',
+  },
+  'unpacks a bomb': {
+    source: handler(`
+      const zeros = new ReadableStream({ start(c) { this.left = 4096; }, pull(c) { if (this.left-- > 0) c.enqueue(new Uint8Array(65536)); else c.close(); } });
+      const packed = new Uint8Array(await new Response(zeros.pipeThrough(new CompressionStream('gzip'))).arrayBuffer());
+      const kept = [];
+      for (;;) kept.push(await new Response(new Response(packed).body.pipeThrough(new DecompressionStream('gzip'))).arrayBuffer());`),
+    limit: 'wall',
+  },
   'fills the heap': {
     source: handler('const a = []; for (;;) a.push(new Array(10000).fill(a.length + 0.5));'),
     limit: 'memory',

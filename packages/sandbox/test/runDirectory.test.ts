@@ -3,7 +3,7 @@ import { mkdtemp, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { type RunDirectory, takeRunDirectory } from '../src/function/runDirectory.ts';
+import { type RunDirectory, takeRunDirectory } from '../src/tenant/runDirectory.ts';
 
 const taken: RunDirectory[] = [];
 const made: string[] = [];

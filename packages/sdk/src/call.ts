@@ -1,125 +1,95 @@
 import {
   type CallHeaders,
   ChannelError,
+  defaultMessageLimits,
   endToEndFields,
   keptAnswerId,
   type RequestSealer,
-  readProblem,
-  requestMediaType,
-  responseMediaType,
+  type SealedRequest,
 } from '@cloister/channel/client';
 import {
-  type AppCall,
+  type Address,
+  agreedPrice,
   appRequestHash,
   type Bytes32,
-  CloisterError,
+  describeError,
+  isFree,
   type Manifest,
   maxSignedReceiptBytes,
   parseBoundedJson,
-  type ReceiptStatus,
-  readBounded,
   type SignedReceipt,
   signedReceiptFromJson,
   sleep,
   withDeadline,
   zeroBytes32,
 } from '@cloister/core';
-import { concatBytes, keccak256Stream, randomBytes, SecretBytes, toBase64Url, toHex } from '@cloister/crypto';
+import {
+  concatBytes,
+  keccak256,
+  keccak256Stream,
+  randomBytes,
+  SecretBytes,
+  toBase64Url,
+  toHex,
+} from '@cloister/crypto';
 import type { ServingApp } from './apps.ts';
-import type { ProofStep } from './steps.ts';
-import { type SealedAttempt, type VerifiedReceipt, verifyReceipt } from './verifyReceipt.ts';
-import type { VerifiedWorker } from './verifyWorker.ts';
-
-/** A request to an app, as its handler shall see it. */
-export type CallRequest = {
-  readonly method?: string;
-  /** Path and query, beginning with "/". Default "/". */
-  readonly path?: string;
-  readonly headers?: readonly (readonly [string, string])[];
-  readonly body?: Uint8Array;
-};
-
-/**
- * Vouches for the app that calls: a signed statement as text (`signedAppCallText` of core) about one attempt of a call, for the worker that
- * it goes to. Only a registered worker's is believed.
- */
-export type CallerWitness = (about: Pick<AppCall, 'callee' | 'receiver' | 'call' | 'request'>) => Promise<string>;
-
-export type CallOptions = {
-  /** 32 bytes that the receipt repeats: for contracts, `contextHash`. */
-  readonly context?: Bytes32;
-  /** The only manifest that is accepted; default: the one that the app serves. */
-  readonly manifest?: Bytes32;
-  /** The app may safely run twice: after a lost connection another worker may be asked. */
-  readonly idempotent?: boolean;
-  /** The only worker that is asked. */
-  readonly worker?: Bytes32;
-  /** The most that the call may cost, in the token's smallest unit. Default 0: free calls only. */
-  readonly maxFee?: bigint;
-  /** Default: the app's own wall limit and 20 s. */
-  readonly timeoutMs?: number;
-  /** Where an app calls: the worker's word for which one. */
-  readonly caller?: CallerWitness;
-  readonly signal?: AbortSignal;
-};
-
-/** A way to a worker: its gateway, and what was verified about it. */
-export type Route = { readonly gateway: string; readonly worker: VerifiedWorker };
-
-/** Where a call may go, best first, and in words why other workers were left out. */
-export type Routes = { readonly usable: readonly Route[]; readonly unusable: readonly string[] };
-
-/** An answer, its receipt verified against everything that was sent. */
-export type CallResult = {
-  /** Whether the receipt's status is "ok". */
-  readonly ok: boolean;
-  /** How the call ended by the receipt. */
-  readonly outcome: ReceiptStatus;
-  /** HTTP status, headers and body of the app's answer. */
-  readonly status: number;
-  readonly headers: readonly (readonly [string, string])[];
-  readonly body: Uint8Array;
-  readonly receipt: SignedReceipt;
-  readonly attempt: SealedAttempt;
-  readonly worker: VerifiedWorker;
-  readonly app: ServingApp;
-  readonly gateway: string;
-  readonly request: Required<CallRequest>;
-  /** All that was checked, from the worker's evidence to the receipt. */
-  readonly steps: readonly ProofStep[];
-};
+import { CallError } from './callError.ts';
+import type {
+  AnswerEvent,
+  CallOptions,
+  CallRequest,
+  CallResult,
+  Route,
+  Routes,
+  SentRequest,
+  SessionRequest,
+} from './callTypes.ts';
+import { EquivocationError, type FoundEquivocation, type ReceiptWatch } from './equivocation/receiptWatch.ts';
+import { assertAllowed, highestFeeAt, payableRoutes } from './payableRoutes.ts';
+import type { CallPaymentMethod } from './payments/callPaymentMethod.ts';
+import { bodyOf, sendSealed, sendStreamed } from './sendSealed.ts';
+import { sendSession } from './sendSession.ts';
+import { StreamedBody } from './streamedBody.ts';
+import {
+  type ExpectedReceipt,
+  ReceiptRefusedError,
+  type SealedAttempt,
+  type VerifiedReceipt,
+  verifyReceipt,
+} from './verifyReceipt.ts';
 
 export type CallComponents = {
   readonly chainId: number;
   readonly registry: `0x${string}`;
   readonly fetch: typeof globalThis.fetch;
+  /** For sessions; undefined where the runtime has none. */
+  readonly webSocket: typeof WebSocket | undefined;
   /** One for all calls of a client, so that each call prepares the next one's keys. */
   readonly sealer: RequestSealer;
+  /** Pays for calls; undefined where the client can't. */
+  readonly payments: CallPaymentMethod | undefined;
+  /** Compares each receipt with those that came before. */
+  readonly receipts: Pick<ReceiptWatch, 'see'>;
   /** Routes to try, best first, each worker verified. Called again with `refresh` when a key was refused. */
   routes(app: ServingApp, refresh: boolean, signal: AbortSignal): Promise<Routes>;
 };
-
-/** Parts of an answer as they arrive; the last carries the verified receipt. */
-export type AnswerEvent =
-  | { readonly type: 'head'; readonly status: number; readonly headers: readonly (readonly [string, string])[] }
-  | { readonly type: 'body'; readonly bytes: Uint8Array }
-  | {
-      readonly type: 'done';
-      readonly receipt: SignedReceipt;
-      readonly verified: VerifiedReceipt;
-      readonly route: Route;
-    };
 
 const maxAttempts = 4;
 
 /** One logical call: every attempt has the same call id and client key, so that a worker never runs it twice. */
 export class Call {
-  readonly request: Required<CallRequest>;
+  readonly request: SentRequest;
+  /** What follows `request`, where its body is streamed. */
+  readonly #body: StreamedBody | undefined;
+  readonly #follows: 'stream' | 'socket';
   readonly #components: CallComponents;
   readonly #app: ServingApp;
   readonly #options: CallOptions;
   readonly #attempts: SealedAttempt[] = [];
   readonly #headers: CallHeaders;
+  readonly #isPaid: boolean;
+  /** Ways by which payment was offered and no receipt has come yet. */
+  readonly #offered = new Map<Address, Route>();
   #keyRefusals = 0;
 
   readonly #manifests: readonly Bytes32[];
@@ -128,7 +98,7 @@ export class Call {
   constructor(
     components: CallComponents,
     app: ServingApp,
-    request: CallRequest,
+    request: CallRequest | SessionRequest,
     options: CallOptions,
     manifests: readonly Bytes32[] = [app.manifestId],
   ) {
@@ -136,12 +106,15 @@ export class Call {
     this.#components = components;
     this.#app = app;
     this.#options = options;
+    const { body = new Uint8Array() } = request;
     this.request = {
       method: (request.method ?? 'GET').toUpperCase(),
       path: request.path ?? '/',
       headers: endToEndFields(request.headers ?? []),
-      body: request.body ?? new Uint8Array(),
+      body: body instanceof Uint8Array ? body : new Uint8Array(),
     };
+    this.#follows = 'follows' in request ? request.follows : 'stream';
+    this.#body = body instanceof Uint8Array ? undefined : this.#streamedBody(body);
     this.#headers = {
       app: app.app,
       manifest: app.manifestId,
@@ -151,38 +124,77 @@ export class Call {
       context: options.context ?? zeroBytes32,
       maxFee: options.maxFee ?? 0n,
     };
+    // The worker's own paths cost nothing.
+    this.#isPaid = !isFree(app.manifest) && manifests.includes(app.manifestId);
+    if (this.#isPaid) assertAllowed(app, this.#headers.maxFee, components.payments);
+  }
+
+  #streamedBody(stream: ReadableStream<Uint8Array>): StreamedBody {
+    const { method } = this.request;
+    const isBodyless = this.#follows === 'stream' && (method === 'GET' || method === 'HEAD');
+    if (isBodyless || this.#options.caller !== undefined)
+      throw new CallError(
+        'CALL_BODY_REFUSED',
+        this.#options.caller === undefined ? `A ${method} has no body` : "An app's call of another has a whole body",
+        false,
+      );
+    return new StreamedBody(stream, this.#app.manifest.limits.inputBytes ?? defaultMessageLimits.maxBodyBytes);
   }
 
   /** The whole answer. Lost connections are repaired by asking the same worker for its kept answer. */
   async buffered(): Promise<CallResult> {
     return this.#within(async (signal) => {
-      let tried: Route | undefined;
-      for (let attempt = 1; ; attempt++) {
-        const route = await this.#route(tried, attempt, signal);
-        try {
-          const parts: Uint8Array[] = [];
-          let head: { status: number; headers: readonly (readonly [string, string])[] } | undefined;
-          for await (const event of this.#attempt(route, signal)) {
-            if (event.type === 'head') head = event;
-            else if (event.type === 'body') parts.push(event.bytes);
-            else if (head !== undefined) return this.#result(head, concatBytes(...parts), event);
-          }
-          throw new CallError('CALL_ANSWER_INCOMPLETE', 'The answer ended before its receipt', true);
-        } catch (error) {
-          if (!isRepairable(error) || attempt >= maxAttempts || signal.aborted) throw error;
-          await pauseBefore(attempt, signal);
-          tried = route;
-        }
+      try {
+        return await this.#bufferedWithin(signal);
+      } finally {
+        await this.#leave();
       }
     });
   }
 
-  /** The answer as it arrives. Repairs only what breaks before the first part. Throws the signal's reason once it aborts. */
-  async *streamed(outer: AbortSignal): AsyncGenerator<AnswerEvent> {
-    const signal = AbortSignal.any([outer, AbortSignal.timeout(this.#timeoutMs)]);
+  async #bufferedWithin(signal: AbortSignal): Promise<CallResult> {
     let tried: Route | undefined;
     for (let attempt = 1; ; attempt++) {
       const route = await this.#route(tried, attempt, signal);
+      try {
+        const parts: Uint8Array[] = [];
+        let head: { status: number; headers: readonly (readonly [string, string])[] } | undefined;
+        for await (const event of this.#attempt(route, signal)) {
+          if (event.type === 'head') head = event;
+          else if (event.type === 'body') parts.push(event.bytes);
+          else if (head !== undefined) return this.#result(head, concatBytes(...parts), event);
+        }
+        throw new CallError('CALL_ANSWER_INCOMPLETE', 'The answer ended before its receipt', true);
+      } catch (error) {
+        if (!isRepairable(error) || attempt >= maxAttempts || signal.aborted || this.#body?.consumed)
+          throw this.#explained(error, signal);
+        await pauseBefore(attempt, signal);
+        tried = route;
+      }
+    }
+  }
+
+  /** Lets a streamed body go. Of what was offered and has no receipt, the worst is assumed. */
+  async #leave(): Promise<void> {
+    this.#body?.abandon();
+    for (const route of this.#offered.values()) await this.#components.payments?.lose(route, this.#headers.callId);
+    this.#offered.clear();
+  }
+
+  /** The answer as it arrives. Repairs only what breaks before the first part. Throws the signal's reason once it aborts. */
+  async *streamed(outer: AbortSignal): AsyncGenerator<AnswerEvent> {
+    try {
+      yield* this.#streamedWithin(outer);
+    } finally {
+      await this.#leave();
+    }
+  }
+
+  async *#streamedWithin(outer: AbortSignal): AsyncGenerator<AnswerEvent> {
+    const signal = AbortSignal.any([outer, AbortSignal.timeout(this.#timeoutMs)]);
+    let tried: Route | undefined;
+    for (let attempt = 1; ; attempt++) {
+      const route = await within(signal, this.#route(tried, attempt, signal));
       let begun = false;
       try {
         for await (const event of this.#attempt(route, signal)) {
@@ -192,11 +204,27 @@ export class Call {
         return;
       } catch (error) {
         signal.throwIfAborted();
-        if (begun || !isRepairable(error) || attempt >= maxAttempts) throw error;
-        await pauseBefore(attempt, signal);
+        if (begun || !isRepairable(error) || attempt >= maxAttempts || this.#body?.consumed)
+          throw this.#explained(error, signal);
+        await within(signal, pauseBefore(attempt, signal));
         tried = route;
       }
     }
+  }
+
+  /** Why no other attempt is made, where it is that a streamed body is gone. */
+  #explained(error: unknown, signal: AbortSignal): unknown {
+    const body = this.#body;
+    if (body === undefined || signal.aborted) return error;
+    if (body.failure !== undefined) return body.failure;
+    if (!body.consumed || !isRepairable(error)) return error;
+    return new CallError(
+      'CALL_BODY_CONSUMED',
+      `The call broke after a part of its streamed body was taken, which can't be sent again: ${describeError(error)}`,
+      false,
+      error,
+      'It may have run: make a new call with a new stream, or give the body as bytes, which is repeated safely',
+    );
   }
 
   #result(
@@ -216,6 +244,7 @@ export class Call {
       worker: route.worker,
       app: this.#app,
       gateway: route.gateway,
+      payment: verified.payment,
       request: this.request,
       steps: [...route.worker.steps, ...verified.steps],
     };
@@ -231,39 +260,97 @@ export class Call {
       inputSalt: sealed.inputSalt,
       outputSalt: sealed.outputSalt,
     });
-    const sending = this.#send(route, sealed.encapsulated, signal);
+    const sending = this.#send(route, sealed, signal);
     sealer.prepare(keyConfig);
-    const response = await sending;
+    const answer = await sending;
     const hash = keccak256Stream();
+    let bodyBytes = 0;
+    const { maxAnswerBytes = Number.POSITIVE_INFINITY } = this.#options;
     const opener = sealed.openResponse({ maxTotalBytes: maxSealedAnswerBytes(this.#app.manifest) });
-    for await (const event of opener.read(bodyOf(response), { signal })) {
+    for await (const event of opener.read(answer, { signal })) {
       if (event.type === 'head') yield { type: 'head', status: event.status, headers: event.headers };
       else if (event.type === 'body') {
+        bodyBytes += event.bytes.length;
+        if (bodyBytes > maxAnswerBytes)
+          throw new CallError('CALL_ANSWER_TOO_LARGE', `The answer has more than "${maxAnswerBytes}" bytes`, false);
         hash.update(event.bytes);
         yield { type: 'body', bytes: event.bytes };
       } else {
         const receipt = signedReceiptFromJson(parseBoundedJson(event.trailer, maxSignedReceiptBytes, 'signed receipt'));
-        const verified = verifyReceipt(receipt, {
-          chainId: this.#components.chainId,
-          registry: this.#components.registry,
-          workerId: route.worker.workerId,
-          receiptSigner: route.worker.receiptSigner,
-          app: this.#app.app,
-          manifests: this.#manifests,
-          context: this.#headers.context,
-          attempts: this.#attempts,
-          route: `${this.request.method} ${this.request.path}`,
-          requestBody: this.request.body,
-          responseBodyHash: toHex(hash.digest()),
-          maxFee: this.#headers.maxFee,
-        });
+        const verified = await this.#verified(receipt, route, toHex(hash.digest()));
+        const found = await this.#seen(receipt, route);
+        // What it cost counts all the same: the receipt can be claimed with.
+        if (this.#offered.delete(route.worker.receiptSigner))
+          await this.#components.payments?.settle(route, this.#headers.callId, receipt);
+        if (found !== undefined) throw new EquivocationError(found);
         yield { type: 'done', receipt, verified, route };
       }
     }
   }
 
-  /** The call's headers, with the caller's statement for this very worker where an app calls. */
-  async #headersFor({ worker }: Route): Promise<CallHeaders> {
+  /** Throws ReceiptRefusedError. */
+  async #verified(signed: SignedReceipt, route: Route, responseBodyHash: Bytes32): Promise<VerifiedReceipt> {
+    const { chainId, registry, payments } = this.#components;
+    const { workerId, receiptSigner, quote } = route.worker;
+    const isOffered = this.#offered.has(receiptSigner);
+    const { attempts, requestBodyHash } = this.#sentBy(signed);
+    const channel = isOffered ? await payments?.channelOf(route) : undefined;
+    try {
+      return verifyReceipt(signed, {
+        chainId,
+        registry,
+        workerId,
+        receiptSigner,
+        app: this.#app.app,
+        manifests: this.#manifests,
+        context: this.#headers.context,
+        attempts,
+        route: `${this.request.method} ${this.request.path}`,
+        requestBodyHash,
+        responseBodyHash,
+        channel,
+        transfer: isOffered ? payments?.transfer : undefined,
+        manifest: this.#app.manifest,
+        price: agreedPrice(this.#app.manifest, quote),
+        maxFee: this.#headers.maxFee,
+      });
+    } catch (error) {
+      // Signed all the same: whatever else it is, it may be the second of its place.
+      if (error instanceof ReceiptRefusedError && error.meta.step !== 'receipt-signature')
+        await this.#seen(signed, route);
+      throw error;
+    }
+  }
+
+  /** What the receipt can be about: of a streamed body, as much as it says that the worker has taken. */
+  #sentBy(signed: SignedReceipt): Pick<ExpectedReceipt, 'attempts' | 'requestBodyHash'> {
+    if (this.#body === undefined)
+      return { attempts: this.#attempts, requestBodyHash: toHex(keccak256(this.request.body)) };
+    const progress = this.#body.progressIn(signed);
+    const attempt = this.#attempts.at(-1);
+    if (progress === undefined || attempt === undefined) return { attempts: [], requestBodyHash: zeroBytes32 };
+    return {
+      attempts: [{ ...attempt, requestHash: progress.requestHash }],
+      requestBodyHash: progress.bodyHash,
+    };
+  }
+
+  #seen(signed: SignedReceipt, { worker }: Route): Promise<FoundEquivocation | undefined> {
+    const { chainId, registry, receipts } = this.#components;
+    return receipts.see({ chainId, registry }, worker.receiptSigner, signed);
+  }
+
+  /** The call's headers, with this worker's payment, and the caller's statement for it where an app calls. */
+  async #headersFor(route: Route): Promise<CallHeaders> {
+    const headers = { ...(await this.#callerHeaders(route)), ...(this.#body && { body: this.#follows }) };
+    const { payments } = this.#components;
+    const highest = this.#isPaid ? highestFeeAt(this.#app, route) : undefined;
+    if (highest === undefined || highest === 0n || payments === undefined) return headers;
+    this.#offered.set(route.worker.receiptSigner, route);
+    return { ...headers, voucher: await payments.offer(route, this.#headers.callId, highest) };
+  }
+
+  async #callerHeaders({ worker }: Route): Promise<CallHeaders> {
     const { caller } = this.#options;
     if (caller === undefined) return this.#headers;
     const statement = await caller({
@@ -275,34 +362,35 @@ export class Call {
     return { ...this.#headers, caller: statement };
   }
 
-  async #send(route: Route, encapsulated: Uint8Array, signal: AbortSignal): Promise<Response> {
-    const response = await this.#components
-      .fetch(`${route.gateway}/v1/workers/${route.worker.workerId}/call`, {
-        method: 'POST',
-        headers: { 'content-type': requestMediaType },
-        body: new Blob([encapsulated as Uint8Array<ArrayBuffer>]),
-        redirect: 'error',
-        signal,
-      })
-      .catch((cause: unknown) => {
-        throw new CallError('CALL_CONNECTION_LOST', `The connection to gateway ${route.gateway} broke`, true, cause);
-      });
-    if (response.status === 200 && response.headers.get('content-type') === responseMediaType) return response;
-    const body = await readBounded(response, 4096).catch(() => new Uint8Array());
-    const problem = readProblem({ status: response.status, contentType: response.headers.get('content-type'), body });
-    // Anyone on the way can say so: one new key is worth a try, a second one is not.
-    if (problem?.isKeyProblem)
-      throw new CallError('CALL_KEY_REFUSED', 'The worker no longer accepts this key', this.#keyRefusals++ === 0);
-    throw new CallError(
-      'CALL_NOT_DELIVERED',
-      `Gateway ${route.gateway} answered ${response.status} (${problem?.title ?? 'no problem document'}) instead of a sealed answer`,
-      response.status >= 500,
-    );
+  async #send(route: Route, sealed: SealedRequest, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+    const { fetch, webSocket } = this.#components;
+    try {
+      if (this.#body === undefined) return bodyOf(await sendSealed(fetch, route, sealed.encapsulated, signal));
+      const body = this.#body.requestOf(sealed);
+      if (this.#follows === 'stream') return bodyOf(await sendStreamed(fetch, route, body, signal));
+      if (webSocket === undefined)
+        throw new CallError(
+          'CALL_BODY_REFUSED',
+          'This runtime has no WebSocket',
+          false,
+          undefined,
+          'Use Node.js 22 or later, or give createClient one: { webSocket }',
+        );
+      return await sendSession(webSocket, route, body, signal);
+    } catch (error) {
+      // Anyone on the way can say so: one new key is worth a try, a second one is not.
+      if (error instanceof CallError && error.code === 'CALL_KEY_REFUSED' && this.#keyRefusals++ > 0)
+        throw new CallError(error.code, error.message, false);
+      throw error;
+    }
   }
 
   /** The first route, or after a failure: the same worker again, another only where running twice is allowed. */
   async #route(tried: Route | undefined, attempt: number, signal: AbortSignal): Promise<Route> {
-    const { usable: routes, unusable } = await this.#components.routes(this.#app, tried !== undefined, signal);
+    const found = await this.#components.routes(this.#app, tried !== undefined, signal);
+    signal.throwIfAborted(); // else workers that could not be verified in time would look as if there were none
+    const { unusable } = found;
+    const routes = await this.#payable(found.usable, tried, signal);
     const same =
       tried === undefined
         ? undefined
@@ -333,28 +421,20 @@ export class Call {
     );
   }
 
+  async #payable(routes: readonly Route[], tried: Route | undefined, signal: AbortSignal): Promise<readonly Route[]> {
+    const { payments } = this.#components;
+    if (!this.#isPaid || payments === undefined) return routes;
+    const { callId, maxFee } = this.#headers;
+    return payableRoutes(routes, tried, { app: this.#app, callId, maxFee, payments }, signal);
+  }
+
   get #timeoutMs(): number {
-    return this.#options.timeoutMs ?? this.#app.manifest.limits.wallMs + 20_000;
+    const forPayment = !this.#isPaid ? 0 : (this.#components.payments?.settlingMs ?? 0);
+    return this.#options.timeoutMs ?? this.#app.manifest.limits.wallMs + 20_000 + forPayment;
   }
 
   #within<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     return withDeadline({ timeoutMs: this.#timeoutMs, signal: this.#options.signal, what: 'The call' }, work);
-  }
-}
-
-/** The answer's bytes as they arrive; a connection that breaks gives CALL_CONNECTION_LOST. */
-async function* bodyOf(response: Response): AsyncGenerator<Uint8Array> {
-  const reader = response.body?.getReader();
-  try {
-    for (;;) {
-      const next = await reader?.read().catch((cause: unknown) => {
-        throw new CallError('CALL_CONNECTION_LOST', 'The connection broke in the middle of the answer', true, cause);
-      });
-      if (next === undefined || next.done) return;
-      yield next.value;
-    }
-  } finally {
-    await reader?.cancel().catch(() => {});
   }
 }
 
@@ -375,23 +455,16 @@ function pauseBefore(attempt: number, signal: AbortSignal): Promise<void> {
   return attempt === 1 ? Promise.resolve() : sleep(250 * 2 ** (attempt - 2), signal);
 }
 
+/** What fails because its time is over fails by that, not by what it was at. */
+async function within<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  return work.catch((error: unknown) => {
+    signal.throwIfAborted();
+    throw error;
+  });
+}
+
 /** Whether asking again is safe and may help: the same call id never runs twice at one worker. */
 function isRepairable(error: unknown): boolean {
   if (error instanceof CallError) return error.retry;
   return error instanceof ChannelError && error.code === 'RESPONSE_TRUNCATED';
-}
-
-export type CallErrorCode =
-  | 'CALL_NO_WORKER'
-  | 'CALL_NOT_DELIVERED'
-  | 'CALL_CONNECTION_LOST'
-  | 'CALL_KEY_REFUSED'
-  | 'CALL_ANSWER_INCOMPLETE'
-  | 'CALL_WORKER_LOST';
-
-export class CallError extends CloisterError<CallErrorCode> {
-  override readonly name = 'CallError';
-  constructor(code: CallErrorCode, message: string, retry: boolean, cause?: unknown, hint?: string) {
-    super({ code, message, retry, cause, hint });
-  }
 }

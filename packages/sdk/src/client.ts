@@ -1,10 +1,21 @@
-import { ChainAccount, ChainView, RegistryReader, workerRegistryAbi } from '@cloister/chain';
+import {
+  AppVersionsReader,
+  ChainAccount,
+  ChainView,
+  PaymentsReader,
+  RegistryReader,
+  SlashingReader,
+  StakingReader,
+  StorageReader,
+  workerRegistryAbi,
+} from '@cloister/chain';
 import { RequestSealer } from '@cloister/channel/client';
 import {
   type Address,
   type Bytes32,
   CloisterError,
   type Hex,
+  highestFeeOf,
   logsPath,
   type NetworkFile,
   networkFileId,
@@ -14,21 +25,44 @@ import {
 } from '@cloister/core';
 import type { Placement } from '@cloister/placement';
 import type { LocalAccount } from 'viem';
+import { AppFetch } from './appFetch.ts';
+import { type AppState, readAppState } from './appState.ts';
 import { readServingApp, type ServingApp } from './apps.ts';
-import { Call, type CallComponents, type CallOptions, type CallRequest, type CallResult, type Route } from './call.ts';
+import { Call, type CallComponents } from './call.ts';
+import type { CallOptions, CallRequest, CallResult, Route, SessionRequest } from './callTypes.ts';
 import { isChainAway } from './chainAway.ts';
+import { CloisterSocket, type SessionOptions } from './cloisterSocket.ts';
 import { Committee } from './committee.ts';
 import { type DeployedApp, type DeployOptions, deployApp } from './deploy.ts';
 import { Epochs } from './epochs.ts';
+import { ReceiptWatch } from './equivocation/receiptWatch.ts';
 import { Gateways } from './gateways.ts';
 import { gatherLogs, readLogs, signLogRequest, type WorkerLogs } from './logs.ts';
-import { type ProofFile, proofOf, type VerifyProofOptions, type VerifyProofResult, verifyProof } from './proof.ts';
+import type { CallPaymentMethod } from './payments/callPaymentMethod.ts';
+import { CallPayments } from './payments/callPayments.ts';
+import { type LastReceipts, type Payee, Payer, type PayerInit } from './payments/payer.ts';
+import { Payments } from './payments/payments.ts';
+import {
+  type ProofFile,
+  proofOf,
+  unopenedProofOf,
+  type VerifyProofOptions,
+  type VerifyProofResult,
+  verifyProof,
+} from './proof.ts';
+import { type Reconciliation, reconcile } from './reconcile.ts';
 import { type RotatedKeys, type RotateKeysOptions, rotateAppKeys } from './rotateKeys.ts';
 import { RoundStatements } from './roundStatements.ts';
 import { type ListedWorker, RouteFinder } from './routeFinder.ts';
-import { createSealedFetch } from './sealedFetch.ts';
+import type { Exchange, ExchangeReceipt } from './sealedFetch.ts';
 import { anchorSecrets, assertValuesFor, type SecretValues, sealSecrets } from './secrets.ts';
+import { Staking } from './staking/staking.ts';
+import { Storage } from './storage/storage.ts';
+import { sendable } from './streamedBody.ts';
 import { WorkerVerifier } from './verifyWorker.ts';
+import { Versions } from './versions/versions.ts';
+import { storeSealedWeights, storeWeights } from './weights.ts';
+import type { ChannelScheme } from './x402/channelScheme.ts';
 
 export type ClientOptions = {
   /** The network to trust: a parsed or unparsed network file, chosen by you and never fetched from a gateway. */
@@ -38,6 +72,20 @@ export type ClientOptions = {
   /** Replaces the network file's gateways. */
   readonly gateways?: readonly string[];
   readonly fetch?: typeof globalThis.fetch;
+  /** For sessions, where the runtime has no WebSocket of its own: Node.js before 22. */
+  readonly webSocket?: typeof WebSocket;
+  /** Pays for calls of apps with a price, by vouchers of a key of its own. */
+  readonly payer?: PayerInit;
+  /**
+   * Remembers receipts, so that a worker which signs two different ones for one place is noticed: calls then throw RECEIPT_EQUIVOCATION.
+   * Clients may share one; with a store it outlives the process. Default: a new one, in memory.
+   */
+  readonly receipts?: ReceiptWatch;
+  /**
+   * The time of day in ms, by which a chain is judged to be up to date and a round's statement to be of now. Where this machine's clock
+   * may be wrong, give one that is as right as what you rest on it. @default Date.now
+   */
+  readonly clockMs?: () => number;
 };
 
 /** `name` is null where no gateway has the manifest. */
@@ -66,11 +114,23 @@ export class CloisterClient {
   readonly committee: Committee;
   /** What the committee recorded of each epoch, and whether it follows. */
   readonly epochs: Epochs;
+  /** Deposits for calls, what they come to, and their way back. */
+  readonly payments: Payments;
+  /** Pools, stakes, bonds and slashes. */
+  readonly staking: Staking;
+  /** Bytes that gateways keep for apps, paid in advance. */
+  readonly storage: Storage;
+  /** The versions of apps: listed, published again, with another number of hosts. */
+  readonly versions: Versions;
+  readonly #callPayments: CallPayments | undefined;
+  readonly #appFetch: AppFetch;
   readonly #verifier: WorkerVerifier;
   readonly #fetch: typeof globalThis.fetch;
+  readonly #webSocket: typeof WebSocket | undefined;
   readonly #sealer = new RequestSealer();
   readonly #rpcs: readonly string[];
   readonly #routes: RouteFinder;
+  readonly #receipts: ReceiptWatch;
   readonly #apps = new Map<Bytes32, { readonly app: ServingApp; readonly atMs: number }>();
 
   constructor(options: ClientOptions) {
@@ -78,6 +138,7 @@ export class CloisterClient {
     this.networkId = networkFileId(this.network);
     this.#rpcs = options.rpcs ?? this.network.rpcs;
     this.#fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
+    this.#webSocket = options.webSocket ?? (globalThis as { WebSocket?: typeof WebSocket }).WebSocket;
     const view = new ChainView({ chainId: this.network.chainId, rpcs: this.#rpcs });
     this.registry = new RegistryReader(view, this.network.contracts);
     this.gateways = new Gateways({ urls: options.gateways ?? this.network.gateways, fetch: this.#fetch });
@@ -88,10 +149,61 @@ export class CloisterClient {
       committee: this.committee,
       fetch: this.#fetch,
     });
-    this.#verifier = new WorkerVerifier({ network: this.network, registry: this.registry });
-    const statements = new RoundStatements({ network: this.network, gateways: this.gateways });
+    const { clockMs } = options;
+    this.#verifier = new WorkerVerifier({ network: this.network, registry: this.registry, clockMs });
+    const statements = new RoundStatements({ network: this.network, gateways: this.gateways, clockMs });
     const { network, registry, gateways, committee } = this;
-    this.#routes = new RouteFinder({ network, registry, gateways, committee, verifier: this.#verifier, statements });
+    const receipts = options.receipts ?? new ReceiptWatch();
+    this.#receipts = receipts;
+    const verifier = this.#verifier;
+    this.#routes = new RouteFinder({ network, registry, gateways, committee, verifier, statements, receipts });
+    const reader = new PaymentsReader(view, network.contracts);
+    const domain = { chainId: network.chainId, payments: network.contracts.payments };
+    const payer =
+      options.payer && new Payer({ payments: domain, reader, receipts: this.#knownReceipts }, options.payer);
+    this.#callPayments = payer && new CallPayments({ payer, gateways });
+    const payments = this.#callPayments;
+    this.#appFetch = new AppFetch({
+      network,
+      view,
+      reader,
+      routes: this.#routes,
+      paying: payer && payments && { payer, payments },
+      servingApp: (app, signal) => this.#servingApp(app, signal),
+      newCall: (app, request, callOptions, method) => this.#newCall(app, request, callOptions, method),
+    });
+    this.payments = new Payments({
+      network,
+      reader,
+      payer,
+      account: (account) => this.#account(account),
+      payees: (app, signal) => this.#payees(app, signal),
+    });
+    this.staking = new Staking({
+      network,
+      reader: new StakingReader(view, network.contracts),
+      registry,
+      slashing: new SlashingReader(view, network.contracts),
+      epochs: this.epochs,
+      account: (account) => this.#account(account),
+    });
+    this.storage = new Storage({
+      network,
+      reader: new StorageReader(view, network.contracts),
+      registry,
+      gateways,
+      account: (account) => this.#account(account),
+      servingApp: (app, signal) => this.app(app, signal),
+    });
+    this.versions = new Versions({
+      network,
+      reader: new AppVersionsReader(view, network.contracts),
+      registry,
+      gateways,
+      storage: this.storage,
+      account: (account) => this.#account(account),
+      onPublished: (app) => this.#forget(app),
+    });
   }
 
   /** Calls an app and answers once the whole answer is there and its receipt verified. Throws rather than answer unverified. */
@@ -106,22 +218,57 @@ export class CloisterClient {
 
   async #call(app: Bytes32, request: CallRequest, options: CallOptions): Promise<CallResult> {
     const result = await (await this.#newCall(app, request, options)).buffered();
+    const canRepeat = request.body === undefined || request.body instanceof Uint8Array;
+    // This client has forgotten what it promised, or another process uses its key. Nothing has run.
+    if (isRefusedAs('PAYMENT_VOUCHER_TOO_LOW', result) && (await this.#callPayments?.recover(result)) && canRepeat)
+      return (await this.#newCall(app, request, { ...options, worker: result.worker.workerId })).buffered();
     // A term has ended since this client asked who hosts the app.
     if (isRefusedAs('APP_NOT_PLACED', result)) {
       this.#routes.forgetHosts(app);
+      // A streamed body is gone: the caller has the refusal, and a new call finds the new hosts.
+      if (!canRepeat) return result;
       return (await this.#newCall(app, request, options)).buffered();
     }
     if (!isRefusedAs('APP_OTHER_MANIFEST', result) || options.manifest !== undefined) return result;
     // Somebody published a version since this client last looked. Nothing has run: the worker's signed refusal says so.
     this.#apps.delete(app);
+    if (!canRepeat) return result;
     const serving = await this.#servingApp(app, options.signal);
     if (serving.manifestId === result.app.manifestId) return result;
     return (await this.#newCall(app, request, options)).buffered();
   }
 
-  /** A `fetch` whose every request goes sealed to one app; host and scheme of the URL are ignored. */
+  /**
+   * A `fetch` whose every request goes sealed to one app; host and scheme of the URL are ignored. Of an app with a price, requests are
+   * answered by x402's 402 where there is no `maxFee` or no payer, for `@x402/fetch` around this.
+   */
   fetchFor(app: Bytes32, options: Omit<CallOptions, 'signal'> = {}): typeof globalThis.fetch {
-    return createSealedFetch((request) => this.#newCall(app, request, options));
+    return this.#appFetch.fetchFor(app, options);
+  }
+
+  /**
+   * A WebSocket to an app whose handler upgrades: the standard's object, sealed to the worker both ways, with the receipt of the session.
+   * It ends with the app's `wallMs`, and after a minute of silence.
+   */
+  connectWebSocket(
+    app: Bytes32,
+    path = '/',
+    options: SessionOptions & Omit<CallOptions, 'exact'> = {},
+  ): CloisterSocket {
+    return new CloisterSocket(app, path, options, (request) => this.#newCall(app, request, options));
+  }
+
+  /** The same for a `Request`, with the verified receipt of each answer, once its body was read. */
+  exchangeFor(app: Bytes32, options: Omit<CallOptions, 'signal'> = {}): (request: Request) => Promise<Exchange> {
+    return this.#appFetch.exchangeFor(app, options);
+  }
+
+  /**
+   * Pays requests of {@link fetchFor} from this client's channels, by an unmodified client of x402:
+   * `x402.register('eip155:*', client.channelScheme())`. Throws PAYMENT_NO_PAYER.
+   */
+  channelScheme(): ChannelScheme {
+    return this.#appFetch.channelScheme();
   }
 
   /**
@@ -129,15 +276,29 @@ export class CloisterClient {
    * may open them.
    */
   async deploy(options: DeployOptions & { readonly account: LocalAccount | Hex }): Promise<DeployedApp> {
-    const { registry, gateways, network } = this;
+    const { registry, gateways, network, storage } = this;
     const images = (signal: AbortSignal | undefined) => this.#images(signal);
     const deployed = await deployApp(
-      { account: this.#account(options.account), registry, gateways, network, images },
+      { account: this.#account(options.account), registry, gateways, network, images, storage },
       options,
     );
-    this.#apps.delete(deployed.app);
-    this.#routes.forgetHosts(deployed.app);
+    this.#forget(deployed.app);
     return deployed;
+  }
+
+  #forget(app: Bytes32): void {
+    this.#apps.delete(app);
+    this.#routes.forgetHosts(app);
+  }
+
+  /** Stores a model's weights with the gateways; what it answers is the `code` of `deploy` for a model. Throws WEIGHTS_EMPTY. */
+  storeWeights(file: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<Uint8Array> {
+    return storeWeights(this.gateways, file, signal);
+  }
+
+  /** The same for weights that only the app's hosts may see: to be deployed with `sealCode`. Throws WEIGHTS_EMPTY. */
+  storeSealedWeights(file: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<Uint8Array> {
+    return storeSealedWeights(this.gateways, file, signal);
   }
 
   /**
@@ -155,11 +316,13 @@ export class CloisterClient {
     const { values, signal } = options;
     assertValuesFor((await this.app(app, signal)).manifest.secrets, values);
     const { fields } = await this.registry.currentApp(app, undefined, signal);
-    const { gateways, network } = this;
+    const { gateways, network, storage } = this;
     const account = this.#account(options.account);
     const sign = (digest: Bytes32) => account.signDigest(digest);
     const bundle = await sealSecrets({ network, app, keyVersion: fields.keyVersion, values, sign });
-    return anchorSecrets({ account, gateways, network }, bundle, signal);
+    const bundleId = await anchorSecrets({ account, gateways, network, storage }, bundle, signal);
+    await storage.claim(app, [bundleId], { account: account.local, ...(signal && { signal }) });
+    return bundleId;
   }
 
   /**
@@ -171,11 +334,13 @@ export class CloisterClient {
     app: Bytes32,
     options: RotateKeysOptions & { readonly account: LocalAccount | Hex },
   ): Promise<RotatedKeys> {
-    const { registry, gateways, network } = this;
+    const { registry, gateways, network, storage } = this;
     const { manifest } = await this.app(app, options.signal);
     const account = this.#account(options.account);
-    const rotated = await rotateAppKeys({ account, registry, gateways, network }, app, manifest, options);
+    const rotated = await rotateAppKeys({ account, registry, gateways, network, storage }, app, manifest, options);
     this.#apps.delete(app);
+    const { account: owner, signal } = options;
+    await storage.claimServing(app, { account: owner, ...(signal && { signal }) }).catch(() => {});
     return rotated;
   }
 
@@ -191,8 +356,8 @@ export class CloisterClient {
   }
 
   /**
-   * Takes a worker out of the network, in the name of its operator: it is given no more calls from the next block on. It may register
-   * again later, and can be evicted for cause until its lease would have ended. Throws TransactionError
+   * Takes a worker out of the network, in the name of its operator: it is given no more calls from the next block on, and its process
+   * stops by itself. Started again it registers again, and it can be evicted for cause until its lease would have ended. Throws TransactionError
    * where the account is not its operator or it is not registered.
    */
   async retireWorker(workerId: Bytes32, options: { readonly account: LocalAccount | Hex }): Promise<void> {
@@ -203,6 +368,12 @@ export class CloisterClient {
       functionName: 'retire',
       args: [workerId],
     });
+  }
+
+  /** Takes over what a payer's store knows of signers' last receipts. */
+  get #knownReceipts(): LastReceipts {
+    const domain = { chainId: this.network.chainId, registry: this.network.contracts.workerRegistry };
+    return (signer, bare) => this.#receipts.remember(domain, signer, bare);
   }
 
   #account(account: LocalAccount | Hex): ChainAccount {
@@ -225,6 +396,21 @@ export class CloisterClient {
     );
   }
 
+  /**
+   * Asks a host of an app itself, not the app on it: a path below `/.cloister/`, which costs nothing. Its receipt is verified like any
+   * other; throws as {@link call} does.
+   */
+  async askHost(
+    worker: Bytes32,
+    app: Bytes32,
+    request: CallRequest,
+    options: Omit<CallOptions, 'worker'> = {},
+  ): Promise<CallResult> {
+    const serving = await this.#servingApp(app, options.signal);
+    const components = this.#callComponents(worker);
+    return new Call(components, serving, request, { ...options, worker }, [zeroBytes32]).buffered();
+  }
+
   async #logsOf(
     serving: ServingApp,
     route: Route,
@@ -240,9 +426,36 @@ export class CloisterClient {
     return readLogs(route.worker.workerId, await call.buffered());
   }
 
+  /** What a call of an app costs at the most, at all of its limits; zero where it is free. */
+  async quote(app: Bytes32, signal?: AbortSignal): Promise<bigint> {
+    return highestFeeOf((await this.#servingApp(app, signal)).manifest);
+  }
+
+  /** Whom calls of an app would pay: the operators of its verified workers, each by its gateway. */
+  async #payees(app: Bytes32, signal: AbortSignal | undefined): Promise<readonly Omit<Payee, 'signer'>[]> {
+    const serving = await this.app(app, signal);
+    const { usable } = await this.#routes.routes(serving, { refresh: true }, signal ?? new AbortController().signal);
+    const payees = new Map<string, Omit<Payee, 'signer'>>();
+    for (const { gateway: url, worker } of usable) {
+      const gateway = await this.gateways.payTo(url, signal);
+      payees.set(`${worker.operator} ${gateway}`, { operator: worker.operator, gateway });
+    }
+    return [...payees.values()];
+  }
+
+  /** Adds up every unit of PHA that the network's contracts ever moved. Throws ChainError. */
+  reconcile(signal?: AbortSignal): Promise<Reconciliation> {
+    return reconcile({ network: this.network, view: this.registry.view }, signal);
+  }
+
   /** What a call leaves behind for others to check, with or without opening the answer to them. */
   proof(result: CallResult, open: { readonly answer: boolean }): ProofFile {
     return proofOf(this.networkId, result, open);
+  }
+
+  /** The proof of an answer that came by {@link exchangeFor}; it shows the answer to nobody. */
+  proofOfExchange({ worker, receipt }: Pick<ExchangeReceipt, 'worker' | 'receipt'>): ProofFile {
+    return unopenedProofOf(this.networkId, { worker, receipt });
   }
 
   /** Checks a proof file from the network file and the chain alone; stops at the first thing that does not hold. */
@@ -254,6 +467,7 @@ export class CloisterClient {
         registry: this.registry,
         verifier: this.#verifier,
         gateways: this.gateways,
+        receipts: this.#receipts,
       },
       proof,
       options,
@@ -285,14 +499,22 @@ export class CloisterClient {
     return this.#routes.workers(signal);
   }
 
-  async #newCall(app: Bytes32, request: CallRequest, options: CallOptions): Promise<Call> {
+  async #newCall(
+    app: Bytes32,
+    request: CallRequest | SessionRequest,
+    options: CallOptions,
+    payments: CallPaymentMethod | undefined = this.#appFetch.paymentFor(options),
+  ): Promise<Call> {
+    // Who was caught before is not asked at all.
+    await this.#receipts.load();
     const serving = await this.#servingApp(app, options.signal);
     if (options.manifest !== undefined && options.manifest !== serving.manifestId)
       throw new ClientError(
         'CLIENT_OTHER_MANIFEST',
         `App "${app}" serves manifest "${serving.manifestId}", not the expected "${options.manifest}"`,
       );
-    return new Call(this.#callComponents(options.worker), serving, request, options);
+    const components = { ...this.#callComponents(options.worker), payments };
+    return new Call(components, serving, 'follows' in request ? request : await sendable(request), options);
   }
 
   #callComponents(only?: Bytes32): CallComponents {
@@ -300,7 +522,10 @@ export class CloisterClient {
       chainId: this.network.chainId,
       registry: this.network.contracts.workerRegistry,
       fetch: this.#fetch,
+      webSocket: this.#webSocket,
       sealer: this.#sealer,
+      payments: this.#callPayments,
+      receipts: this.#receipts,
       routes: (serving, refresh, signal) => this.#routes.routes(serving, { refresh, only }, signal),
     };
   }
@@ -318,6 +543,17 @@ export class CloisterClient {
       if (known !== undefined && isChainAway(error)) return known.app;
       throw error;
     }
+  }
+
+  /**
+   * What can be known from outside of what an app keeps: the heads and writers of its partitions, as gatekeepers say and the committee
+   * has signed, and what gateways store of it. What is in it, its hosts alone can read. Throws STATE_NO_COMMITTEE, STATE_PARTITION_UNKNOWN.
+   * @param partitions which; default: all of them
+   */
+  async state(app: Bytes32, partitions?: readonly number[], signal?: AbortSignal): Promise<AppState> {
+    const { network, registry, committee, storage } = this;
+    const serving = await this.app(app, signal);
+    return readAppState({ network, registry, committee, storage }, serving, partitions, signal);
   }
 
   /**

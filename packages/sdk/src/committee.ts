@@ -2,6 +2,7 @@ import { CommitteeReader, type CommitteeStatus, type RegistryReader } from '@clo
 import {
   type Address,
   describeError,
+  memberRefusedBy,
   type NetworkFile,
   parseBoundedJson,
   readBounded,
@@ -52,7 +53,7 @@ export class Committee {
     return Promise.all(
       members.map(async ({ operator, endpoint }) => {
         try {
-          const report = (await this.#get(`${endpoint}/v1/gatekeeper`, signal)) as { holdsShares?: unknown };
+          const report = (await this.ask(endpoint, '/v1/gatekeeper', signal)) as { holdsShares?: unknown };
           return { operator, endpoint, reachable: true, holdsShares: report.holdsShares === true };
         } catch (error) {
           return { operator, endpoint, reachable: false, holdsShares: false, reason: describeError(error) };
@@ -74,12 +75,13 @@ export class Committee {
     return this.#beacon.round(round ?? (await this.currentRound(signal)), signal);
   }
 
-  #get(url: string, signal: AbortSignal | undefined): Promise<unknown> {
+  /** A member's answer to a read, at most 16 KiB within 5 s. Throws MemberRefusedError with the member's own code. */
+  ask(endpoint: string, path: string, signal?: AbortSignal): Promise<unknown> {
     return withDeadline({ timeoutMs: memberTimeoutMs, signal, what: 'A gatekeeper' }, async (inner) => {
-      const response = await this.#components.fetch(url, { signal: inner, redirect: 'error' });
+      const response = await this.#components.fetch(`${endpoint}${path}`, { signal: inner, redirect: 'error' });
       const bytes = await readBounded(response, maxAnswerBytes);
-      const json = parseBoundedJson(bytes, maxAnswerBytes, 'answer of a gatekeeper') as { message?: unknown };
-      if (!response.ok) throw new Error(String(json.message ?? `it answered ${response.status}`));
+      const json = parseBoundedJson(bytes, maxAnswerBytes, 'answer of a gatekeeper');
+      if (!response.ok) throw memberRefusedBy(json);
       return json;
     });
   }

@@ -5,22 +5,30 @@ import {
   type Bytes32,
   CloisterError,
   enforcedFields,
-  functionManifest,
   type Manifest,
   manifestBytes,
   manifestId,
+  manifestOfKind,
   type NetworkFile,
+  type RunnableKind,
   unavailableFeature,
+  weightsListOf,
   zeroAddress,
   zeroBytes32,
 } from '@cloister/core';
 import { keccak256, sha256, toHex, utf8 } from '@cloister/crypto';
-import type { Gateways } from './gateways.ts';
+import { GatewayError, type Gateways } from './gateways.ts';
 import { sealCode } from './sealedCode.ts';
 import { anchorSecrets, assertValuesFor, type SecretValues, sealSecrets } from './secrets.ts';
+import type { Storage } from './storage/storage.ts';
 
 export type DeployOptions = {
-  /** One ES module: what `bundleFunction` of @cloister/build makes of a file. */
+  /** Default 'function'. */
+  readonly kind?: RunnableKind;
+  /**
+   * Of a function: one ES module, what `bundleFunction` of @cloister/build makes of a file. Of kind 'wasm': a module. Of a
+   * model: what `client.storeWeights` answers.
+   */
   readonly code: Uint8Array;
   /** The app's name: with the account it decides the app's id, so deploying it again publishes a new version. */
   readonly name: string;
@@ -37,6 +45,8 @@ export type DeployOptions = {
    * verifies now.
    */
   readonly pinImages?: readonly Bytes32[];
+  /** Epochs to pay gateways for where none stores anything for free; the account pays and gets back what is cancelled. Default: none. */
+  readonly storageEpochs?: number;
   readonly signal?: AbortSignal;
 };
 
@@ -63,16 +73,17 @@ export type DeployComponents = {
   readonly registry: RegistryReader;
   readonly gateways: Gateways;
   readonly network: NetworkFile;
+  readonly storage: Storage;
   /** Images of the workers that are verified now. */
   readonly images: (signal: AbortSignal | undefined) => Promise<readonly Bytes32[]>;
 };
 
-/** Deploys a function. Throws DEPLOY_FEATURE_UNAVAILABLE, SecretsError before anything is stored or sent. */
+/** Deploys an app. Throws DEPLOY_FEATURE_UNAVAILABLE, WEIGHTS_LIST_INVALID, SecretsError before anything is stored or sent. */
 export async function deployApp(components: DeployComponents, options: DeployOptions): Promise<DeployedApp> {
-  const { account, registry, gateways, network } = components;
+  const { account, registry, network } = components;
   const { code, name, secrets, signal } = options;
   const plain = { sha256: toHex(sha256(code)), bytes: code.length };
-  const stated = functionManifest({
+  const stated = manifestOfKind(options.kind ?? 'function', {
     ...(secrets === undefined ? {} : { secrets: Object.keys(secrets).sort() }),
     ...options.manifest,
     name,
@@ -81,6 +92,7 @@ export async function deployApp(components: DeployComponents, options: DeployOpt
   });
   const unavailable = unavailableFeature(stated);
   if (unavailable !== undefined) throw new DeployAppError(unavailable);
+  if (stated.kind === 'model') weightsListOf(code, stated.code.sealed !== undefined);
 
   const salt = appSalt(name);
   const app = appId(account.address, salt);
@@ -94,8 +106,8 @@ export async function deployApp(components: DeployComponents, options: DeployOpt
   const sealedCode = options.sealCode ? await sealCode({ network, app, keyVersion, name, code }) : undefined;
   const manifest = sealedCode === undefined ? stated : { ...stated, code: sealedCode.reference };
   const id = manifestId(manifest);
-  await gateways.putBlob(sealedCode?.blob ?? code, signal);
-  await gateways.putBlob(manifestBytes(manifest), signal);
+  const blobs = [sealedCode?.blob ?? code, manifestBytes(manifest)];
+  const stored = await storeBlobs(components, { app, salt }, blobs, options);
 
   const fields = enforcedFields(manifest, keyVersion, minKeyVersion);
   const published = serving?.manifestId !== id;
@@ -103,6 +115,9 @@ export async function deployApp(components: DeployComponents, options: DeployOpt
   else if (published) await account.write({ ...at, functionName: 'publish', args: [app, id, fields] }, signal);
   const pinned = manifest.imagePolicy === 'network' ? [] : await pinImages(components, app, options);
   const secretsId = sealed && (await anchorSecrets(components, sealed, signal));
+  // Named by their app they are dropped later than what nobody names. A gateway that does not take the word stores them all the same.
+  const named = [...stored, ...(secretsId === undefined ? [] : [secretsId])];
+  await components.storage.claim(app, named, { account: account.local, ...(signal && { signal }) }).catch(() => {});
 
   const version = await registry.view.read({ ...at, functionName: 'versionCount', args: [app] }, signal);
   const { effectiveAt } = await registry.view.read({ ...at, functionName: 'versionOf', args: [app, version] }, signal);
@@ -118,6 +133,36 @@ export async function deployApp(components: DeployComponents, options: DeployOpt
     secretsId,
     pinned,
   };
+}
+
+/** Bought at the least: room for the next version too. */
+const mebibyte = 1_048_576;
+
+/** Stores with the gateways, and pays them where none does it for free and the options allow it. Throws GATEWAY_STORAGE_UNPAID. */
+async function storeBlobs(
+  components: DeployComponents,
+  { app, salt }: { readonly app: Bytes32; readonly salt: Bytes32 },
+  blobs: readonly Uint8Array[],
+  { storageEpochs: epochs, signal }: DeployOptions,
+): Promise<readonly Bytes32[]> {
+  const { account, gateways, storage } = components;
+  const claim = storage.claimsFor({ app, salt }, account, signal);
+  const putAll = async () => {
+    const ids: Bytes32[] = [];
+    for (const blob of blobs) ids.push(await gateways.putBlob(blob, signal, claim));
+    return ids;
+  };
+  try {
+    return await putAll();
+  } catch (error) {
+    const isUnpaid = error instanceof GatewayError && error.code === 'GATEWAY_STORAGE_UNPAID';
+    if (!isUnpaid || epochs === undefined) throw error;
+  }
+  const bytes = blobs.reduce((sum, blob) => sum + 2 * blob.length, 0);
+  const wanted = { bytes: BigInt(Math.ceil((bytes + 1) / mebibyte) * mebibyte), epochs };
+  const by = { account: account.local, ...(signal && { signal }) };
+  await storage.prepay(app, await storage.quote({ ...wanted, ...(signal && { signal }) }), by);
+  return putAll();
 }
 
 /** Every secret that the manifest lists has a value, given now or anchored before. */

@@ -1,4 +1,5 @@
 import {
+  BondHistory,
   CommitteeHistory,
   type CommitteeMember,
   EpochRecordsReader,
@@ -16,6 +17,7 @@ import {
   type MeasurementVector,
   maxEpochIndexBytes,
   maxMeasurementVectorBytes,
+  merkleRoot,
   type NetworkFile,
   parseBoundedJson,
   parseEpochIndex,
@@ -25,7 +27,7 @@ import {
   withDeadline,
   schema as z,
 } from '@cloister/core';
-import type { EpochLeaves } from '@cloister/economics';
+import type { EpochLeaf, EpochLeaves } from '@cloister/economics';
 import type { Committee } from './committee.ts';
 import { publicationsOfBasis, type RecomputedEpoch, recomputeEpoch } from './recomputeEpoch.ts';
 
@@ -48,6 +50,7 @@ const leavesOf = z.array(z.strictObject({ leaf: z.bytes32, says: z.jsonObject })
 const leavesJson = z.strictObject({
   measurementsRoot: leavesOf,
   directoryRoot: leavesOf,
+  rewardsRoot: leavesOf,
   evictionRoot: leavesOf,
   releaseLogRoot: leavesOf,
 });
@@ -58,6 +61,7 @@ export class Epochs {
   readonly #records: EpochRecordsReader;
   readonly #committee: CommitteeHistory;
   readonly #history: RegistryHistory;
+  readonly #bonds: BondHistory;
 
   constructor(components: EpochsComponents) {
     this.#components = components;
@@ -65,6 +69,7 @@ export class Epochs {
     this.#records = new EpochRecordsReader(registry.view, network.contracts);
     this.#committee = new CommitteeHistory(registry.view, network.contracts);
     this.#history = new RegistryHistory(registry.view, network.contracts);
+    this.#bonds = new BondHistory(registry.view, network.contracts);
   }
 
   /** Every record that the chain has, oldest first. */
@@ -83,8 +88,10 @@ export class Epochs {
     if (posted === undefined)
       throw new EpochError('EPOCH_NOT_RECORDED', epoch, 'has no record', 'See "cloister epoch list"');
     const clock = await registry.clock(signal);
-    const components = { view: registry.view, registry: this.#history, committee: this.#committee, clock };
-    const facts = await readEpochFacts(components, epoch, signal);
+    const { view } = registry;
+    const { contracts } = network;
+    const histories = { registry: this.#history, committee: this.#committee, bonds: this.#bonds };
+    const facts = await readEpochFacts({ view, ...histories, contracts, clock }, epoch, signal);
     if (facts?.generation === undefined)
       throw new EpochError('EPOCH_NOT_FINAL', epoch, 'has an end that is not final yet', 'Try again in a while');
     const { generation } = facts;
@@ -116,6 +123,28 @@ export class Epochs {
     if (best !== undefined) return best;
     const reason = problems[0] ?? 'no member serves what it rests on';
     throw new EpochError('EPOCH_DATA_MISSING', epoch, `can not be computed: ${reason}`, 'Members keep the last day');
+  }
+
+  /**
+   * The leaves of one of a record's trees, from the first member that serves some which make the posted root: what they say is for the caller
+   * to hash. Throws EPOCH_DATA_MISSING.
+   */
+  async leavesOf(
+    { record, digest }: Pick<PostedRecord, 'record' | 'digest'>,
+    field: keyof EpochLeaves,
+    signal?: AbortSignal,
+  ): Promise<readonly EpochLeaf[]> {
+    const { generation } = await this.#components.committee.status(signal);
+    for (const member of generation.members) {
+      const served = (await this.#leavesBy(member, digest, signal))?.[field];
+      if (served !== undefined && merkleRoot(served.map(({ leaf }) => leaf)) === record[field]) return served;
+    }
+    throw new EpochError(
+      'EPOCH_DATA_MISSING',
+      record.epoch,
+      `has no leaves of "${field}" that a member serves`,
+      'Members keep the last day',
+    );
   }
 
   /** What every member of now tells of an epoch; who does not answer tells nothing. */
@@ -166,15 +195,25 @@ export class Epochs {
     signal: AbortSignal | undefined,
   ): Promise<EpochLeaves | undefined> {
     for (const { member } of told) {
-      const bytes = await this.#get(`${member.endpoint}/v1/epochs/leaves/${digest}`, maxLeavesBytes, signal);
-      if (bytes === undefined) continue;
-      try {
-        return z.parseWith(leavesJson, parseBoundedJson(bytes, maxLeavesBytes, 'leaves'), 'leaves') as EpochLeaves;
-      } catch (error) {
-        if (!(error instanceof CloisterError)) throw error;
-      }
+      const served = await this.#leavesBy(member, digest, signal);
+      if (served !== undefined) return served;
     }
     return undefined;
+  }
+
+  async #leavesBy(
+    member: CommitteeMember,
+    digest: Bytes32,
+    signal: AbortSignal | undefined,
+  ): Promise<EpochLeaves | undefined> {
+    const bytes = await this.#get(`${member.endpoint}/v1/epochs/leaves/${digest}`, maxLeavesBytes, signal);
+    if (bytes === undefined) return undefined;
+    try {
+      return z.parseWith(leavesJson, parseBoundedJson(bytes, maxLeavesBytes, 'leaves'), 'leaves') as EpochLeaves;
+    } catch (error) {
+      if (error instanceof CloisterError) return undefined;
+      throw error;
+    }
   }
 
   /** The bytes behind a URL; undefined where they do not come, or too many of them. */

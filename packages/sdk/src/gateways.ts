@@ -1,6 +1,7 @@
 import {
   type Address,
   announcementFromJson,
+  asAddress,
   type Bytes32,
   CloisterError,
   describeError,
@@ -9,8 +10,10 @@ import {
   maxAnnouncementBytes,
   parseBoundedJson,
   readBounded,
+  type SignedBlobClaim,
   type WorkerAnnouncement,
   withDeadline,
+  zeroAddress,
 } from '@cloister/core';
 import { sha256, toHex } from '@cloister/crypto';
 
@@ -26,12 +29,31 @@ const maxDirectoryBytes = 64 * 1024 * 1024;
 const directoryPageSize = 256;
 const maxDirectoryPages = 64;
 const maxStatementBytes = 16 * 1024;
+const maxAboutBytes = 4 * 1024;
+const maxClaimAnswerBytes = 32 * 1024;
+
+/** What a gateway says that it could keep for money. */
+export type GatewayStorage = { readonly payTo: Address; readonly sellableBytes: bigint };
+
+/** What a gateway says that it has of an app. Bytes. */
+export type StorageUse = {
+  /** Paid in the epoch of now; with the epoch before, kept. */
+  readonly bytesPaid: number;
+  readonly bytesKept: number;
+  readonly blobs: number;
+  readonly bytesUsed: number;
+  /** Of what is used, what is paid. */
+  readonly bytesCovered: number;
+};
+
+const storageUseFields = ['bytesPaid', 'bytesKept', 'blobs', 'bytesUsed', 'bytesCovered'] as const;
 
 /** The untrusted relays: what they say is a hint, what they store is checked by its hash, and any one of them will do. */
 export class Gateways {
   readonly urls: readonly string[];
   readonly #fetch: typeof globalThis.fetch;
   readonly #timeoutMs: number;
+  readonly #payTo = new Map<string, Address>();
 
   constructor(init: GatewaysInit) {
     this.urls = init.urls;
@@ -76,23 +98,81 @@ export class Gateways {
     return this.#json(`${url}/v1/statements/${signer}`, maxStatementBytes, signal);
   }
 
-  /** Stores bytes under their sha256 with every gateway; throws GATEWAY_STORE_FAILED if none took them. */
-  async putBlob(bytes: Uint8Array, signal?: AbortSignal): Promise<Bytes32> {
+  /**
+   * Who gets a gateway's part of the fees of calls that it carries; zero where it asks for none. Its first word counts for as long as
+   * this client lives, so that channels stay the same.
+   */
+  async payTo(url: string, signal?: AbortSignal): Promise<Address> {
+    const known = this.#payTo.get(url);
+    if (known !== undefined) return known;
+    const about = (await this.#json(`${url}/v1/about`, maxAboutBytes, signal)) as { payTo?: unknown } | null;
+    const stated = about?.payTo;
+    if (stated !== null && !isHexOf(stated, 20))
+      throw new GatewayError('GATEWAY_ANSWER_INVALID', `Gateway ${url} names no account to pay`, false);
+    const payTo = stated === null ? zeroAddress : asAddress(stated);
+    this.#payTo.set(url, payTo);
+    return payTo;
+  }
+
+  /** What a gateway could keep for money, by its own word. Throws GATEWAY_ANSWER_INVALID where it sells nothing. */
+  async storageOffer(url: string, signal?: AbortSignal): Promise<GatewayStorage> {
+    const about = (await this.#json(`${url}/v1/about`, maxAboutBytes, signal)) as {
+      payTo?: unknown;
+      storage?: { sellableBytes?: unknown };
+    } | null;
+    const sellable = about?.storage?.sellableBytes;
+    if (!isHexOf(about?.payTo, 20) || !isCount(sellable))
+      throw new GatewayError('GATEWAY_ANSWER_INVALID', `Gateway ${url} sells no storage`, false);
+    return { payTo: asAddress(about.payTo), sellableBytes: BigInt(sellable) };
+  }
+
+  /** What a gateway has of an app, by its own word. */
+  async storageUse(url: string, app: Bytes32, signal?: AbortSignal): Promise<StorageUse> {
+    const use = (await this.#json(`${url}/v1/storage/${app}`, maxAboutBytes, signal)) as Record<string, unknown> | null;
+    if (use === null || !storageUseFields.every((field) => isCount(use[field])))
+      throw new GatewayError('GATEWAY_ANSWER_INVALID', `Gateway ${url} does not say what it stores`, false);
+    return Object.fromEntries(storageUseFields.map((field) => [field, use[field]])) as StorageUse;
+  }
+
+  /** Shows a gateway a claim; answers how it keeps each of the blobs. */
+  async claimBlobs(
+    url: string,
+    claim: SignedBlobClaim,
+    signal?: AbortSignal,
+  ): Promise<Record<Bytes32, 'paid' | 'free' | 'absent'>> {
+    const init = { method: 'POST', body: JSON.stringify(claim) };
+    const answer = (await this.#request(`${url}/v1/claims`, init, signal, async (response) =>
+      parseBoundedJson(await readBounded(response, maxClaimAnswerBytes), maxClaimAnswerBytes, 'gateway answer'),
+    )) as { blobs?: Record<string, unknown> } | null;
+    const kept = claim.blobs.map((id) => [id, answer?.blobs?.[id]] as const);
+    if (!kept.every(([, as]) => as === 'paid' || as === 'free' || as === 'absent'))
+      throw new GatewayError('GATEWAY_ANSWER_INVALID', `Gateway ${url} does not say how it keeps the blobs`, false);
+    return Object.fromEntries(kept) as Record<Bytes32, 'paid' | 'free' | 'absent'>;
+  }
+
+  /**
+   * Stores bytes under their sha256 with every gateway; throws GATEWAY_STORE_FAILED if none took them, GATEWAY_STORAGE_UNPAID if none takes
+   * any for free.
+   * @param claim of an app that may be paid for, made where a gateway asks for payment
+   */
+  async putBlob(
+    bytes: Uint8Array,
+    signal?: AbortSignal,
+    claim?: (gateway: string, blob: Bytes32) => Promise<SignedBlobClaim>,
+  ): Promise<Bytes32> {
     const id = toHex(sha256(bytes));
     const results = await Promise.allSettled(
       this.urls.map((url) =>
-        this.#request(
-          `${url}/v1/blobs/${id}`,
-          { method: 'PUT', body: new Blob([bytes as Uint8Array<ArrayBuffer>]) },
-          signal,
-          async (response) => {
-            await response.body?.cancel();
-          },
-        ),
+        this.#putOne(url, id, bytes, signal).catch(async (error: unknown) => {
+          if (claim === undefined || !isUnpaid(error)) throw error;
+          return this.#putOne(url, id, bytes, signal, await claim(url, id));
+        }),
       ),
     );
     if (results.every((result) => result.status === 'rejected')) {
       const [first] = results;
+      if (results.every((result) => result.status === 'rejected' && isUnpaid(result.reason)))
+        throw new GatewayError('GATEWAY_STORAGE_UNPAID', `No gateway stores "${id}" without payment`, false);
       throw new GatewayError(
         'GATEWAY_STORE_FAILED',
         `No gateway stored "${id}": ${describeError(first?.status === 'rejected' ? first.reason : '')}`,
@@ -105,6 +185,36 @@ export class Gateways {
   /** Fetches bytes by their sha256 from the first gateway that has them; what does not match its hash is passed over. */
   getBlob(id: Bytes32, maxBytes: number, signal?: AbortSignal): Promise<Uint8Array> {
     return fetchBlob({ stores: this.urls, id, maxBytes, fetch: this.#fetch, signal });
+  }
+
+  /** Whether any gateway says that it has these bytes. Throws where none answers. */
+  async hasBlob(id: Bytes32, signal?: AbortSignal): Promise<boolean> {
+    const answers = await Promise.allSettled(
+      this.urls.map((url) =>
+        this.#request(`${url}/v1/blobs/${id}`, { method: 'HEAD' }, signal, async () => true).catch((error: unknown) => {
+          if (error instanceof GatewayError && error.status === 404) return false;
+          throw error;
+        }),
+      ),
+    );
+    if (answers.some((answer) => answer.status === 'fulfilled' && answer.value)) return true;
+    const failed = answers.find((answer) => answer.status === 'rejected');
+    if (failed !== undefined && answers.every((answer) => answer.status === 'rejected')) throw failed.reason;
+    return false;
+  }
+
+  #putOne(
+    url: string,
+    id: Bytes32,
+    bytes: Uint8Array,
+    signal: AbortSignal | undefined,
+    claim?: SignedBlobClaim,
+  ): Promise<void> {
+    const headers: Record<string, string> = claim === undefined ? {} : { 'cloister-claim': JSON.stringify(claim) };
+    const body = new Blob([bytes as Uint8Array<ArrayBuffer>]);
+    return this.#request(`${url}/v1/blobs/${id}`, { method: 'PUT', body, headers }, signal, async (response) => {
+      await response.body?.cancel();
+    });
   }
 
   async #json(url: string, maxBytes: number, signal: AbortSignal | undefined): Promise<unknown> {
@@ -140,6 +250,8 @@ export class Gateways {
             'GATEWAY_REFUSED',
             `Gateway ${new URL(url).origin} answered ${response.status}: ${problem}`,
             response.status >= 500,
+            undefined,
+            response.status,
           );
         }
         return read(response);
@@ -152,11 +264,28 @@ export type GatewayErrorCode =
   | 'GATEWAY_UNREACHABLE'
   | 'GATEWAY_REFUSED'
   | 'GATEWAY_ANSWER_INVALID'
-  | 'GATEWAY_STORE_FAILED';
+  | 'GATEWAY_STORE_FAILED'
+  | 'GATEWAY_STORAGE_UNPAID';
 
 export class GatewayError extends CloisterError<GatewayErrorCode> {
   override readonly name = 'GatewayError';
-  constructor(code: GatewayErrorCode, message: string, retry: boolean, cause?: unknown) {
-    super({ code, message, retry, cause, ...(retry ? { hint: 'Try another gateway, or again later' } : {}) });
+  /** Of the gateway's answer, where it refused. */
+  readonly status: number | undefined;
+  constructor(code: GatewayErrorCode, message: string, retry: boolean, cause?: unknown, status?: number) {
+    const hint = retry
+      ? 'Try another gateway, or again later'
+      : code === 'GATEWAY_STORAGE_UNPAID'
+        ? 'Pay for the app: "cloister storage pay", or "cloister deploy --storage-epochs"'
+        : undefined;
+    super({ code, message, retry, cause, ...(hint === undefined ? {} : { hint }) });
+    this.status = status;
   }
+}
+
+function isUnpaid(error: unknown): boolean {
+  return error instanceof GatewayError && error.status === 402;
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }

@@ -1,3 +1,4 @@
+export type { PoolStatus, SlashCase, SlashEvidence, UnstakeRequest, WorkerBond } from '@cloister/chain';
 export {
   type Address,
   type Bytes32,
@@ -13,32 +14,104 @@ export {
   subjectOf,
 } from '@cloister/core';
 export { BeaconReaderError, type BeaconRound, type Placement, PlacementError } from '@cloister/placement';
+export { type AppState, AppStateError, type MemberWord, type PartitionState } from './appState.ts';
 export { AppFieldsError, type ServingApp } from './apps.ts';
-export {
-  CallError,
-  type CallErrorCode,
-  type CallerWitness,
-  type CallOptions,
-  type CallRequest,
-  type CallResult,
-} from './call.ts';
+export { CallError, type CallErrorCode } from './callError.ts';
+export type { CallerWitness, CallOptions, CallRequest, CallResult, SentRequest } from './callTypes.ts';
 export { ClientError, type ClientOptions, CloisterClient, createClient } from './client.ts';
+export { CloisterSocket, type SessionOptions, SocketCloseEvent, SocketErrorEvent } from './cloisterSocket.ts';
 export { Committee, type GatekeeperReport } from './committee.ts';
 export { appSalt, DeployAppError, type DeployedApp, type DeployOptions } from './deploy.ts';
 export { EpochError, type EpochErrorCode, Epochs } from './epochs.ts';
-export { GatewayError, type GatewayErrorCode } from './gateways.ts';
+export {
+  type Equivocation,
+  equivocationFromJson,
+  equivocationOf,
+  equivocationToJson,
+  NoEquivocationError,
+  type NoEquivocationErrorCode,
+  receiptsIn,
+  type ShownReceipt,
+} from './equivocation/equivocation.ts';
+export {
+  EquivocationError,
+  type FoundEquivocation,
+  type KeptEvidence,
+  type ReceiptStore,
+  ReceiptWatch,
+  type ReceiptWatchInit,
+} from './equivocation/receiptWatch.ts';
+export type {
+  CallApp,
+  FunctionAccount,
+  FunctionBlock,
+  FunctionChain,
+  FunctionContext,
+  FunctionGuest,
+  FunctionService,
+  FunctionState,
+  FunctionTransaction,
+  GuestBytes,
+  GuestQuote,
+  GuestTlsKeyOptions,
+  ScheduledEvent,
+  StateListOptions,
+  StateReader,
+  StateValue,
+  StateValueType,
+} from './functionContext.ts';
+export { GatewayError, type GatewayErrorCode, type StorageUse } from './gateways.ts';
 export { type LogLine, LogsError, type WorkerLogs } from './logs.ts';
+export { PaymentError, type PaymentErrorCode } from './payments/channelLedger.ts';
+export type { PayerInit, SpendingLimits } from './payments/payer.ts';
+export { type Charge, memoryPayerStore, type PayerStore } from './payments/payerStore.ts';
+export { type ChannelBalance, Payments } from './payments/payments.ts';
+export type { TransferSigner } from './payments/transfers.ts';
 export { ProofError, type ProofFile, type VerifyProofOptions, type VerifyProofResult } from './proof.ts';
 export type { FalseField, RecomputedEpoch } from './recomputeEpoch.ts';
+export type { Custody, Reconciliation } from './reconcile.ts';
 export { type RotatedKeys, RotateKeysError, type RotateKeysOptions } from './rotateKeys.ts';
 export type { ListedWorker } from './routeFinder.ts';
 export { type SealedCode, sealCode } from './sealedCode.ts';
+export type { Exchange, ExchangeReceipt } from './sealedFetch.ts';
 export { SecretsError, type SecretsErrorCode, type SecretValues, sealSecrets, sealToRound } from './secrets.ts';
+export { type ReportableEquivocation, Slashes, type SlashesComponents } from './staking/slashes.ts';
+export { type BondStep, type Claimed, type StakePosition, Staking } from './staking/staking.ts';
+export { StakingError, type StakingErrorCode } from './staking/stakingError.ts';
 export type { ProofStep } from './steps.ts';
-export { ReceiptRefusedError } from './verifyReceipt.ts';
+export {
+  type ClaimedBlobs,
+  type Storage,
+  StorageError,
+  type StorageOffer,
+  type StorageQuote,
+  type StorageStatus,
+} from './storage/storage.ts';
+export {
+  GuestRefusedError,
+  type GuestRefusedErrorCode,
+  type RegisteredGuest,
+  type VerifyGuestComponents,
+  type VerifyGuestOptions,
+  verifyGuest,
+} from './verifyGuest.ts';
+export { type CallPayment, ReceiptRefusedError } from './verifyReceipt.ts';
 export {
   type VerifiedWorker,
   type WorkerClaims,
   WorkerRefusedError,
   type WorkerRefusedErrorCode,
 } from './verifyWorker.ts';
+export type { Republished } from './versions/republish.ts';
+export { VersionError, type VersionErrorCode } from './versions/versionError.ts';
+export {
+  type ListedVersion,
+  type ListedVersions,
+  type RolledBack,
+  type Scaled,
+  Versions,
+} from './versions/versions.ts';
+export { WeightsError } from './weights.ts';
+export { ChannelScheme } from './x402/channelScheme.ts';
+export { X402PaymentError } from './x402/paywall.ts';
+export type { PaymentPayload, PaymentRequired, PaymentRequirements } from './x402/x402Types.ts';

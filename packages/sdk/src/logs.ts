@@ -1,7 +1,7 @@
 import { type Bytes32, CloisterError, describeError, logRequestDigest, type NetworkFile } from '@cloister/core';
 import { randomBytes, toHex, utf8 } from '@cloister/crypto';
 import type { LocalAccount } from 'viem';
-import type { CallResult } from './call.ts';
+import type { CallResult } from './callTypes.ts';
 import { ReceiptRefusedError } from './verifyReceipt.ts';
 
 export type LogLine = { readonly timeMs: number; readonly level: string; readonly message: string };

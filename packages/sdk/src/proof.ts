@@ -19,9 +19,11 @@ import {
   zeroBytes32,
 } from '@cloister/core';
 import { fromBase64Url, toBase64Url } from '@cloister/crypto';
-import type { CallResult } from './call.ts';
+import type { CallResult } from './callTypes.ts';
+import type { ReceiptWatch } from './equivocation/receiptWatch.ts';
 import type { Gateways } from './gateways.ts';
 import { type ProofStep, StepList } from './steps.ts';
+import { statedTransfer, transferDetail, unguardedTitle } from './verifyReceipt.ts';
 import { checkerOf, disagreements, signerOf, WorkerRefusedError, type WorkerVerifier } from './verifyWorker.ts';
 
 /** What a call leaves behind: enough for anyone to check who computed it, and the answer itself only where it is opened. */
@@ -34,12 +36,22 @@ export type ProofFile = {
 };
 
 export function proofOf(network: Bytes32, result: CallResult, open: { readonly answer: boolean }): ProofFile {
+  const proof = unopenedProofOf(network, result);
+  if (!open.answer) return proof;
+  return { ...proof, opened: { outputSalt: result.attempt.outputSalt, answer: toBase64Url(result.body) } };
+}
+
+/** A proof that shows the answer to nobody. */
+export function unopenedProofOf(
+  network: Bytes32,
+  { worker, receipt }: Pick<CallResult, 'worker' | 'receipt'>,
+): ProofFile {
   return {
     format: 'cloister-proof-1',
     network,
-    worker: announcementToJson(result.worker.announcement),
-    receipt: signedReceiptToJson(result.receipt),
-    opened: open.answer ? { outputSalt: result.attempt.outputSalt, answer: toBase64Url(result.body) } : null,
+    worker: announcementToJson(worker.announcement),
+    receipt: signedReceiptToJson(receipt),
+    opened: null,
   };
 }
 
@@ -65,6 +77,8 @@ export type VerifyProofComponents = {
   readonly registry: RegistryReader;
   readonly verifier: WorkerVerifier;
   readonly gateways: Gateways;
+  /** Compares the receipt with those that this client has seen. */
+  readonly receipts: Pick<ReceiptWatch, 'see'>;
 };
 
 /** Checks a proof in the order of trust and stops at the first step that does not hold. Throws PROOF_MALFORMED for what is none. */
@@ -157,6 +171,15 @@ export async function verifyProof(
       `details ${receipt.detailsHash}`,
       stop,
     );
+    const transfer = statedTransfer(signed.details);
+    if (transfer !== undefined)
+      list.check(
+        'transfer',
+        unguardedTitle,
+        transfer !== 'malformed',
+        transfer === 'malformed' ? 'its details name a payment that can not be read' : transferDetail(transfer),
+        stop,
+      );
     const byWorker = receipt.manifest === zeroBytes32;
     list.check(
       'manifest',
@@ -181,6 +204,16 @@ export async function verifyProof(
     const name = receiptStatusName(receipt.status);
     const outcome = name ?? 'unknown';
     list.check('outcome', `The call ended with "${outcome}"`, name !== undefined, `status ${receipt.status}`, stop);
+    const found = await components.receipts.see(domain, worker.receiptSigner, signed);
+    list.check(
+      'only-receipt',
+      'Its signer has signed no other receipt for this place, as far as this client has seen',
+      found === undefined,
+      found === undefined
+        ? `sequence ${receipt.sequence}`
+        : `two receipts for sequence ${found.equivocation.receipts[0].receipt.sequence}, kept ${found.keptAt === undefined ? 'in memory' : `at ${found.keptAt}`}`,
+      stop,
+    );
     return { ok: true, outcome, simulated: claims.simulated, steps: list.steps };
   } catch (error) {
     if (!(error instanceof ProofStop) && !(error instanceof WorkerRefusedError)) throw error;

@@ -11,6 +11,7 @@ import {
 import type { Gateways } from './gateways.ts';
 import { sealCode } from './sealedCode.ts';
 import { anchorSecrets, assertValuesFor, type SecretValues, sealSecrets } from './secrets.ts';
+import type { Storage } from './storage/storage.ts';
 
 export type RotateKeysOptions = {
   /** A value for each secret that the manifest lists. */
@@ -33,6 +34,7 @@ export type RotateKeysComponents = {
   readonly registry: RegistryReader;
   readonly gateways: Gateways;
   readonly network: NetworkFile;
+  readonly storage: Storage;
 };
 
 /**
@@ -46,7 +48,7 @@ export async function rotateAppKeys(
   manifest: Manifest,
   { values, code, signal }: RotateKeysOptions,
 ): Promise<RotatedKeys> {
-  const { account, registry, gateways, network } = components;
+  const { account, registry, gateways, network, storage } = components;
   assertValuesFor(manifest.secrets, values);
   if (manifest.code.sealed === undefined && code !== undefined)
     throw new RotateKeysError('ROTATE_CODE_NOT_SEALED', app);
@@ -67,13 +69,14 @@ export async function rotateAppKeys(
   if (sealed !== undefined) {
     const next = { ...manifest, code: sealed.reference };
     const id = manifestId(next);
-    await gateways.putBlob(sealed.blob, signal);
-    await gateways.putBlob(manifestBytes(next), signal);
+    const claims = storage.claimsFor({ app }, account, signal);
+    await gateways.putBlob(sealed.blob, signal, claims);
+    await gateways.putBlob(manifestBytes(next), signal, claims);
     const args = [app, id, enforcedFields(next, keyVersion, fields.minKeyVersion)] as const;
     await account.write({ ...contract, functionName: 'publish', args }, signal);
     published = { manifestId: id, codeSalt: sealed.salt };
   }
-  const secretsId = bundle && (await anchorSecrets({ account, gateways, network }, bundle, signal));
+  const secretsId = bundle && (await anchorSecrets({ account, gateways, network, storage }, bundle, signal));
   await raise(keyVersion);
   return { keyVersion, secretsId, sealed: published };
 }

@@ -19,7 +19,7 @@ export type RoundStatementsComponents = {
   readonly network: NetworkFile;
   readonly gateways: Gateways;
   /** Unix milliseconds. Default: this machine's clock. */
-  readonly clockMs?: () => number;
+  readonly clockMs?: (() => number) | undefined;
 };
 
 /** The oldest statement that proves anything, by this machine's clock, in seconds. */

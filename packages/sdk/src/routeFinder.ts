@@ -13,9 +13,10 @@ import {
 } from '@cloister/core';
 import { type Placement, PlacementReader } from '@cloister/placement';
 import type { ServingApp } from './apps.ts';
-import type { Route, Routes } from './call.ts';
+import type { Route, Routes } from './callTypes.ts';
 import { isChainAway } from './chainAway.ts';
 import type { Committee } from './committee.ts';
+import type { ReceiptWatch } from './equivocation/receiptWatch.ts';
 import type { Gateways } from './gateways.ts';
 import type { RoundStatements } from './roundStatements.ts';
 import type { ProofStep } from './steps.ts';
@@ -34,6 +35,7 @@ export type RouteFinderComponents = {
   readonly committee: Committee;
   readonly verifier: WorkerVerifier;
   readonly statements: RoundStatements;
+  readonly receipts: Pick<ReceiptWatch, 'isCaught'>;
 };
 
 /** A worker as a gateway lists it, and what verifying it gave. */
@@ -196,10 +198,12 @@ export class RouteFinder {
   /** Verified ways to workers that suit the manifest, in random order so that load spreads; or why there is none. */
   async routes({ app, manifest }: ServingApp, { refresh, only }: RouteWish, signal: AbortSignal): Promise<Routes> {
     const hosts = needsKeys(manifest) ? await this.#hostsOf(app, manifest, refresh, signal) : undefined;
-    const unsuited = (route: Route) =>
-      only !== undefined && route.worker.workerId !== only
-        ? 'another one is asked for'
-        : whyUnsuited(route, manifest, hosts);
+    const unsuited = (route: Route) => {
+      if (only !== undefined && route.worker.workerId !== only) return 'another one is asked for';
+      if (this.#components.receipts.isCaught(route.worker.receiptSigner))
+        return 'it has signed two different receipts for one sequence';
+      return whyUnsuited(route, manifest, hosts);
+    };
     const suited = [...this.#verified.values()].filter(({ route }) => unsuited(route) === undefined);
     const usable = suited.filter(({ route, atMs }) => !refresh && isFresh(route, atMs)).map(({ route }) => route);
     if (usable.length > 0) return { usable: shuffled(usable), unusable: [] };

@@ -15,6 +15,7 @@ import {
 import { fromHex, toHex, utf8 } from '@cloister/crypto';
 import { sealToIdentity } from '@cloister/threshold/seal';
 import type { Gateways } from './gateways.ts';
+import type { Storage } from './storage/storage.ts';
 
 /** Secret values by the name under which the code sees them in `env`. */
 export type SecretValues = Readonly<Record<string, string>>;
@@ -79,12 +80,18 @@ export function appsKeyOf({ networkKeys }: NetworkFile): Uint8Array {
 
 /** Stores a bundle with the gateways and anchors it on the chain, in place of what was set before; answers its id. */
 export async function anchorSecrets(
-  components: { readonly account: ChainAccount; readonly gateways: Gateways; readonly network: NetworkFile },
+  components: {
+    readonly account: ChainAccount;
+    readonly gateways: Gateways;
+    readonly network: NetworkFile;
+    readonly storage: Storage;
+  },
   bundle: SecretsBundle,
   signal?: AbortSignal,
 ): Promise<Bytes32> {
-  const { account, gateways, network } = components;
-  const bundleId = await gateways.putBlob(secretsBundleBytes(bundle), signal);
+  const { account, gateways, network, storage } = components;
+  const claims = storage.claimsFor(bundle, account, signal);
+  const bundleId = await gateways.putBlob(secretsBundleBytes(bundle), signal, claims);
   const contract = { address: network.contracts.appRegistry, abi: appRegistryAbi };
   await account.write({ ...contract, functionName: 'setSecrets', args: [bundle.app, bundleId] }, signal);
   return bundleId;

@@ -1,18 +1,25 @@
 import {
   type Bytes32,
   CloisterError,
+  chargeOf,
   commitBody,
   commitBodyHash,
+  type ExactPayment,
+  exactPaymentIn,
   type Hex,
   jcsId,
+  type Manifest,
+  type Metering,
+  type Price,
   type ReceiptStatus,
   receiptDigest,
   receiptStatuses,
   receiptStatusName,
   type SignedReceipt,
+  type TransferAuthorization,
   zeroBytes32,
 } from '@cloister/core';
-import { keccak256, toHex, utf8 } from '@cloister/crypto';
+import { utf8 } from '@cloister/crypto';
 import { type ProofStep, StepList } from './steps.ts';
 import { signerOf } from './verifyWorker.ts';
 
@@ -37,15 +44,36 @@ export type ExpectedReceipt = {
   readonly attempts: readonly SealedAttempt[];
   /** Method and path, with one space between. */
   readonly route: string;
-  readonly requestBody: Uint8Array;
+  /** keccak256 of the request's body, as far as the worker has taken it. */
+  readonly requestBodyHash: Bytes32;
   /** keccak256 of the answer's body. */
   readonly responseBodyHash: Bytes32;
   readonly maxFee: bigint;
+  /** The channel that was offered to pay; undefined for a free call. */
+  readonly channel?: Bytes32 | undefined;
+  /** The transfer that was offered to pay; undefined where none was. */
+  readonly transfer?: TransferAuthorization | undefined;
+  /** By whose prices a fee is counted, or by the worker's own where it quoted any. */
+  readonly manifest?: Manifest;
+  readonly price?: Price | undefined;
 };
+
+/** How a call was paid, by its receipt. Amounts in PHA's smallest unit. */
+export type CallPayment =
+  | { readonly scheme: 'free' }
+  | { readonly scheme: 'channel'; readonly channel: Bytes32; readonly fee: bigint }
+  /** Paid in full before it ran: no prices, limits or measurements of the receipt bear on the sum. */
+  | {
+      readonly scheme: 'exact';
+      readonly amount: bigint;
+      readonly transaction: Bytes32;
+      readonly guardedByReceipt: false;
+    };
 
 export type VerifiedReceipt = {
   readonly status: ReceiptStatus;
   readonly attempt: SealedAttempt;
+  readonly payment: CallPayment;
   readonly steps: readonly ProofStep[];
 };
 
@@ -106,7 +134,7 @@ export function verifyReceipt(signed: SignedReceipt, expected: ExpectedReceipt):
   list.check(
     'receipt-input',
     'Its input commitment opens to the request body',
-    receipt.inputCommitment === commitBodyHash(attempt.inputSalt, toHex(keccak256(expected.requestBody))),
+    receipt.inputCommitment === commitBodyHash(attempt.inputSalt, expected.requestBodyHash),
     `commitment ${receipt.inputCommitment}`,
     refuse,
   );
@@ -138,6 +166,17 @@ export function verifyReceipt(signed: SignedReceipt, expected: ExpectedReceipt):
     `fee ${receipt.fee} of at most ${expected.maxFee}`,
     refuse,
   );
+  const isPaid = receipt.channel !== zeroBytes32;
+  list.check(
+    'receipt-channel',
+    isPaid ? 'It is paid from the channel that was offered' : 'It takes nothing from a channel',
+    isPaid
+      ? receipt.channel === expected.channel && receipt.manifest !== zeroBytes32
+      : receipt.fee === 0n && receipt.cumulativeFee === 0n,
+    isPaid ? `channel ${receipt.channel}` : `fee ${receipt.fee}`,
+    refuse,
+  );
+  const transfer = checkTransfer(signed, expected.transfer, list);
   const status = receiptStatusName(receipt.status);
   list.check(
     'receipt-status',
@@ -146,7 +185,86 @@ export function verifyReceipt(signed: SignedReceipt, expected: ExpectedReceipt):
     `status ${receipt.status}`,
     refuse,
   );
-  return { status: status ?? 'app-error', attempt, steps: list.steps };
+  if (receipt.fee > 0n) {
+    const charge = chargeIn(signed, expected);
+    list.check(
+      'receipt-charge',
+      'Its fee is what the agreed prices make of what was measured',
+      charge !== undefined && receipt.fee <= charge,
+      charge === undefined ? 'nothing was measured' : `${receipt.fee} of ${charge}`,
+      refuse,
+    );
+  }
+  const payment: CallPayment =
+    transfer !== undefined
+      ? { scheme: 'exact', ...transfer, guardedByReceipt: false }
+      : isPaid
+        ? { scheme: 'channel', channel: receipt.channel, fee: receipt.fee }
+        : { scheme: 'free' };
+  return { status: status ?? 'app-error', attempt, payment, steps: list.steps };
+}
+
+/** What the details say of a transfer that paid for the call; only one that was offered is accepted, and not without a word of it. */
+function checkTransfer(
+  { receipt, details }: SignedReceipt,
+  offered: TransferAuthorization | undefined,
+  list: StepList,
+): ExactPayment | undefined {
+  const refuse = (step: ProofStep, steps: readonly ProofStep[]) => new ReceiptRefusedError(step, steps);
+  const stated = statedTransfer(details);
+  if (stated === undefined && offered === undefined) return undefined;
+  const isUnpaid = stated === undefined && receipt.manifest === zeroBytes32;
+  list.check(
+    'receipt-transfer',
+    isUnpaid ? 'The worker refused the call and names no transfer' : unguardedTitle,
+    isUnpaid || (stated !== undefined && stated !== 'malformed' && stated.amount === offered?.value),
+    typeof stated === 'object' ? transferDetail(stated) : (stated ?? 'no transfer is named'),
+    refuse,
+  );
+  return typeof stated === 'object' ? stated : undefined;
+}
+
+/** Of a step that shows a payment by `exact`. */
+export const unguardedTitle =
+  'It was paid by one transfer before it ran (x402 exact): no receipt guards the sum, which is what was authorized';
+
+export function transferDetail({ amount, transaction }: ExactPayment): string {
+  return `${amount} in transaction ${transaction}`;
+}
+
+export function statedTransfer(details: SignedReceipt['details']): ExactPayment | 'malformed' | undefined {
+  try {
+    return exactPaymentIn(details);
+  } catch {
+    return 'malformed';
+  }
+}
+
+/** What the stated measurements cost; undefined where there are none. */
+function chargeIn(
+  { receipt, details }: SignedReceipt,
+  { manifest, price }: Pick<ExpectedReceipt, 'manifest' | 'price'>,
+): bigint | undefined {
+  const status = receiptStatusName(receipt.status);
+  const metering = details.metering as Partial<Record<keyof Metering, unknown>> | undefined;
+  if (manifest === undefined || status === undefined || typeof metering !== 'object' || metering === null)
+    return undefined;
+  const read = (name: keyof Metering) => {
+    const value = metering[name];
+    return Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : undefined;
+  };
+  const [wallMs, cpuMs, outputKiB, peakMemoryMiB] = [
+    read('wallMs'),
+    read('cpuMs'),
+    read('outputKiB'),
+    read('peakMemoryMiB'),
+  ];
+  if (wallMs === undefined || cpuMs === undefined || outputKiB === undefined || peakMemoryMiB === undefined)
+    return undefined;
+  // What is not stated was not counted, and costs nothing.
+  const [inputTokens = 0, outputTokens = 0] = [read('inputTokens'), read('outputTokens')];
+  const measured = { wallMs, cpuMs, outputKiB, peakMemoryMiB, inputTokens, outputTokens };
+  return chargeOf(manifest, status, measured, price);
 }
 
 /** An answer arrived but its receipt does not hold: the answer is not to be used. */

@@ -34,6 +34,8 @@ import {
   type NetworkFile,
   networkFileId,
   networkKeysHash,
+  type PriceQuote,
+  priceQuoteDigest,
   type RecordDomain,
   teeTypes,
   type WorkerAnnouncement,
@@ -43,7 +45,12 @@ import {
 import { fromHex, recoverAddress } from '@cloister/crypto';
 import { type ProofStep, StepList } from './steps.ts';
 
-export type WorkerVerifierComponents = { readonly network: NetworkFile; readonly registry: RegistryReader };
+export type WorkerVerifierComponents = {
+  readonly network: NetworkFile;
+  readonly registry: RegistryReader;
+  /** The time of day, in ms. */
+  readonly clockMs?: (() => number) | undefined;
+};
 
 /** What evidence of a worker says: of the TEE types that workers run in. */
 export type WorkerClaims = TdxClaims | SnpClaims | NitroClaims;
@@ -63,13 +70,15 @@ export type VerifiedWorker = {
   readonly attestedBy: WorkerStatus['attestedBy'];
   /** What the contract says it offers: bit 0 function, 1 wasm, 2 model, 3 container. */
   readonly kinds: number;
+  /** What it asks for calls, signed and still in time; undefined: what manifests say. */
+  readonly quote: PriceQuote | undefined;
   readonly announcement: WorkerAnnouncement;
   readonly steps: readonly ProofStep[];
 };
 
 /** The oldest that the chain's newest block may be by this machine's clock, in seconds. With the time for which a
  * verification is used again (routeFinder.ts) it stays within 5 minutes. */
-const maxHeadAgeSeconds = 180n;
+export const maxHeadAgeSeconds = 180n;
 
 /**
  * Verifies what a worker says of itself, from the pinned network file and the chain alone. There is no way around it:
@@ -79,6 +88,7 @@ export class WorkerVerifier {
   readonly #network: NetworkFile;
   readonly #networkId: Bytes32;
   readonly #registry: RegistryReader;
+  readonly #clockMs: () => number;
   readonly #domain: RecordDomain;
   readonly #evidence: EvidenceVerifier;
 
@@ -86,6 +96,8 @@ export class WorkerVerifier {
     this.#network = components.network;
     this.#networkId = networkFileId(components.network);
     this.#registry = components.registry;
+    // Not the function itself: whoever replaces the platform's clock later means this one too.
+    this.#clockMs = components.clockMs ?? (() => Date.now());
     this.#domain = { chainId: components.network.chainId, registry: components.network.contracts.workerRegistry };
     this.#evidence = new EvidenceVerifier({ roots: networkTrustRoots(components.network.trustRoots) });
   }
@@ -97,7 +109,7 @@ export class WorkerVerifier {
   async verify(announcement: WorkerAnnouncement, signal?: AbortSignal): Promise<VerifiedWorker> {
     const list = new StepList();
     const head = await this.#registry.view.head(signal);
-    const now = BigInt(Math.floor(Date.now() / 1000));
+    const now = BigInt(Math.floor(this.#clockMs() / 1000));
     list.check(
       'chain-fresh',
       'The chain that all RPCs agree on is up to date',
@@ -135,9 +147,16 @@ export class WorkerVerifier {
       leaseUntil: status.leaseUntil,
       attestedBy: status.attestedBy,
       kinds: status.kinds,
+      quote: this.#quoteOf(announcement, head.timestamp),
       announcement,
       steps: list.steps,
     };
+  }
+
+  /** A quote that a gateway left out or changed is as none: the worker charges no more than what it signed, and never above the manifest. */
+  #quoteOf({ quote, receiptSigner }: WorkerAnnouncement, now: bigint): PriceQuote | undefined {
+    if (quote === null || quote.notAfter <= now) return undefined;
+    return signerOf(priceQuoteDigest(this.#domain, quote), quote.signature) === receiptSigner ? quote : undefined;
   }
 
   /** What anyone could evict it for is refused before anyone does: by the chain's own collateral, which may be newer than that shown. */

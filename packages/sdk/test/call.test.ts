@@ -78,7 +78,7 @@ describe('an answer that arrives', () => {
     expect(result.request).toMatchObject({ method: 'POST', path: '/x?y=1' });
     expect(result.gateway).toBe(network.gateway.url);
     expect(result.worker.workerId).toBe(worker.workerId);
-    expect(result.steps).toHaveLength(22);
+    expect(result.steps).toHaveLength(23);
     expect(result.steps.every(({ ok }) => ok)).toBe(true);
     expect(result.receipt.receipt).toMatchObject({ app, context: zeroBytes32, sequence: 1n });
   });
@@ -318,6 +318,19 @@ describe('time', () => {
   ])('the deadline ends the wait when %s', async (_, fault) => {
     network.gateway.faults.push(fault);
     await expect(call({}, { timeoutMs: 300 })).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED', retry: true });
+  });
+
+  test('a deadline while workers are looked for is no lack of workers, for an answer that streams', async () => {
+    const { fetch } = network.gateway;
+    const endless: typeof fetch = (url, init) =>
+      String(url).includes('/v1/workers')
+        ? new Promise((_, reject) => {
+            init?.signal?.addEventListener('abort', () => reject(init.signal?.reason), { once: true });
+          })
+        : fetch(url, init);
+    const silent = createClient({ network: network.file, fetch: endless });
+    const streamed = silent.fetchFor(app, { timeoutMs: 100 })('https://app.test/');
+    await expect(streamed).rejects.toMatchObject({ name: 'TimeoutError' });
   });
 
   test('the caller may give up', async () => {

@@ -1,4 +1,4 @@
-import { appId, enforcedFields, type Manifest, manifestId, parseManifest } from '@cloister/core';
+import { appId, enforcedFields, freePrice, type Manifest, manifestId, parseManifest } from '@cloister/core';
 import { sha256, toHex, utf8 } from '@cloister/crypto';
 import { appSalt, createClient, type DeployOptions } from '@cloister/sdk';
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
@@ -70,11 +70,9 @@ describe('deploy', () => {
   });
 
   test.each<[string, Partial<Manifest>]>([
-    ['state', { state: { partitions: 1 } }],
-    ['schedules', { schedules: [{ cron: '* * * * *', path: '/' }] }],
+    ['schedules of an app with a price', { schedules: [{ cron: '* * * * *' }], price: { ...freePrice, perCall: '1' } }],
     ['redundancy', { redundancy: { k: 2, n: 3, compare: 'exact' } }],
     ['determinism', { determinism: 'deterministic' }],
-    ['price', { price: { perCall: '1', perCpuMs: '0' } }],
     ['imagePolicy "pinned" without secrets', { imagePolicy: 'pinned' }],
     ['runtime "other"', { runtime: { name: 'other', compatibilityDate: '2026-11-01' } }],
   ])('what no worker can honour yet is refused before anything is stored or sent: %s', async (feature, manifest) => {

@@ -17,7 +17,7 @@ import {
   type SignedMeasurementPublication,
 } from '@cloister/core';
 import { addressOf, fromHex, generateSecp256k1, signDigest, toHex } from '@cloister/crypto';
-import { directoryLeaf, type EpochData, epochDataOf } from '@cloister/economics';
+import { directoryLeaf, type EpochData, epochDataOf, rewardLeaf } from '@cloister/economics';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Epochs } from '../src/epochs.ts';
 import { address, bytes32 } from './simulatedNetwork.ts';
@@ -27,6 +27,13 @@ const contracts = {
   workerRegistry: domain.registry,
   gatekeeperCommittee: address(0x22),
   epochRecords: address(0x33),
+  payments: address(0xd1),
+  stakePools: address(0xd2),
+  workerBonds: address(0xd3),
+  slashing: address(0xd4),
+  emission: address(0xd5),
+  epochRewards: address(0xd6),
+  storageRent: address(0xd7),
 } as NetworkFile['contracts'];
 const clock = { genesis: 1_000n, epochLength: 100n, roundLength: 10n };
 const epoch = 1n;
@@ -66,7 +73,13 @@ const vectors = members.map(
     epoch,
     member: operator,
     releaseLogHead: bytes32(0x80 + index) as Bytes32,
-    workers: workers.map(({ workerId }) => ({ workerId, asked: 60, answered: 60 - index, latencyMs: 20, work: 5n })),
+    workers: workers.map(({ workerId }) => ({
+      workerId,
+      asked: 60,
+      answered: 60 - index,
+      latencyMs: 20,
+      work: 50_000n,
+    })),
   }),
 );
 const saltOf = (index: number): Bytes32 => bytes32(0x90 + index) as Bytes32;
@@ -100,10 +113,13 @@ const dataOf = (changes: Partial<Parameters<typeof epochDataOf>[0]> = {}): Epoch
     vectors: new Map(vectors.map((vector) => [measurementVectorId(vector), vector])),
     workers,
     evicted: [evicted],
+    earners: { budget: 0n, bondFactor: 0n, workers: [] },
     ...changes,
   });
 
 let posted: EpochRecord;
+/** Of the first worker; none where it is zero. */
+let bond: bigint;
 let finalized: bigint;
 /** What each member serves, by its host; undefined for no answer. */
 let serve: (host: string, path: string) => Response | undefined;
@@ -125,6 +141,7 @@ const honest = (_: string, path: string): Response | undefined => {
 beforeEach(() => {
   posted = dataOf().record;
   finalized = 40n;
+  bond = 0n;
   serve = honest;
 });
 
@@ -170,6 +187,14 @@ function logsOf({
       },
     ],
   };
+  if (bond > 0n)
+    logs[contracts.workerBonds] = [
+      {
+        eventName: 'WorkerStarted',
+        blockNumber: 5n,
+        args: { workerId: workers[0]?.workerId, pool: workers[0]?.operator, bond },
+      },
+    ];
   logs[contracts.workerRegistry]?.push({
     eventName: 'WorkerEvicted',
     blockNumber: 4n,
@@ -184,6 +209,15 @@ function epochs(): Epochs {
     finalized: async () => block(finalized),
     blockAt: async (number: bigint) => block(number),
     blockOn: async (_: unknown, number: bigint) => block(number),
+    read: async ({ functionName, args }: { functionName: string; args: readonly bigint[] }) =>
+      ({
+        k: 5n,
+        splitOf: { treasuryBps: 0, gatekeepersBps: 0 },
+        emittedAfter: functionName === 'emittedAfter' ? 10n * (args[0] ?? 0n) : 0n,
+        digestOf: bytes32(1),
+        teePolicyOf: { verifier: address(0xd9) },
+        recheck: [1, 1, 1n],
+      })[functionName],
     logs: async (query: Parameters<typeof logsOf>[0]) => logsOf(query),
     logsUpTo: async (query: Omit<Parameters<typeof logsOf>[0], 'toBlock'>, { number }: { number: bigint }) =>
       logsOf({ ...query, toBlock: number }),
@@ -231,7 +265,7 @@ describe('an epoch computed anew', () => {
     const { differences } = await epochs().recompute(epoch);
     expect(differences).toEqual([
       { field: 'beacon', posted: bytes32(0xee), computed: bytes32(0xbe) },
-      { field: 'totals.work', posted: '99', computed: '10' },
+      { field: 'totals.work', posted: '99', computed: '100000' },
     ]);
   });
 
@@ -256,6 +290,35 @@ describe('an epoch computed anew', () => {
     posted = { ...record, directoryRoot: bytes32(0xee) as Bytes32 };
     expect((await epochs().recompute(epoch)).differences).toEqual([
       { field: 'directoryRoot', posted: bytes32(0xee), computed: record.directoryRoot },
+    ]);
+  });
+
+  test('names a false reward, by its leaf', async () => {
+    const [{ workerId, platformId, operator }] = workers as [(typeof workers)[number]];
+    bond = 10n ** 18n;
+    const earners = {
+      budget: 1_000n,
+      bondFactor: 5n,
+      workers: [{ workerId, platformId, operator, bond, tcbStatus: 1 }],
+    };
+    const stakes = workers.map((worker) => (worker.workerId === workerId ? { ...worker, stake: bond } : worker));
+    const { record, leaves } = dataOf({ earners, workers: stakes });
+    posted = record;
+    expect(posted.totals.rewards).toBe(1_000n);
+    expect((await epochs().recompute(epoch)).differences).toEqual([]);
+    const says = { epoch, operator: address(0xee), amount: 1_000n };
+    const false1 = { leaf: rewardLeaf(says), says };
+    posted = { ...record, rewardsRoot: false1.leaf };
+    const served = { ...leaves, rewardsRoot: [false1] };
+    serve = (host, path) =>
+      path.includes('/leaves/')
+        ? new Response(JSON.stringify(served, (_, value) => (typeof value === 'bigint' ? value.toString() : value)))
+        : honest(host, path);
+    expect((await epochs().recompute(epoch)).differences).toMatchObject([
+      {
+        field: 'rewardsRoot',
+        leaf: { index: 0, posted: { operator: address(0xee), amount: '1000' }, computed: { operator, amount: 1_000n } },
+      },
     ]);
   });
 

@@ -188,3 +188,35 @@ describe('fetching', () => {
     expect(state.pulled).toBeLessThan(6 * 65_536);
   });
 });
+
+describe('storing where nothing is free', () => {
+  const unpaid = () => new Response('{"code":"storage-payment-required"}', { status: 402 });
+  const claim = async (gateway: string, blob: typeof id) => ({
+    app: id,
+    blobs: [blob],
+    gateway,
+    epoch: 1,
+    keep: true,
+    signature: `0x${'00'.repeat(65)}` as const,
+  });
+
+  test('shows the claim to the gateways that ask for payment, and to no other', async () => {
+    const seen: (string | null)[] = [];
+    const { gateways: made } = gateways({
+      [one]: ({ headers }) => {
+        seen.push(headers.get('cloister-claim'));
+        return headers.has('cloister-claim') ? Response.json({}) : unpaid();
+      },
+      [two]: ({ headers }) => (headers.has('cloister-claim') ? expect.fail() : Response.json({})),
+    });
+    expect(await made.putBlob(bytes, undefined, claim)).toBe(id);
+    expect(seen).toEqual([null, JSON.stringify(await claim(one, id))]);
+  });
+
+  test('says what to do where none takes them', async () => {
+    const { gateways: made } = gateways({ [one]: unpaid, [two]: unpaid });
+    const refusal = { code: 'GATEWAY_STORAGE_UNPAID', hint: expect.stringContaining('storage pay') };
+    await expect(made.putBlob(bytes)).rejects.toMatchObject(refusal);
+    await expect(made.putBlob(bytes, undefined, claim)).rejects.toMatchObject(refusal);
+  });
+});

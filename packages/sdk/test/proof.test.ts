@@ -37,7 +37,7 @@ const throughFile = (written: ProofFile): ProofFile => JSON.parse(JSON.stringify
 
 const order = [
   ...['network', 'receipt-block', 'evidence', 'policy', 'image', 'network-file', 'binding', 'block'],
-  ...['receipt-signature', 'registered', 'app', 'context', 'details', 'manifest', 'output', 'outcome'],
+  ...['receipt-signature', 'registered', 'app', 'context', 'details', 'manifest', 'output', 'outcome', 'only-receipt'],
 ];
 
 /** Where verification stops; everything before it held. */
@@ -174,6 +174,14 @@ describe('one part that was changed stops the verification at its step', () => {
     ['output', 'the answer', () => edited('opened.answer', toBase64Url(utf8('another answer')))],
     ['output', 'the salt', () => edited('opened.outputSalt', bytes32(0x31))],
     ['outcome', 'a status nobody knows', () => resigned({ status: 9 })],
+    [
+      'only-receipt',
+      'another receipt for the place of one that this client has seen',
+      () => {
+        spoil();
+        return resigned({ time: 31n });
+      },
+    ],
   ];
 
   test.each(cases)('%s: %s', async (step, _, change) => {
@@ -198,7 +206,7 @@ describe('one part that was changed stops the verification at its step', () => {
   });
 
   test('the time that the receipt claims decides nothing; it is signed all the same', async () => {
-    expect(await stopsAt(resigned({ time: 31n }))).toBe('nowhere');
+    expect(await stopsAt(resigned({ time: 31n, sequence: 31n }))).toBe('nowhere');
     expect(await stopsAt(edited('receipt.receipt.time', '31'))).toBe('receipt-signature');
   });
 

@@ -9,7 +9,15 @@ import {
 } from '@cloister/attestation/unsafe-simulated';
 import { evidenceDocument } from '@cloister/attestation/verify';
 import { ChainView, RegistryReader } from '@cloister/chain';
-import { KeyRing, keptAnswerId, type OpenedRequest, responseMediaType } from '@cloister/channel/worker';
+import {
+  headLengthBytes,
+  headLengthOf,
+  KeyRing,
+  keptAnswerId,
+  type OpenedRequest,
+  requestStreamMediaType,
+  responseMediaType,
+} from '@cloister/channel/worker';
 import {
   type Address,
   announcementToJson,
@@ -93,6 +101,13 @@ export class SimulatedNetwork {
         appRegistry: address(5),
         gatekeeperCommittee: address(6),
         epochRecords: address(7),
+        payments: address(0xd1),
+        stakePools: address(0xd2),
+        workerBonds: address(0xd3),
+        slashing: address(0xd4),
+        emission: address(0xd5),
+        epochRewards: address(0xd6),
+        storageRent: address(0xd7),
       },
       rpcs: [rpc.url],
       gateways: ['http://127.0.0.1:1'],
@@ -166,6 +181,10 @@ export type StubAnswer = {
   readonly manifest?: Bytes32;
   /** Why the worker itself refuses. */
   readonly code?: string;
+  /** What the sandbox is said to have measured. */
+  readonly metering?: Readonly<Record<string, number>>;
+  /** What the receipt's details say besides. */
+  readonly details?: SignedReceipt['details'];
 };
 
 type KeptAnswer = {
@@ -181,10 +200,12 @@ export class StubWorker {
   readonly operator: Address;
   readonly keys = new KeyRing();
   signer: SecretBytes = generateSecp256k1();
-  readonly platformId: Bytes32 = bytes32(0x1c);
+  platformId: Bytes32 = bytes32(0x1c);
   workerId: Bytes32 = zeroBytes32;
   /** How often code ran: kept answers are not run again. */
   runs = 0;
+  /** Of a streamed body, it takes no more than the part with this many bytes. */
+  takesBytes = Number.POSITIVE_INFINITY;
   run: (opened: OpenedRequest) => StubAnswer | Promise<StubAnswer> = () => ({ body: [utf8('answer')] });
   /** Changes a receipt before it is signed, as a worker that lies would. */
   editReceipt: (receipt: Receipt) => Receipt = (receipt) => receipt;
@@ -246,6 +267,7 @@ export class StubWorker {
       kinds: ['function'],
       evidence: this.evidence(),
       keyConfigs: [await this.newKey()],
+      quote: null,
     };
   }
 
@@ -300,7 +322,26 @@ export class StubWorker {
 
   /** The sealed answer to a sealed request, chunk by chunk. Throws what the key ring throws. */
   async serve(encapsulated: Uint8Array): Promise<Uint8Array[]> {
-    const opened = await this.keys.open(encapsulated, nowSeconds());
+    return this.#serve(await this.keys.open(encapsulated, nowSeconds()));
+  }
+
+  /** The same for a request with a streamed body, of which it takes at most so many bytes. */
+  async serveStreamed(bytes: Uint8Array): Promise<Uint8Array[]> {
+    const headEnd = headLengthBytes + headLengthOf(bytes);
+    const opened = await this.keys.open(bytes.slice(headLengthBytes, headEnd), nowSeconds());
+    const rest = (async function* () {
+      yield bytes.subarray(headEnd);
+    })();
+    const parts: Uint8Array[] = [];
+    for await (const part of opened.input?.read(rest, { maxBytes: 1e9 }) ?? []) {
+      parts.push(part);
+      if (concatBytes(...parts).length >= this.takesBytes) break;
+    }
+    opened.input?.close();
+    return this.#serve({ ...opened, request: { ...opened.request, body: concatBytes(...parts) } });
+  }
+
+  async #serve(opened: OpenedRequest): Promise<Uint8Array[]> {
     const key = keptAnswerId(opened.call);
     const kept = this.#kept.get(key) ?? (await this.#answer(opened));
     this.#kept.set(key, kept);
@@ -312,11 +353,25 @@ export class StubWorker {
 
   async #answer(opened: OpenedRequest): Promise<KeptAnswer> {
     this.runs += 1;
-    const { status = 200, headers = [], body = [], outcome = 'ok', manifest, code } = await this.run(opened);
-    const { call, request, requestHash } = opened;
+    const {
+      status = 200,
+      headers = [],
+      body = [],
+      outcome = 'ok',
+      manifest,
+      code,
+      metering,
+      details: more,
+    } = await this.run(opened);
+    const { call, request, input } = opened;
+    const { requestHash } = input?.progress ?? opened;
     const route = commitBody(opened.inputSalt, utf8(`${request.method} ${request.path}`));
-    const details =
-      code === undefined ? { kind: 'function', httpStatus: status, route } : { kind: 'worker', code, route };
+    const kind =
+      code === undefined
+        ? { kind: 'function', httpStatus: status, ...(metering && { metering }) }
+        : { kind: 'worker', code };
+    const streamed = input && { request: { chunks: input.chunks, whole: input.whole } };
+    const details = { ...kind, route, ...streamed, ...more };
     this.#sequence += 1n;
     const receipt = this.editReceipt({
       app: call.app,
@@ -399,6 +454,7 @@ export class StubGateway {
         : Response.json(announcementToJson(announcement));
     }
     if (kind === 'workers') return Response.json(this.directory());
+    if (kind === 'about') return Response.json({ format: 'cloister-gateway-1', payTo: null });
     if (pathname === '/healthz') return Response.json({ ok: true });
     if (kind === 'statements') {
       const statement = this.statement(id as Address);
@@ -424,7 +480,8 @@ export class StubGateway {
     const fault = this.faults.shift();
     if (fault !== undefined) return untilAborted(Promise.resolve(fault(worker, bytes)), signal);
     try {
-      return sealedResponse(await worker.serve(bytes));
+      const isStreamed = request.headers.get('content-type') === requestStreamMediaType;
+      return sealedResponse(await (isStreamed ? worker.serveStreamed(bytes) : worker.serve(bytes)));
     } catch {
       return keyProblem();
     }

@@ -1,5 +1,7 @@
 import {
   commitBody,
+  freePrice,
+  functionManifest,
   jcsId,
   type Receipt,
   type ReceiptStatus,
@@ -23,9 +25,16 @@ const earlier = { requestHash: bytes32(0x51), inputSalt: bytes32(0x52), outputSa
 const details = {
   kind: 'function',
   httpStatus: 200,
-  metering: { wallMs: 2 },
+  metering: { wallMs: 2, cpuMs: 3, outputKiB: 1, peakMemoryMiB: 40 },
   route: commitBody(attempt.inputSalt, utf8('POST /ask')),
 };
+
+/** 2 a call and 1 a millisecond: the receipt's 5. */
+const manifest = functionManifest({
+  name: 'sample',
+  code: { sha256: bytes32(0x24), bytes: 10 },
+  price: { ...freePrice, perCall: '2', perCpuMs: '1', failedCalls: 'metered' },
+});
 
 const expected: ExpectedReceipt = {
   ...domain,
@@ -36,9 +45,11 @@ const expected: ExpectedReceipt = {
   context: bytes32(0x23),
   attempts: [earlier, attempt],
   route: 'POST /ask',
-  requestBody,
+  requestBodyHash: toHex(keccak256(requestBody)),
   responseBodyHash: toHex(keccak256(answer)),
   maxFee: 5n,
+  channel: bytes32(0x25),
+  manifest,
 };
 
 const good: Receipt = {
@@ -46,7 +57,7 @@ const good: Receipt = {
   manifest: bytes32(0x22),
   keyVersion: 1n,
   epoch: 7n,
-  channel: zeroBytes32,
+  channel: bytes32(0x25),
   sequence: 42n,
   context: expected.context,
   requestHash: attempt.requestHash,
@@ -102,7 +113,9 @@ const order = [
   'receipt-details',
   'receipt-route',
   'receipt-fee',
+  'receipt-channel',
   'receipt-status',
+  'receipt-charge',
 ];
 
 describe('a receipt that belongs to the call', () => {
@@ -192,13 +205,55 @@ describe('what the worker itself signed, but not for this call', () => {
       sign({ detailsHash: bytes32(0xee) }),
       sign({}, signer, domain, { ...details, route: commitBody(attempt.inputSalt, utf8('GET /ask')) }),
       sign({ fee: 6n }),
+      sign({ channel: bytes32(0xee) }),
       sign({ status: 200 }),
+      sign({}, signer, domain, { ...details, metering: { ...details.metering, cpuMs: 2 } }),
     ].map((signed) => refusedStep(signed));
     expect(seen).toEqual(order);
   });
 
   test('the answer that arrived must be the one that was signed', () => {
     expect(refusedStep(sign(), { responseBodyHash: toHex(keccak256(utf8('answer!'))) })).toBe('receipt-output');
+  });
+});
+
+const free = { channel: zeroBytes32, fee: 0n, cumulativeFee: 0n } as const;
+
+describe('what a receipt charges', () => {
+  test.each<[string, SignedReceipt, string]>([
+    ['nothing at all', sign(free), 'accepted'],
+    ['less than what was measured', sign({ fee: 4n }), 'accepted'],
+    ['a fee without a channel', sign({ ...free, fee: 1n, cumulativeFee: 1n }), 'receipt-channel'],
+    ['a total without a channel', sign({ ...free, cumulativeFee: 1n }), 'receipt-channel'],
+    [
+      'an answer of the worker itself',
+      sign({ manifest: zeroBytes32, status: receiptStatuses.refused }),
+      'receipt-channel',
+    ],
+    ['without measurements', sign({}, signer, domain, { kind: 'function', route: details.route }), 'receipt-charge'],
+    [
+      'by measurements that are no numbers',
+      sign({}, signer, domain, { ...details, metering: { ...details.metering, cpuMs: '3' } }),
+      'receipt-charge',
+    ],
+    [
+      'by negative measurements',
+      sign({}, signer, domain, { ...details, metering: { ...details.metering, wallMs: -1 } }),
+      'receipt-charge',
+    ],
+  ])('%s', (_, signed, step) => {
+    expect(refusedStep(signed)).toBe(step);
+  });
+
+  test('a call that failed, where the manifest says that such calls are free', () => {
+    const failed = sign({ status: receiptStatuses['app-error'] });
+    expect(refusedStep(failed)).toBe('accepted');
+    const lenient = { ...manifest, price: { ...manifest.price, failedCalls: 'free' as const } };
+    expect(refusedStep(failed, { manifest: lenient })).toBe('receipt-charge');
+  });
+
+  test('a call for which no channel was offered', () => {
+    expect(refusedStep(sign(), { channel: undefined })).toBe('receipt-channel');
   });
 });
 
@@ -209,11 +264,11 @@ describe("an answer of the worker in the app's place", () => {
     ['limit', 'accepted'],
     ['refused', 'accepted'],
   ] as const)('with status "%s": %s', (status, step) => {
-    expect(refusedStep(sign({ manifest: zeroBytes32, status: receiptStatuses[status] }))).toBe(step);
+    expect(refusedStep(sign({ ...free, manifest: zeroBytes32, status: receiptStatuses[status] }))).toBe(step);
   });
 
   test('may be what was asked for', () => {
-    const signed = sign({ manifest: zeroBytes32 });
+    const signed = sign({ ...free, manifest: zeroBytes32 });
     expect(verifyReceipt(signed, { ...expected, manifests: [zeroBytes32] }).status).toBe('ok');
     expect(refusedStep(sign(), { manifests: [zeroBytes32] })).toBe('receipt-manifest');
   });

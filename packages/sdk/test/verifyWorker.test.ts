@@ -3,6 +3,7 @@ import { fromBase64, toBase64 } from '@cloister/attestation/verify';
 import {
   dstackImageId,
   dstackMrConfigId,
+  guestReportData,
   mrConfigIdOf,
   type NetworkFile,
   networkFileId,
@@ -11,8 +12,8 @@ import {
   zeroAddress,
   zeroBytes32,
 } from '@cloister/core';
-import { fromHex, generateSecp256k1, toHex } from '@cloister/crypto';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { concatBytes, fromHex, generateSecp256k1, toHex } from '@cloister/crypto';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { offersKind, signerOf, WorkerRefusedError, WorkerVerifier } from '../src/verifyWorker.ts';
 import { address, bytes32, image, nowSeconds, SimulatedNetwork, type StubWorker } from './simulatedNetwork.ts';
 
@@ -111,6 +112,20 @@ describe('a worker for which everything holds', () => {
     await verifier.verify(worker.announcement);
     network.registries.images.clear();
     await expect(verifier.verify(worker.announcement)).rejects.toMatchObject({ code: 'WORKER_IMAGE_NOT_ALLOWED' });
+  });
+
+  test('a clock that is given in is the one that says how old the chain is', async () => {
+    const at = (offSeconds: number) =>
+      new WorkerVerifier({
+        network: network.file,
+        registry: network.reader(),
+        clockMs: () => (Number(network.rpc.head.timestamp) + offSeconds) * 1_000,
+      }).verify(worker.announcement);
+    expect((await at(180)).workerId).toBe(worker.workerId);
+    await expect(at(181)).rejects.toMatchObject({ code: 'WORKER_CHAIN_STALE' });
+    vi.spyOn(Date, 'now').mockReturnValue(0);
+    expect((await at(0)).workerId).toBe(worker.workerId);
+    vi.restoreAllMocks();
   });
 
   test('in a dstack CVM is verified by the app that its image covers and that the registry allows', async () => {
@@ -463,6 +478,30 @@ function onChain(changes: Partial<ReturnType<typeof registered>>): WorkerAnnounc
 function withKey(key: WorkerAnnouncement['keyConfigs'][number]): WorkerAnnouncement {
   return { ...worker.announcement, keyConfigs: [key] };
 }
+
+test('a quote that was made for a guest makes no worker, whatever the guest chose', async () => {
+  const blockHash = network.rpc.blocks[2]?.hash ?? zeroBytes32;
+  const binding = {
+    ...network.domain,
+    operator: worker.operator,
+    receiptSigner: worker.receiptSigner,
+    networkKeysHash: zeroBytes32,
+  };
+  const guest = { ...network.domain, app: bytes32(1), instance: bytes32(2) };
+  const reportData = guestReportData(guest, workerReportData(binding, blockHash));
+  const whole = await refusalOf(withEvidence(worker.evidence({ reportData })));
+  expect(whole.code).toBe('WORKER_BINDING_MISMATCH');
+  // Each half alone is enough to refuse it.
+  const halves = [reportData.slice(0, 32), workerReportData(binding, blockHash).slice(0, 32)] as const;
+  const withBlock = concatBytes(halves[0], fromHex(blockHash));
+  expect((await refusalOf(withEvidence(worker.evidence({ reportData: withBlock })))).code).toBe(
+    'WORKER_BINDING_MISMATCH',
+  );
+  const withoutBlock = concatBytes(halves[1], new Uint8Array(32));
+  expect((await refusalOf(withEvidence(worker.evidence({ reportData: withoutBlock })))).code).toBe(
+    'WORKER_BLOCK_MISMATCH',
+  );
+});
 
 describe('one fact that does not hold refuses the worker, by its step and code', () => {
   test.each(cases)('$name', async ({ arrange, step, code }) => {

@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import { describeError, withDeadline } from '@cloister/core';
+import { CloisterError, describeError, withDeadline } from '@cloister/core';
 import { loadConfig, logLevelFromEnvironment } from './config.ts';
 import { ConfigError, type ConfigSchema } from './configSchema.ts';
 import { createLogger, type Logger } from './logger.ts';
@@ -24,11 +24,16 @@ export type ProcessDefinition<T> = {
   readonly name: string;
   readonly config: ConfigSchema<T>;
   readonly start: (context: ProcessContext<T>) => Promise<RunningProcess>;
+  /**
+   * Whether an error that ends the process says that its operator wants it ended: then its exit code is 0, so that nobody who starts
+   * again what has failed starts it again, and it says `"ended": true` with the error's code on standard output.
+   */
+  readonly endsForGood?: (error: unknown) => boolean;
   /** ms. @default 10_000 */
   readonly stopWithinMs?: number;
 };
 
-/** Exit codes: 0 stopped as asked, 1 failed, 2 a configuration that can't be used, 130 told to stop twice. */
+/** Exit codes: 0 stopped as asked or ended for good, 1 failed, 2 a configuration that can't be used, 130 told to stop twice. */
 const exitCodes = { stopped: 0, failed: 1, configuration: 2, impatient: 130 } as const;
 
 /**
@@ -60,7 +65,11 @@ export function runProcess<T>(definition: ProcessDefinition<T>): void {
       return;
     }
     log.error(`process: ${describeError(error)}`, { error });
-    void end('failure', error instanceof ConfigError ? exitCodes.configuration : exitCodes.failed);
+    if (definition.endsForGood?.(error) === true) {
+      const reason = error instanceof CloisterError ? error.code : describeError(error);
+      announce({ ended: true, name: definition.name, reason });
+      void end(reason, exitCodes.stopped);
+    } else void end('failure', error instanceof ConfigError ? exitCodes.configuration : exitCodes.failed);
   };
 
   process.on('uncaughtException', fail);

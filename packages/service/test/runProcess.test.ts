@@ -59,6 +59,18 @@ describe('runProcess', () => {
     expect(log.filter(({ level }) => level === 'error').map(({ msg }) => msg)).toEqual([message]);
   });
 
+  test('an error that its operator wants ends it in order, with code 0, and it says that it is over', async () => {
+    const { code, log, out } = await run('end-for-good').exited;
+    expect(code).toBe(0);
+    expect(log.map(({ msg }) => msg)).toEqual(['process: It is over. Rest', 'process: stopping', 'sample: stop']);
+    expect(log[0]).toMatchObject({ level: 'error', error: { code: 'ALL_DONE' } });
+    expect(JSON.parse(out.trim().split('\n').at(-1) ?? '')).toEqual({
+      ended: true,
+      name: 'sample',
+      reason: 'ALL_DONE',
+    });
+  });
+
   test('an unusable configuration ends with its name and code 2', async () => {
     const { code, log, out } = await run('dance').exited;
     expect([code, out]).toEqual([2, '']);

@@ -18,4 +18,11 @@ export {
 export { type GatewayBlobsInit, gatewayBlobs, type StateBlobs } from './log/stateBlobs.ts';
 export { partitionKey } from './partitionKey.ts';
 export { StateError, type StateErrorCode } from './stateError.ts';
-export { type StateListOptions, StateStore, type StateStoreComponents, type StateTransaction } from './stateStore.ts';
+export {
+  fitsTransaction,
+  type StateListOptions,
+  StateStore,
+  type StateStoreComponents,
+  type StateTransaction,
+  transactionBytes,
+} from './stateStore.ts';

@@ -278,8 +278,7 @@ class OpenTransaction implements StateTransaction {
 
   put(key: string, value: Uint8Array): void {
     assertKey(key);
-    if (value.length > maxValueBytes)
-      throw new StateError('STATE_TOO_LARGE', `A value has at most "${maxValueBytes}" bytes, got "${value.length}"`);
+    assertValue(value);
     this.#set(key, value.slice());
   }
 
@@ -313,13 +312,10 @@ class OpenTransaction implements StateTransaction {
     const before = this.#changed.get(key);
     const known = this.#changed.has(key);
     this.#changed.set(key, value);
-    if (this.#changed.size <= maxTransactionChanges && sizeOf(this.#changed) <= maxTransactionBytes) return;
+    if (fitsTransaction(this.#changed.size, sizeOf(this.#changed))) return;
     if (known) this.#changed.set(key, before);
     else this.#changed.delete(key);
-    throw new StateError(
-      'STATE_TOO_LARGE',
-      `A transaction changes at most "${maxTransactionBytes}" bytes under "${maxTransactionChanges}" keys`,
-    );
+    throw transactionTooLarge();
   }
 
   #assertNotOver(): void {
@@ -347,6 +343,37 @@ function listOf(
 ): readonly string[] {
   const keys = [...values.keys()].filter((key) => key.startsWith(prefix) && key > after);
   return keys.sort((left, right) => (left < right ? -1 : 1)).slice(0, Math.min(Math.max(0, limit), maxListed));
+}
+
+/** Whether so many changes, of so many bytes in their keys and values, are no more than one transaction may make. */
+export function fitsTransaction(changes: number, bytes: number): boolean {
+  return changes <= maxTransactionChanges && bytes <= maxTransactionBytes;
+}
+
+/**
+ * Bytes of the keys and values of changes, each key once, that one transaction can make. Throws STATE_KEY_INVALID and STATE_TOO_LARGE where
+ * none can.
+ */
+export function transactionBytes(changes: Changes): number {
+  for (const [key, value] of changes) {
+    assertKey(key);
+    if (value !== undefined) assertValue(value);
+  }
+  const bytes = sizeOf(changes);
+  if (!fitsTransaction(changes.length, bytes)) throw transactionTooLarge();
+  return bytes;
+}
+
+function transactionTooLarge(): StateError {
+  return new StateError(
+    'STATE_TOO_LARGE',
+    `A transaction changes at most "${maxTransactionBytes}" bytes under "${maxTransactionChanges}" keys`,
+  );
+}
+
+function assertValue(value: Uint8Array): void {
+  if (value.length > maxValueBytes)
+    throw new StateError('STATE_TOO_LARGE', `A value has at most "${maxValueBytes}" bytes, got "${value.length}"`);
 }
 
 function assertKey(key: string): void {

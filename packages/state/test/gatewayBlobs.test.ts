@@ -41,6 +41,31 @@ describe('an entry', () => {
       await expect(storeBlob(blobs, id, content, signal)).rejects.toThrow(code('STATE_BLOB_UNSTORED'));
   });
 
+  test('comes with the word of its app for each gateway, and without where a gateway does not take it', async () => {
+    const words: (string | null)[] = [];
+    const stores = ['http://g0', 'http://g1'];
+    const blobs = gatewayBlobs({
+      stores,
+      fetch: async (input, init) => {
+        const word = new Headers(init?.headers).get('cloister-claim');
+        words.push(word);
+        return new Response('', { status: String(input).startsWith('http://g1') && word !== null ? 403 : 201 });
+      },
+      claim: async (gateway, blob) => ({
+        ...{ app: id, blobs: [blob], gateway, epoch: 7, keep: true },
+        signature: `0x${'11'.repeat(65)}`,
+      }),
+    });
+    await storeBlob(blobs, id, content, signal);
+    expect(words.map((word) => word && JSON.parse(word).gateway).sort()).toEqual([...stores, null].sort());
+    const away = gatewayBlobs({
+      stores,
+      fetch: async () => new Response(),
+      claim: () => Promise.reject(new Error('no chain')),
+    });
+    await storeBlob(away, id, content, signal);
+  });
+
   test('is read from whichever has it', async () => {
     const other = () => new Response('something else');
     const { blobs, asked } = gateways(gone, other, () => new Response(content));

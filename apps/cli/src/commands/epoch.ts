@@ -1,6 +1,7 @@
 import { CloisterError, epochRecordToJson } from '@cloister/core';
 import type { FalseField } from '@cloister/sdk';
 import type { Command } from 'commander';
+import { phaText } from '../optionValues.ts';
 import { print, toJson } from '../output.ts';
 import { type NetworkOptions, openClient } from '../settings.ts';
 
@@ -29,7 +30,7 @@ export function epochCommands(program: Command): void {
             : posted
                 .map(
                   ({ record: { epoch, attempt, totals }, digest }) =>
-                    `Epoch ${epoch}  ${totals.workers} workers, measured by ${totals.members} members, attempt ${attempt}  ${digest}`,
+                    `Epoch ${epoch}  ${totals.workers} workers, measured by ${totals.members} members${totals.rewards === 0n ? '' : `, ${phaText(totals.rewards)} for pools`}, attempt ${attempt}  ${digest}`,
                 )
                 .join('\n'),
       );

@@ -26,7 +26,7 @@ export function listingCommands(program: Command): void {
   program
     .command('retire')
     .description(
-      'take your worker out of the network, its process stopped before: no more calls go to it; it may register again',
+      'take your worker out of the network: no more calls go to it, and its process stops; started again, it registers again',
     )
     .argument('<worker-id>', 'as "cloister workers" lists it')
     .action(async (worker: string, _: unknown, command: Command) => {
@@ -37,7 +37,7 @@ export function listingCommands(program: Command): void {
       print(options, { workerId, state: 'retired' }, () =>
         [
           `Retired ${workerId}: clients and gatekeepers leave it out from the next block on.`,
-          '  A process of it that still runs registers it again within seconds: stop it, and then retire.',
+          '  A process of it that still runs sees it within seconds, answers what it has begun and stops. Started again, it registers again.',
           '  Until its lease would have ended it can still be evicted for cause.',
         ].join('\n'),
       );
@@ -67,7 +67,7 @@ export function listingCommands(program: Command): void {
   program
     .command('logs')
     .description('what your app printed, from each worker that runs it; asked and answered sealed')
-    .argument('<app>', 'app id, or name')
+    .argument('<app>', 'app id, or name; yours')
     .action(async (app: string, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<Options>();
       const client = await openClient(options);

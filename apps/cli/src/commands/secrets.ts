@@ -1,4 +1,4 @@
-import { bundleFunction } from '@cloister/build';
+import { bundleApp } from '@cloister/build';
 import { asBytes32, maxSecretsBundleBytes, parseSecretsBundle, zeroBytes32 } from '@cloister/core';
 import type { Command } from 'commander';
 import { resolveApp } from '../appName.ts';
@@ -15,7 +15,7 @@ export function secretsCommands(program: Command): void {
   secrets
     .command('set')
     .description('replace all secrets of an app, at once; each that its manifest lists needs a value')
-    .argument('<app>', 'app id, or name')
+    .argument('<app>', 'app id, or name; yours')
     .option('--secret <NAME=value...>', 'a value; other users of this machine may see it in the list of processes')
     .option('--secrets-file <file>', 'JSON object with the values')
     .action(async (app: string, _: unknown, command: Command) => {
@@ -33,13 +33,16 @@ export function secretsCommands(program: Command): void {
   secrets
     .command('rotate')
     .description('give an app new keys and seal all its secrets to them: after a compromise, or now and then')
-    .argument('<app>', 'app id, or name')
+    .argument('<app>', 'app id, or name; yours')
     .option('--secret <NAME=value...>', 'a value; other users of this machine may see it in the list of processes')
     .option('--secrets-file <file>', 'JSON object with the values, changed at their source first')
-    .option('--code <file>', 'where its code is sealed: the source, to be sealed to the new keys and published')
+    .option(
+      '--code <file>',
+      'where its code is sealed: the source or module, to be sealed to the new keys and published',
+    )
     .action(async (app: string, _: unknown, command: Command) => {
       const { options, values, client, account, id } = await openApp(app, command);
-      const code = options.code === undefined ? undefined : (await bundleFunction(options.code)).code;
+      const code = options.code === undefined ? undefined : (await bundleApp(options.code)).code;
       const { keyVersion, secretsId, sealed } = await client.rotateKeys(id, { account, values, ...(code && { code }) });
       const names = Object.keys(values).sort();
       const kept = { secretsId: secretsId ?? null, manifestId: sealed?.manifestId, codeSalt: sealed?.codeSalt };
@@ -55,7 +58,7 @@ export function secretsCommands(program: Command): void {
   secrets
     .command('list')
     .description('the names of the secrets that an app has, and who set them when')
-    .argument('<app>', 'app id, or name')
+    .argument('<app>', 'app id, or name if it is yours')
     .action(async (app: string, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<Options>();
       const client = await openClient(options);
@@ -91,7 +94,7 @@ export function secretsCommands(program: Command): void {
   program
     .command('hosts')
     .description('the workers that an app with secrets is placed on now: nobody else gets its keys')
-    .argument('<app>', 'app id, or name')
+    .argument('<app>', 'app id, or name if it is yours')
     .action(async (app: string, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<Options>();
       const client = await openClient(options);

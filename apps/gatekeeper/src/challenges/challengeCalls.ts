@@ -1,6 +1,6 @@
 import { ChainError } from '@cloister/chain';
 import { type Bytes32, type Hex, type NetworkFile, readBounded, withDeadline } from '@cloister/core';
-import { type CloisterClient, createClient, GatewayError } from '@cloister/sdk';
+import { type CloisterClient, createClient, GatewayError, type ReceiptWatch } from '@cloister/sdk';
 import { randomBelow } from './challengePool.ts';
 
 export type ChallengeCallsComponents = {
@@ -9,6 +9,13 @@ export type ChallengeCallsComponents = {
   readonly keys: () => { readonly apps: Hex; readonly beacon: Hex } | undefined;
   /** The network's challenge app; undefined where none is named. */
   readonly app: (signal: AbortSignal) => Promise<Bytes32 | undefined>;
+  /**
+   * Unix ms of the newest block that this member sees, which `app` has found to be witnessed by others: its machine's own clock may be
+   * wrong by any amount, and would then find every worker silent.
+   */
+  readonly clockMs: () => number;
+  /** One for all gateways: a worker that signs two receipts for one place is asked nothing more, and so counts as silent. */
+  readonly receipts: ReceiptWatch;
   readonly fetch?: typeof globalThis.fetch;
 };
 
@@ -55,11 +62,13 @@ export class ChallengeCalls {
   #client(gateway: string, networkKeys: NonNullable<NetworkFile['networkKeys']>): CloisterClient {
     const known = this.#clients.get(gateway);
     if (known !== undefined) return known;
-    const { network, fetch } = this.#components;
+    const { network, clockMs, receipts, fetch } = this.#components;
     const client = createClient({
       // A founder started from a file that could not name the keys yet; workers start from the one that does.
       network: { ...network, networkKeys },
       gateways: [gateway],
+      clockMs,
+      receipts,
       ...(fetch === undefined ? {} : { fetch }),
     });
     this.#clients.set(gateway, client);

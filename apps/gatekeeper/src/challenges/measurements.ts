@@ -56,10 +56,14 @@ export class Measurements {
       }));
   }
 
-  /** Steps a second: what a long question takes longer than a short one. Enclaves don't know which is which before they answer. */
+  /**
+   * Steps a second: what a long question takes longer than a short one, and half of its whole time at the least: where the way there and back
+   * takes most of the time, the difference is chance. Enclaves don't know which is which before they answer.
+   */
   #work(shortUs: readonly number[], longUs: readonly number[]): bigint {
     if (shortUs.length === 0 || longUs.length === 0) return 0n;
-    const us = Math.max(1, medianOf(longUs) - medianOf(shortUs));
+    const long = medianOf(longUs);
+    const us = Math.max(1, long - medianOf(shortUs), Math.ceil(long / 2));
     return (BigInt(this.#steps) * 1_000_000n) / BigInt(us);
   }
 

@@ -1,4 +1,5 @@
 import {
+  BondHistory,
   type ChainAccount,
   CommitteeHistory,
   type CommitteeReader,
@@ -26,23 +27,30 @@ export class ChainEpochs implements EpochChain {
   readonly #components: ChainEpochsComponents;
   readonly #committee: CommitteeHistory;
   readonly #records: EpochRecordsReader;
-  readonly #address: Address;
+  readonly #bonds: BondHistory;
+  readonly #contracts: NetworkFile['contracts'];
 
   constructor(components: ChainEpochsComponents, contracts: NetworkFile['contracts']) {
     this.#components = components;
     const { view } = components.reader;
     this.#committee = new CommitteeHistory(view, contracts);
     this.#records = new EpochRecordsReader(view, contracts);
-    this.#address = contracts.epochRecords;
+    this.#bonds = new BondHistory(view, contracts);
+    this.#contracts = contracts;
   }
 
   async finalTimestamp(signal: AbortSignal): Promise<bigint> {
     return (await this.#components.reader.view.finalized(signal)).timestamp;
   }
 
+  async newestTimestamp(signal: AbortSignal): Promise<bigint> {
+    return (await this.#components.reader.view.head(signal)).timestamp;
+  }
+
   factsOf(epoch: bigint, signal: AbortSignal): Promise<EpochFacts | undefined> {
     const { reader, history: registry, clock } = this.#components;
-    return readEpochFacts({ view: reader.view, registry, committee: this.#committee, clock }, epoch, signal);
+    const histories = { registry, committee: this.#committee, bonds: this.#bonds };
+    return readEpochFacts({ view: reader.view, ...histories, contracts: this.#contracts, clock }, epoch, signal);
   }
 
   lastRecorded(signal: AbortSignal): Promise<bigint | undefined> {
@@ -58,7 +66,12 @@ export class ChainEpochs implements EpochChain {
     const proof = committeeProof(signers, generation.threshold, signatures);
     if (proof === undefined) return;
     await operator.write(
-      { address: this.#address, abi: epochRecordsAbi, functionName: 'post', args: [onChainRecord(record), proof] },
+      {
+        address: this.#contracts.epochRecords,
+        abi: epochRecordsAbi,
+        functionName: 'post',
+        args: [onChainRecord(record), proof],
+      },
       signal,
     );
   }

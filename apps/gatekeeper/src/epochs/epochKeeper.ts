@@ -27,6 +27,7 @@ import type { EpochLeaves } from '@cloister/economics';
 import type { Logger } from '@cloister/service';
 import type { CommitteeState, Member } from '../committeeState.ts';
 import type { Peers } from '../peers/peers.ts';
+import type { RecordWatch } from '../slashing/recordWatch.ts';
 import { checkCandidate, proposerOf, type RecordableEpoch, recordDataOf } from './candidateCheck.ts';
 import type { EpochArchive } from './epochArchive.ts';
 import { EpochBook } from './epochBook.ts';
@@ -46,6 +47,8 @@ export type EpochComponents = {
   readonly releaseLogHead: () => Bytes32;
   /** Throws CHAIN_UNWITNESSED where enough others do not see the chain that this member sees. */
   readonly assertWitnessed: () => void;
+  /** Compares what members signed in one attempt. */
+  readonly signed: Pick<RecordWatch, 'see'>;
   readonly keep: EpochKeep;
   readonly archive: EpochArchive;
   /** Milliseconds of a clock that only goes forward. */
@@ -91,6 +94,8 @@ type Work = {
   own: KeptEpoch | undefined;
   posted: number;
   isRecorded: boolean;
+  /** The next epoch is over by the newest block: the chain takes no record of this one any more. */
+  isTooLate: boolean;
 };
 
 /**
@@ -146,6 +151,8 @@ export class EpochKeeper {
     if (work === undefined) return;
     const wasRecorded = work.isRecorded;
     work.isRecorded = ((await chain.lastRecorded(signal)) ?? -1n) >= epoch;
+    // The newest final block may be behind it by more than what is left of the time for this record.
+    work.isTooLate = this.#init.epochAt(await chain.newestTimestamp(signal)) > epoch + 1n;
     if (work.isRecorded && wasRecorded) return;
     const attempt = epochAttemptAt(now, work.epoch.endsAt);
     if (attempt === undefined) return;
@@ -179,6 +186,7 @@ export class EpochKeeper {
       own: kept?.vector.epoch === epoch ? kept : undefined,
       posted: -1,
       isRecorded: false,
+      isTooLate: false,
     };
   }
 
@@ -298,6 +306,7 @@ export class EpochKeeper {
       const signer = signerOf(digest, signature);
       return members.some((member) => member.signer === signer) ? [[signer as Address, signature] as const] : [];
     });
+    this.#components.signed.see(record, digest, signed);
     const proposer = members.find(({ operator }) => operator === proposerOf(work.epoch, record.attempt));
     if (proposer === undefined || !signed.some(([signer]) => signer === proposer.signer)) return;
     for (const publication of by.publications)
@@ -361,7 +370,7 @@ export class EpochKeeper {
   #maySign(work: Work, attempt: number): boolean {
     const { epoch } = work.epoch;
     const isMember = this.#current().some(({ signer }) => signer === this.#components.me.signer);
-    return isMember && epoch > (this.#overAtStart ?? epoch) && !work.signed.has(attempt);
+    return isMember && epoch > (this.#overAtStart ?? epoch) && !work.signed.has(attempt) && !work.isTooLate;
   }
 
   /** One signature an attempt, whatever happens: two would cost the bond. */
@@ -389,7 +398,7 @@ export class EpochKeeper {
   async #post(work: Work, attempt: number, signal: AbortSignal): Promise<void> {
     const { chain, me, log } = this.#components;
     const complete = this.#complete(work);
-    if (complete === undefined || work.posted >= attempt) return;
+    if (complete === undefined || work.posted >= attempt || work.isTooLate) return;
     const { record, signatures } = complete;
     const isOwn = proposerOf(work.epoch, record.attempt) === me.operator;
     const isTurn = attempt > record.attempt && proposerOf(work.epoch, attempt) === me.operator;

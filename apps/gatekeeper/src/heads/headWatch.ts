@@ -10,7 +10,9 @@ import {
   type Hex,
   type RecordDomain,
   type SignedChainHead,
+  sleep,
   withDeadline,
+  zeroBytes32,
 } from '@cloister/core';
 import { fromHex } from '@cloister/crypto';
 import { recoverAddress } from '@cloister/crypto/native-secp256k1';
@@ -35,6 +37,8 @@ export type HeadWatchInit = {
   readonly maxAgeMs?: number;
   readonly maxLagBlocks?: bigint;
   readonly patienceMs?: number;
+  /** How long a look waits for the others' heads. A member that hangs holds up nobody: what it says counts when it comes. */
+  readonly answersMs?: number;
 };
 
 type Witness = { readonly number: bigint; readonly hash: Bytes32; readonly atMs: number };
@@ -47,6 +51,7 @@ const defaultMaxLagBlocks = 16n;
 const keptHeads = 8;
 /** How long a decision waits until a block that its asker has seen is witnessed: the others look every two seconds. */
 const defaultPatienceMs = 3_000;
+const defaultAnswersMs = 750;
 /** Decisions that wait at once; more are made by what is witnessed already. */
 const maxWaiting = 64;
 
@@ -64,7 +69,11 @@ export class HeadWatch {
   readonly #witnesses = new Map<Address, Witness>();
   readonly #heads = new Map<Address, ChainHead[]>();
   readonly #patienceMs: number;
+  readonly #answersMs: number;
+  /** Members that have not yet answered: each is asked again only when it has. */
+  readonly #asked = new Set<Address>();
   #own: SignedChainHead | undefined;
+  #newest: ChainHead = { number: 0n, hash: zeroBytes32, timestamp: 0n };
   #witnessed: Head | undefined;
   #waiting: (() => void)[] = [];
 
@@ -74,6 +83,7 @@ export class HeadWatch {
     this.#maxAgeMs = init.maxAgeMs ?? defaultMaxAgeMs;
     this.#maxLagBlocks = init.maxLagBlocks ?? defaultMaxLagBlocks;
     this.#patienceMs = init.patienceMs ?? defaultPatienceMs;
+    this.#answersMs = init.answersMs ?? defaultAnswersMs;
   }
 
   /** This member's newest head for the others; undefined before there is one. */
@@ -86,14 +96,20 @@ export class HeadWatch {
     const { view, me, peers, state, onWitnessed } = this.#components;
     const { number, hash, timestamp } = await view.head(signal);
     const head = { number, hash, timestamp };
+    this.#newest = head;
     this.#own = { ...head, signature: me.sign(chainHeadDigest(this.#domain, head)) };
     const others = state()?.generation.members.filter(({ signer }) => signer !== me.signer) ?? [];
-    await Promise.all(
-      others.map(async (member) => {
-        const told = await peers.head(member, signal);
-        if (told !== undefined && this.#isFrom(member, told)) await this.#compare(member, told, head, signal);
-      }),
-    );
+    const answers = others
+      .filter(({ signer }) => !this.#asked.has(signer))
+      .map(async (member) => {
+        this.#asked.add(member.signer);
+        const told = await peers.head(member, signal).finally(() => this.#asked.delete(member.signer));
+        // The newest of now, which may be a later one than when it was asked.
+        if (told !== undefined && this.#isFrom(member, told)) await this.#compare(member, told, this.#newest, signal);
+      });
+    const patience = new AbortController();
+    const enough = sleep(this.#answersMs, AbortSignal.any([signal, patience.signal])).catch(() => {});
+    await Promise.race([Promise.all(answers), enough]).finally(() => patience.abort());
     this.#witnessed = await this.#newestWitnessed(head, signal);
     if (this.#witnessed !== undefined) onWitnessed(this.#witnessed);
     for (const ticked of this.#waiting.splice(0)) ticked();

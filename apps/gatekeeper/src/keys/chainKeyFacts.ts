@@ -1,5 +1,13 @@
 import type { NetworkClock, RegistryReader } from '@cloister/chain';
-import { type Address, type Bytes32, CloisterError, type Manifest, tickAt, zeroBytes32 } from '@cloister/core';
+import {
+  type Address,
+  type Bytes32,
+  CloisterError,
+  hasStatePartition,
+  type Manifest,
+  tickAt,
+  zeroBytes32,
+} from '@cloister/core';
 import type { PlacementReader } from '@cloister/placement';
 import type { HeadWatch } from '../heads/headWatch.ts';
 import type { AskedApp, AskingWorker, KeyFacts } from './keyRules.ts';
@@ -20,8 +28,8 @@ export type ChainKeyFactsComponents = {
 export type StateFacts = KeyFacts & {
   /** Timestamp of the newest block, unix seconds. */
   readonly now: bigint;
-  /** How many partitions the manifest's state has; 0 where it has none. */
-  partitions(manifestId: Bytes32, signal: AbortSignal): Promise<number>;
+  /** Whether the manifest's state has this partition. */
+  hasPartition(manifestId: Bytes32, partition: number, signal: AbortSignal): Promise<boolean>;
 };
 
 /**
@@ -54,7 +62,8 @@ export async function readKeyFacts(
       const { hosts } = await placement.placementOf(app, rules, head, signal);
       return { hosts, minTcbEvaluationDataNumber: rules.placement.minTcbEvaluationDataNumber };
     },
-    partitions: async (manifestId, inner) => (await manifest(manifestId, inner)).state?.partitions ?? 0,
+    hasPartition: async (manifestId, partition, inner) =>
+      hasStatePartition(await manifest(manifestId, inner), partition),
     appsOf: (platformId, except) => releases.appsOf(platformId, except, epoch),
   };
 }

@@ -93,7 +93,7 @@ export class StateService {
       const facts = await this.#check(request, holder, signal);
       return book.inTurn(request.app, request.partition, async () => {
         const held = book.get(request.app, request.partition);
-        const isHeld = await this.#isHeldByAnother(held, holder, facts, signal);
+        const isHeld = await this.#isHeldByAnother(held, { holder, manifest: request.manifest }, facts, signal);
         const { generation } = this.#standing();
         const next = afterFence(held, request, holder, isHeld);
         const { app, partition, fence } = request;
@@ -187,12 +187,8 @@ export class StateService {
       if (this.#passed.size >= maxPassed) this.#passed.clear();
       this.#passed.add(question);
     }
-    const partitions = await facts.partitions(manifest, signal);
-    if (partition >= partitions)
-      throw refused(
-        'STATE_PARTITION_UNKNOWN',
-        `The app's state has "${partitions}" partitions, got number "${partition}"`,
-      );
+    if (!(await facts.hasPartition(manifest, partition, signal)))
+      throw refused('STATE_PARTITION_UNKNOWN', `The app's state has no partition number "${partition}"`);
     return facts;
   }
 
@@ -216,17 +212,21 @@ export class StateService {
     return { generation, index: index + 1, shares: active.shares, beaconKey: fromHex(committee.keys.beacon) };
   }
 
-  /** Whether the present writer is another one, has lately written, and is still a worker. */
+  /** Whether the present writer is another one, has lately written, and is still a worker that the app is placed on. */
   async #isHeldByAnother(
     held: HeldState | undefined,
-    holder: Address,
+    asking: { readonly holder: Address; readonly manifest: Bytes32 },
     facts: StateFacts,
     signal: AbortSignal,
   ): Promise<boolean> {
-    if (held === undefined || held.fence === 0n || held.holder === holder) return false;
+    if (held === undefined || held.fence === 0n || held.holder === asking.holder) return false;
     const until = this.#leases.get(stateKey(held.app, held.partition));
     if (until === undefined || until < facts.now) return false;
-    return (await facts.worker(held.holder, signal))?.active === true;
+    const worker = await facts.worker(held.holder, signal);
+    if (worker?.active !== true) return false;
+    // A term has ended: who is no host any more gets nothing signed, so nobody need wait for it.
+    const { hosts } = await facts.placement(held.app, asking.manifest, signal);
+    return hosts.includes(worker.workerId);
   }
 
   #renewLease({ app, partition }: StatePartition, now: bigint): void {

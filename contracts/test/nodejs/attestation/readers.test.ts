@@ -99,9 +99,17 @@ const certificateParts: Parts = {
 
 function certificate(changes: Parts): Uint8Array {
   const { outerAlgorithm = ecdsaWithSha256, signatureBits = signature, afterSignature = none, ...rest } = changes;
-  const { trailing = none, ...inner } = rest;
+  const { trailing = none, lessThanAll = none, ...inner } = rest;
   const tbs = sequence(...Object.values({ ...certificateParts, ...inner }));
-  return concatBytes(sequence(tbs, outerAlgorithm, signatureBits, afterSignature), trailing);
+  const whole = concatBytes(sequence(tbs, outerAlgorithm, signatureBits, afterSignature), trailing);
+  return lessThanAll === none ? whole : shortened(whole);
+}
+
+/** The same bytes, of which the outermost length says one less. */
+function shortened(whole: Uint8Array): Uint8Array {
+  const last = 1 + ((whole[1] ?? 0) & 0x7f);
+  assert.ok((whole[1] ?? 0) > 0x80 && (whole[last] ?? 0) > 0);
+  return whole.map((byte, index) => (index === last ? byte - 1 : byte));
 }
 
 const subject = (...parts: readonly Uint8Array[]): Parts => ({ subject: sequence(...parts) });
@@ -123,6 +131,7 @@ compare(
   [
     ['good', {}, 'ok'],
     ['bytes after it', { trailing: extra }, malformed],
+    ['a length that ends before it does', { lessThanAll: extra }, malformed],
     ['an element after the signature', { afterSignature: extra }, malformed],
     ['an element at the end of the signed part', { afterSigned: extra }, malformed],
     ['version 1', { version: der(0xa0, integer(0)) }, unsupported],

@@ -31,9 +31,10 @@ export { verifySgxQuote } from './dcap/verifySgxQuote.ts';
 export { verifyTdxQuote } from './dcap/verifyTdxQuote.ts';
 export { AttestationError, type AttestationErrorCode } from './errors.ts';
 export type { DstackClaims, OtherDstackEvent } from './eventLog/dstackClaims.ts';
-export type { DstackEvent } from './eventLog/dstackLog.ts';
-export type { RegisterName, Registers } from './eventLog/registers.ts';
+export { type DstackEvent, parseDstackLog, runtimeEventType } from './eventLog/dstackLog.ts';
+export { type RegisterName, type Registers, replay } from './eventLog/registers.ts';
 export { replayCcel, replayDstackLog } from './eventLog/replayLog.ts';
+export { measuredDigest, runtimeDigest } from './eventLog/runtimeEvent.ts';
 export { type MeasuredEvent, type VerifyCcelOptions, verifyCcel } from './eventLog/verifyCcel.ts';
 export { type VerifiedDstackLog, verifyDstackLog } from './eventLog/verifyDstackLog.ts';
 export {
@@ -56,6 +57,12 @@ export {
   type TdxDocument,
 } from './evidenceDocument.ts';
 export { EvidenceVerifier, type EvidenceVerifierInit } from './evidenceVerifier.ts';
+export {
+  type EmittedEvent,
+  type ExpectedGuest,
+  type VerifiedGuest,
+  verifyGuestAttestation,
+} from './guestAttestation.ts';
 export { type HclReport, parseHclReport } from './hclReport.ts';
 export { type LaunchConfig, launchConfigOf } from './launchConfig.ts';
 export { networkPolicy, networkTrustRoots, snpTcbFloors, statedConfigIdOf } from './networkTrust.ts';

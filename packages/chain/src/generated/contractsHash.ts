@@ -2,4 +2,4 @@
 
 /** keccak256 over the names and creation codes of all contracts: tells data made by other contracts. */
 export const contractsHash =
-  '0x7d7d3922b7847b9b6195c9938e4ff175e30e07a407b9e30d0d684d059fd8f4ca' as const;
+  '0x093452125af73e4e9b7614e3d7c346d418a16173f0a1752f97307c6e276573a1' as const;

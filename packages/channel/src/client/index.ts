@@ -1,12 +1,16 @@
-export type { CallHeaders } from '../shared/callHeaders.ts';
+export type { CallHeaders, StreamedBody } from '../shared/callHeaders.ts';
 export { ChannelError, type ChannelErrorCode } from '../shared/channelError.ts';
+export { maxChunkData } from '../shared/chunk.ts';
 export { endToEndFields, type Field, type Fields } from '../shared/fieldSection.ts';
 export { keptAnswerId } from '../shared/keptAnswerId.ts';
 export { type KeyConfiguration, parseKeyConfig } from '../shared/keyConfiguration.ts';
-export { requestMediaType, responseMediaType } from '../shared/labels.ts';
+export { requestMediaType, requestStreamMediaType, responseMediaType } from '../shared/labels.ts';
 export { defaultMessageLimits, type MessageLimits } from '../shared/limits.ts';
 export { keyProblemType, problemMediaType } from '../shared/problem.ts';
+export type { RequestProgress } from '../shared/requestTranscript.ts';
+export { prefixHead } from '../shared/streamedRequest.ts';
 export { type Problem, readProblem } from './readProblem.ts';
 export { RequestSealer } from './requestSealer.ts';
+export type { RequestStreamSealer } from './requestStreamSealer.ts';
 export type { ResponseEvent, ResponseLimits, ResponseOpener } from './responseOpener.ts';
 export { type AppRequest, type SealedRequest, type SealRequestOptions, sealRequest } from './sealRequest.ts';

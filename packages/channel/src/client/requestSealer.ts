@@ -22,7 +22,8 @@ export class RequestSealer {
   /** As `sealRequest`; the bytes and the secrets are the same in kind. Throws what it throws. */
   async seal(options: SealRequestOptions): Promise<SealedRequest> {
     const plaintext = encodeCall(options);
-    return sealUnder(this.#take(options.keyConfig) ?? (await encapsulate(options.keyConfig)), plaintext);
+    const encapsulation = this.#take(options.keyConfig) ?? (await encapsulate(options.keyConfig));
+    return sealUnder(encapsulation, plaintext, options.call.body);
   }
 
   /**

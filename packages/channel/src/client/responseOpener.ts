@@ -1,17 +1,11 @@
-import { CryptoError, engine } from '@cloister/crypto';
+import { ByteQueue } from '../shared/byteQueue.ts';
+import type { StreamedBody } from '../shared/callHeaders.ts';
 import { ChannelError, type ChannelErrorCode } from '../shared/channelError.ts';
-import {
-  chunkHeaderLength,
-  decodeChunkHeader,
-  decodeChunkPlaintext,
-  maxSealedChunk,
-  minSealedChunk,
-} from '../shared/chunk.ts';
+import { maxSealedChunk } from '../shared/chunk.ts';
+import { deriveChunkKeys, responseNonceLength } from '../shared/chunkKeys.ts';
+import { ChunkOpener } from '../shared/chunkOpener.ts';
 import type { Field } from '../shared/fieldSection.ts';
-import { finalAad, noBytes } from '../shared/labels.ts';
 import { parseResponseHead } from '../shared/responseHead.ts';
-import { chunkNonce, deriveResponseKeys, type ResponseKeys, responseNonceLength } from '../shared/responseKeys.ts';
-import { ByteQueue } from './byteQueue.ts';
 
 /** What a response consists of, in this order: one head, any number of bodies, one final. */
 export type ResponseEvent =
@@ -28,10 +22,13 @@ export type ResponseLimits = {
 };
 
 const defaultMaxTotalBytes = 67_108_864;
-/** How far around the expected chunk a chunk that does not open is looked for. */
-const diagnosisReach = 16;
 
-type RequestSecrets = { readonly responseSecret: Uint8Array; readonly encapsulatedKey: Uint8Array };
+type RequestSecrets = {
+  readonly responseSecret: Uint8Array;
+  readonly encapsulatedKey: Uint8Array;
+  /** What follows the request's head, where something does. */
+  readonly asked?: StreamedBody | undefined;
+};
 
 /**
  * Opens the one response to a request as its bytes arrive, in whatever pieces. Bodies come out as soon as they are proven
@@ -43,8 +40,7 @@ export class ResponseOpener {
   readonly #maxChunkBytes: number;
   readonly #maxTotalBytes: number;
   readonly #queue = new ByteQueue();
-  #keys: ResponseKeys | undefined;
-  #counter = 0;
+  #chunks: ChunkOpener | undefined;
   #received = 0;
   #trailer: Uint8Array | undefined;
   #used = false;
@@ -71,11 +67,12 @@ export class ResponseOpener {
       this.#take(bytes);
       for (let event = await this.#next(); event !== undefined; event = await this.#next()) yield event;
     }
+    const chunks = this.#chunks?.count ?? 0;
     if (this.#trailer === undefined)
       throw new ChannelError({
         code: 'RESPONSE_TRUNCATED',
-        message: `The response ended after "${this.#counter}" chunks, without the final one`,
-        meta: { chunks: this.#counter, bytes: this.#received },
+        message: `The response ended after "${chunks}" chunks, without the final one`,
+        meta: { chunks, bytes: this.#received },
         hint: 'Ask the same worker again with the same call id and client key: it keeps the answer for 10 minutes',
         retry: true,
       });
@@ -93,98 +90,60 @@ export class ResponseOpener {
 
   /** The next event of what is buffered; undefined where more bytes are needed. */
   async #next(): Promise<ResponseEvent | undefined> {
-    if (this.#keys === undefined) {
-      if (this.#queue.length < responseNonceLength) return undefined;
-      const { responseSecret, encapsulatedKey } = this.#secrets;
-      this.#keys = await deriveResponseKeys(responseSecret, encapsulatedKey, this.#queue.take(responseNonceLength));
-      responseSecret.fill(0);
-    }
-    while (this.#queue.length >= chunkHeaderLength) {
-      if (this.#trailer !== undefined) throw this.#error('RESPONSE_OVERRUN', 'Bytes follow the final chunk');
-      const { sealedLength, final } = decodeChunkHeader(this.#queue.peek(chunkHeaderLength));
-      if (sealedLength > this.#maxChunkBytes)
-        throw this.#error(
-          'CHUNK_TOO_LARGE',
-          `A chunk of "${sealedLength}" bytes is announced, more than "${this.#maxChunkBytes}"`,
-        );
-      if (sealedLength < minSealedChunk)
-        throw this.#error('CHUNK_MALFORMED', `A chunk of "${sealedLength}" bytes is announced`);
-      if (this.#queue.length < chunkHeaderLength + sealedLength) return undefined;
-      this.#queue.take(chunkHeaderLength);
-      const data = await this.#open(this.#queue.take(sealedLength), final, this.#keys);
-      const event = this.#accept(data, final);
+    this.#chunks ??= await this.#begin();
+    if (this.#chunks === undefined) return undefined;
+    for (;;) {
+      if (this.#trailer !== undefined) {
+        if (this.#queue.length > 0) throw this.#error('RESPONSE_OVERRUN', 'Bytes follow the final chunk');
+        return undefined;
+      }
+      const chunk = this.#chunks.take(this.#queue);
+      if (chunk === undefined) return undefined;
+      const isFirst = this.#chunks.count === 0;
+      const event = this.#accept(await this.#chunks.open(chunk), chunk.final, isFirst);
       if (event !== undefined) return event;
     }
-    if (this.#trailer !== undefined && this.#queue.length > 0)
-      throw this.#error('RESPONSE_OVERRUN', 'Bytes follow the final chunk');
-    return undefined;
   }
 
-  #accept(data: Uint8Array, final: boolean): ResponseEvent | undefined {
-    const isFirst = this.#counter++ === 0;
+  async #begin(): Promise<ChunkOpener | undefined> {
+    if (this.#queue.length < responseNonceLength) return undefined;
+    const { responseSecret, encapsulatedKey } = this.#secrets;
+    const keys = await deriveChunkKeys(responseSecret, encapsulatedKey, this.#queue.take(responseNonceLength));
+    responseSecret.fill(0);
+    return new ChunkOpener({
+      keys,
+      maxChunkBytes: this.#maxChunkBytes,
+      foreign: {
+        code: 'RESPONSE_FOREIGN',
+        message: 'The response does not open: it answers another request, or was changed on the way',
+      },
+      error: (code, message) => this.#error(code, message),
+    });
+  }
+
+  #accept(data: Uint8Array, final: boolean, isFirst: boolean): ResponseEvent | undefined {
     if (final) {
       if (isFirst) throw this.#error('RESPONSE_MALFORMED', 'The response has no head');
       this.#trailer = data;
       return undefined;
     }
     if (isFirst) {
-      const { status, fields } = parseResponseHead(data);
+      const { status, fields } = parseResponseHead(data, this.#secrets.asked);
       return { type: 'head', status, headers: fields };
     }
     // An empty chunk is cover: it hides that nothing was said.
     return data.length === 0 ? undefined : { type: 'body', bytes: data };
   }
 
-  async #open(sealed: Uint8Array, final: boolean, keys: ResponseKeys): Promise<Uint8Array> {
-    try {
-      return decodeChunkPlaintext(await openChunk(keys, this.#counter, final, sealed));
-    } catch (cause) {
-      if (cause instanceof CryptoError && cause.code === 'AEAD_OPEN_FAILED')
-        throw await this.#diagnose(sealed, final, keys);
-      throw cause;
-    }
-  }
-
-  /** Tells why a chunk does not open, by trying its neighbours' places. Nothing that opens there is used. */
-  async #diagnose(sealed: Uint8Array, final: boolean, keys: ResponseKeys): Promise<ChannelError> {
-    const opensAt = async (counter: number, mark: boolean): Promise<boolean> => {
-      try {
-        await openChunk(keys, counter, mark, sealed);
-        return true;
-      } catch {
-        return false;
-      }
-    };
-    const expected = this.#counter;
-    if (await opensAt(expected, !final))
-      return this.#error('FINAL_MARK_CHANGED', 'The mark of the last chunk was changed on the way');
-    for (let counter = Math.max(0, expected - diagnosisReach); counter <= expected + diagnosisReach; counter++) {
-      if (counter === expected || !(await opensAt(counter, final))) continue;
-      return counter < expected
-        ? this.#error('CHUNK_REPEATED', `Chunk "${counter}" came again in the place of chunk "${expected}"`)
-        : this.#error('CHUNK_OUT_OF_ORDER', `Chunk "${counter}" came in the place of chunk "${expected}"`);
-    }
-    return expected === 0
-      ? this.#error(
-          'RESPONSE_FOREIGN',
-          'The response does not open: it answers another request, or was changed on the way',
-        )
-      : this.#error('CHUNK_NOT_OPENED', `Chunk "${expected}" does not open: it was changed on the way`);
-  }
-
   #error(code: ChannelErrorCode, message: string): ChannelError {
     return new ChannelError({
       code,
       message,
-      meta: { chunk: this.#counter, bytes: this.#received },
+      meta: { chunk: this.#chunks?.count ?? 0, bytes: this.#received },
       hint: 'Discard the response; ask again with the same call id and client key, through another gateway',
       retry: true,
     });
   }
-}
-
-async function openChunk(keys: ResponseKeys, counter: number, final: boolean, sealed: Uint8Array): Promise<Uint8Array> {
-  return await engine.aes256GcmOpen(keys.key, chunkNonce(keys.nonce, counter), final ? finalAad : noBytes, sealed);
 }
 
 /** The source's items until the signal aborts; then its reason is thrown at once, whether the source reacts or not. */

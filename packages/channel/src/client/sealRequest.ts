@@ -3,6 +3,7 @@ import {
   concatBytes,
   engine,
   type HpkeContext,
+  hpkeExport,
   keccak256,
   keyScheduleContext,
   setupSender,
@@ -10,13 +11,14 @@ import {
   type X25519KeyPair,
 } from '@cloister/crypto';
 import { encodeBinaryRequest } from '../shared/binaryRequest.ts';
-import { type CallHeaders, checkAppFields, encodeCallHeaders } from '../shared/callHeaders.ts';
+import { type CallHeaders, checkAppFields, encodeCallHeaders, type StreamedBody } from '../shared/callHeaders.ts';
 import { ChannelError } from '../shared/channelError.ts';
 import type { Fields } from '../shared/fieldSection.ts';
 import { parseKeyConfig } from '../shared/keyConfiguration.ts';
-import { noBytes } from '../shared/labels.ts';
+import { noBytes, requestStreamLabel } from '../shared/labels.ts';
 import { defaultMessageLimits, type MessageLimits } from '../shared/limits.ts';
 import { exportRequestSecrets, type RequestExports, requestHeader, requestInfo } from '../shared/requestContext.ts';
+import { RequestStreamSealer } from './requestStreamSealer.ts';
 import { type ResponseLimits, ResponseOpener } from './responseOpener.ts';
 
 /** The app's part of a call. */
@@ -49,6 +51,8 @@ export type SealedRequest = {
   readonly inputSalt: Bytes32;
   /** Salt of the receipt's `outputCommitment`. */
   readonly outputSalt: Bytes32;
+  /** Seals what follows the head, where `call.body` says that something does. */
+  readonly stream: RequestStreamSealer | undefined;
   /** The reader of the one response to this request; a second call throws RESPONSE_MISUSED. */
   openResponse(limits?: ResponseLimits): ResponseOpener;
 };
@@ -60,13 +64,13 @@ export type SealedRequest = {
  */
 export async function sealRequest(options: SealRequestOptions): Promise<SealedRequest> {
   const plaintext = encodeCall(options);
-  return sealUnder(await encapsulate(options.keyConfig), plaintext);
+  return sealUnder(await encapsulate(options.keyConfig), plaintext, options.call.body);
 }
 
 /** {@link sealRequest} with the ephemeral key given. Two requests under one ephemeral key open each other's contents. */
 export async function sealRequestTo(options: SealRequestOptions, ephemeral: X25519KeyPair): Promise<SealedRequest> {
   const plaintext = encodeCall(options);
-  return sealUnder(await encapsulateTo(options.keyConfig, ephemeral), plaintext);
+  return sealUnder(await encapsulateTo(options.keyConfig, ephemeral), plaintext, options.call.body);
 }
 
 /** The key agreement of one request to come: all of it that does not depend on what is sent. For one request only. */
@@ -94,15 +98,25 @@ async function encapsulateTo(keyConfig: Uint8Array, ephemeral: X25519KeyPair): P
 export function encodeCall(options: SealRequestOptions): Uint8Array {
   const { call, request, limits = defaultMessageLimits } = options;
   checkAppFields(request.headers);
+  if (call.body !== undefined && request.body.length > 0)
+    throw new ChannelError({
+      code: 'REQUEST_MALFORMED',
+      message: `A head whose body follows has none itself, got "${request.body.length}" bytes`,
+    });
   const fields = [...encodeCallHeaders(call), ...request.headers];
   return encodeBinaryRequest({ method: request.method, path: request.path, fields, body: request.body }, limits);
 }
 
-/** Seals a plaintext under an encapsulation, which is used up by it. */
-export async function sealUnder(encapsulation: Encapsulation, plaintext: Uint8Array): Promise<SealedRequest> {
+/** Seals a plaintext under an encapsulation, which is used up by it. `follows`: what comes in chunks after it. */
+export async function sealUnder(
+  encapsulation: Encapsulation,
+  plaintext: Uint8Array,
+  follows: StreamedBody | undefined,
+): Promise<SealedRequest> {
   const { header, encapsulatedKey, context } = encapsulation;
   const { responseSecret, inputSalt, outputSalt } = encapsulation.exports;
   const sealed = await engine.aes256GcmSeal(context.key, context.nonce, noBytes, plaintext);
+  const streamSecret = follows !== undefined ? await hpkeExport(context, requestStreamLabel) : undefined;
   wipeContext(context);
   const encapsulated = concatBytes(header, encapsulatedKey, sealed);
 
@@ -117,6 +131,7 @@ export async function sealUnder(encapsulation: Encapsulation, plaintext: Uint8Ar
     },
     inputSalt: toHex(inputSalt),
     outputSalt: toHex(outputSalt),
+    stream: streamSecret && new RequestStreamSealer(streamSecret, encapsulatedKey, encapsulated),
     openResponse(responseLimits) {
       if (opened)
         throw new ChannelError({
@@ -125,7 +140,7 @@ export async function sealUnder(encapsulation: Encapsulation, plaintext: Uint8Ar
           hint: 'Seal the request again, with the same call id and client key',
         });
       opened = true;
-      return new ResponseOpener({ responseSecret, encapsulatedKey }, responseLimits);
+      return new ResponseOpener({ responseSecret, encapsulatedKey, asked: follows }, responseLimits);
     },
   };
 }

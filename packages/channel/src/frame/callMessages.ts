@@ -1,8 +1,11 @@
 import { CloisterError } from '@cloister/core';
 
-/** The header of a stream that carries a call: gateway → worker. The sealed request follows as data. */
+/**
+ * The header of a stream that carries a call: gateway → worker. The sealed request follows as data: whole, or for "stream" its head, which
+ * has its length before it, and chunks that come while it is answered.
+ */
 export type CallOpen = {
-  readonly method: 'call';
+  readonly method: CallMethod;
   /** Bytes of the sealed request, below 2³² − 1; null where the client didn't say. */
   readonly contentLength: number | null;
 };
@@ -15,9 +18,11 @@ export type CallHead = {
   readonly contentType: string;
 };
 
-// Both stand on the way of every call, so they are bytes, not JSON: `kind u8 = 1 | content length u32`, and
+export type CallMethod = 'call' | 'stream';
+
+// Both stand on the way of every call, so they are bytes, not JSON: `kind u8 = 1 or 2 | content length u32`, and
 // `status u16 | media type in ASCII`, integers big endian.
-const callKind = 1;
+const methods: readonly CallMethod[] = ['call', 'stream'];
 const openLength = 5;
 const unknownLength = 0xffff_ffff;
 const statusLength = 2;
@@ -27,20 +32,22 @@ const mediaType =
   /^[A-Za-z0-9!#$&^_.+-]{1,63}\/[A-Za-z0-9!#$&^_.+-]{1,63}(?: ?; ?[A-Za-z0-9_-]{1,32}=(?:[A-Za-z0-9_.+-]{1,63}|"[A-Za-z0-9_.+ -]{1,63}"))*$/;
 
 /** 5 bytes. Throws CallMessageError for a length that no call has. */
-export function encodeCallOpen({ contentLength }: CallOpen): Uint8Array {
+export function encodeCallOpen({ method, contentLength }: CallOpen): Uint8Array {
   const length = contentLength ?? unknownLength;
   if (contentLength !== null && !(Number.isInteger(length) && length >= 0 && length < unknownLength))
     throw new CallMessageError('call header', 'a content length below 2^32 - 1, or null');
-  return Uint8Array.of(callKind, length >>> 24, length >>> 16, length >>> 8, length);
+  return Uint8Array.of(methods.indexOf(method) + 1, length >>> 24, length >>> 16, length >>> 8, length);
 }
 
 /** Throws CallMessageError for anything that {@link encodeCallOpen} does not make. */
 export function parseCallOpen(header: Uint8Array): CallOpen {
-  if (header.length !== openLength || header[0] !== callKind)
-    throw new CallMessageError('call header', `${openLength} bytes of kind "${callKind}"`);
+  const [kind = 0] = header;
+  const method = methods[kind - 1];
+  if (header.length !== openLength || method === undefined)
+    throw new CallMessageError('call header', `${openLength} bytes of kind 1 to ${methods.length}`);
   const [, a = 0, b = 0, c = 0, d = 0] = header;
   const length = ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
-  return { method: 'call', contentLength: length === unknownLength ? null : length };
+  return { method, contentLength: length === unknownLength ? null : length };
 }
 
 /** Throws CallMessageError for a status or media type that no answer has. */

@@ -1,6 +1,7 @@
 export {
   type CallHead,
   CallMessageError,
+  type CallMethod,
   type CallOpen,
   encodeCallHead,
   encodeCallOpen,

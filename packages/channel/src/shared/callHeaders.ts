@@ -18,11 +18,16 @@ export type CallHeaders = {
   readonly maxFee: bigint;
   /** The manifest that the client expects. */
   readonly manifest: Bytes32;
-  /** A payment voucher: opaque here, visible ASCII, at most 4,096 characters. */
+  /** How the call is paid (`paymentOfferText` of core): opaque here, visible ASCII, at most 16,384 characters. */
   readonly voucher?: string;
   /** A worker's statement of which app calls: opaque here, visible ASCII, at most 2,048 characters. */
   readonly caller?: string;
+  /** Where the body follows the sealed head in chunks: "stream" its bytes, "socket" messages of a WebSocket session (core's socketFrames). */
+  readonly body?: StreamedBody;
 };
+
+export const streamedBodies = ['stream', 'socket'] as const;
+export type StreamedBody = (typeof streamedBodies)[number];
 
 const callIdBytes = 16;
 const clientKeyBytes = 32;
@@ -40,6 +45,7 @@ const names = {
   manifest: 'x-cloister-manifest',
   voucher: 'x-cloister-voucher',
   caller: 'x-cloister-caller',
+  body: 'x-cloister-body',
 } as const;
 const known: ReadonlySet<string> = new Set(Object.values(names));
 
@@ -57,6 +63,7 @@ export function encodeCallHeaders(call: CallHeaders): Field[] {
     fields.push([names.voucher, asciiText(names.voucher, call.voucher, maxVoucherLength)]);
   if (call.caller !== undefined)
     fields.push([names.caller, asciiText(names.caller, call.caller, maxSignedAppCallBytes)]);
+  if (call.body !== undefined) fields.push([names.body, streamedBody(call.body)]);
   return fields;
 }
 
@@ -67,7 +74,7 @@ export function checkAppFields(fields: Fields): void {
 }
 
 /**
- * Separates the call headers from the app's own. Each must be there once, in its one form; voucher and caller may be missing.
+ * Separates the call headers from the app's own. Each must be there once, in its one form; voucher, caller and body may be missing.
  * Throws CALL_HEADER_REFUSED, for unknown ones too: a newer client must not be half understood.
  */
 export function splitCallHeaders(fields: Fields): { readonly call: CallHeaders; readonly headers: Field[] } {
@@ -90,6 +97,7 @@ export function splitCallHeaders(fields: Fields): { readonly call: CallHeaders; 
   };
   const voucher = values.get(names.voucher);
   const caller = values.get(names.caller);
+  const body = values.get(names.body);
   const call: CallHeaders = {
     app: hex32(names.app, required(names.app)),
     callId: base64Of(names.callId, required(names.callId), callIdBytes),
@@ -99,6 +107,7 @@ export function splitCallHeaders(fields: Fields): { readonly call: CallHeaders; 
     manifest: hex32(names.manifest, required(names.manifest)),
     ...(voucher === undefined ? {} : { voucher: asciiText(names.voucher, voucher, maxVoucherLength) }),
     ...(caller === undefined ? {} : { caller: asciiText(names.caller, caller, maxSignedAppCallBytes) }),
+    ...(body === undefined ? {} : { body: streamedBody(body) }),
   };
   return { call, headers };
 }
@@ -139,6 +148,12 @@ function asciiText(name: string, value: string, maxLength: number): string {
   if (value.length > maxLength || !visibleAscii.test(value))
     throw refused(name, `it is not 1 to ${maxLength} characters of visible ASCII`);
   return value;
+}
+
+function streamedBody(value: string): StreamedBody {
+  const known = streamedBodies.find((one) => one === value);
+  if (known === undefined) throw refused(names.body, `it is none of ${streamedBodies.join(', ')}`);
+  return known;
 }
 
 /** Values stay out of the message: the client key is one of them. */

@@ -19,6 +19,12 @@ export type ChannelErrorCode =
   /** The request does not open under the key that it names: changed on the way, or sealed to another key. */
   | 'REQUEST_NOT_OPENED'
   | 'REQUEST_REPLAYED'
+  /** A streamed request is written or read out of order. */
+  | 'REQUEST_MISUSED'
+  /** A streamed request ended before its final chunk. */
+  | 'REQUEST_TRUNCATED'
+  /** Bytes follow the final chunk of a streamed request. */
+  | 'REQUEST_OVERRUN'
   /** A key can't be announced for the time asked for. */
   | 'KEY_LIFETIME_REFUSED'
   /** A response is written or read out of order. */

@@ -5,6 +5,7 @@ export const requestLabel = utf8('message/cloister-req: v1\0');
 export const responseLabel = utf8('message/cloister-res: v1');
 export const inputSaltLabel = utf8('cloister/input-salt: v1');
 export const outputSaltLabel = utf8('cloister/output-salt: v1');
+export const requestStreamLabel = utf8('message/cloister-req-stream: v1');
 
 /** AAD of the last chunk of a response; all others have none. */
 export const finalAad = utf8('final');
@@ -12,5 +13,7 @@ export const noBytes = new Uint8Array(0);
 
 /** Media type of a sealed request. */
 export const requestMediaType = 'message/cloister-req';
+/** Media type of a sealed request whose body follows chunk by chunk. */
+export const requestStreamMediaType = 'message/cloister-req-stream';
 /** Media type of a sealed response. */
 export const responseMediaType = 'message/cloister-res';

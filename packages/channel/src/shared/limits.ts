@@ -16,7 +16,7 @@ export const defaultMessageLimits: MessageLimits = {
 
 export const maxMethodLength = 32;
 export const maxPathLength = 8_192;
-export const maxVoucherLength = 4_096;
+export const maxVoucherLength = 16_384;
 
 /** Nothing inside the seal is longer: lengths stay safe in 32-bit arithmetic. */
 export const hardMaxBodyBytes = 1_073_741_824;

@@ -1,12 +1,14 @@
-export type { CallHeaders } from '../shared/callHeaders.ts';
+export type { CallHeaders, StreamedBody } from '../shared/callHeaders.ts';
 export { ChannelError, type ChannelErrorCode } from '../shared/channelError.ts';
 export { maxChunkData } from '../shared/chunk.ts';
 export { endToEndFields, type Field, type Fields } from '../shared/fieldSection.ts';
 export { keptAnswerId } from '../shared/keptAnswerId.ts';
-export { requestMediaType, responseMediaType } from '../shared/labels.ts';
+export { requestMediaType, requestStreamMediaType, responseMediaType } from '../shared/labels.ts';
 export { defaultMessageLimits, type MessageLimits } from '../shared/limits.ts';
 export { problemMediaType } from '../shared/problem.ts';
+export { headLengthBytes, headLengthOf, maxEncapsulatedHead } from '../shared/streamedRequest.ts';
 export { type AnnouncedKey, KeyRing, type KeyRingInit } from './keyRing.ts';
 export type { OpenedRequest } from './openRequest.ts';
 export { type ProblemResponse, problemOf } from './problemOf.ts';
+export type { RequestStreamOpener } from './requestStreamOpener.ts';
 export type { ResponseSealer } from './responseSealer.ts';

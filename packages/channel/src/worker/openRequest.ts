@@ -1,14 +1,23 @@
 import type { Bytes32, Hex } from '@cloister/core';
-import { CryptoError, engine, type HpkeContext, type SecretBytes, setupRecipient, toHex } from '@cloister/crypto';
+import {
+  CryptoError,
+  engine,
+  type HpkeContext,
+  hpkeExport,
+  type SecretBytes,
+  setupRecipient,
+  toHex,
+} from '@cloister/crypto';
 import { keccak256 } from '@cloister/crypto/fast-keccak';
 import { parseBinaryRequest } from '../shared/binaryRequest.ts';
 import { type CallHeaders, splitCallHeaders } from '../shared/callHeaders.ts';
 import { ChannelError } from '../shared/channelError.ts';
 import type { Field } from '../shared/fieldSection.ts';
-import { noBytes } from '../shared/labels.ts';
+import { noBytes, requestStreamLabel } from '../shared/labels.ts';
 import type { MessageLimits } from '../shared/limits.ts';
 import { encapsulatedKeyLength, exportRequestSecrets, requestHeaderLength } from '../shared/requestContext.ts';
 import type { ReplayCache } from './replayCache.ts';
+import { RequestStreamOpener } from './requestStreamOpener.ts';
 import { ResponseSealer } from './responseSealer.ts';
 
 /** A key that requests are sealed to. */
@@ -35,6 +44,8 @@ export type OpenedRequest = {
   readonly inputSalt: Bytes32;
   readonly outputSalt: Bytes32;
   readonly response: ResponseSealer;
+  /** The body, where it follows in chunks (`call.body`); `requestHash` is then of the head alone. */
+  readonly input?: RequestStreamOpener;
 };
 
 /** Opens a request whose header and size were checked. The caller has chosen the key by the header. */
@@ -56,6 +67,7 @@ export async function openRequest(
   if (place === 'closed') throw retired();
 
   const { call, request } = parseContents(plaintext, limits);
+  const streamSecret = call.body === undefined ? undefined : await hpkeExport(context, requestStreamLabel);
   const { responseSecret, inputSalt, outputSalt } = await exportRequestSecrets(context);
   return {
     call,
@@ -63,7 +75,8 @@ export async function openRequest(
     requestHash: toHex(keccak256(encapsulated)),
     inputSalt: toHex(inputSalt),
     outputSalt: toHex(outputSalt),
-    response: new ResponseSealer({ responseSecret, encapsulatedKey }),
+    response: new ResponseSealer({ responseSecret, encapsulatedKey, asked: call.body }),
+    ...(streamSecret && { input: new RequestStreamOpener(streamSecret, encapsulatedKey, encapsulated) }),
   };
 }
 
@@ -71,6 +84,8 @@ function parseContents(plaintext: Uint8Array, limits: MessageLimits): Pick<Opene
   try {
     const { method, path, fields, body } = parseBinaryRequest(plaintext, limits);
     const { call, headers } = splitCallHeaders(fields);
+    if (call.body !== undefined && body.length > 0)
+      throw new ChannelError({ code: 'REQUEST_MALFORMED', message: 'A head whose body follows has one itself' });
     return { call, request: { method, path, headers, body } };
   } catch (error) {
     if (!(error instanceof ChannelError)) throw error;

@@ -1,15 +1,21 @@
-import { concatBytes, engine, randomBytes } from '@cloister/crypto';
+import { concatBytes, randomBytes } from '@cloister/crypto';
+import type { StreamedBody } from '../shared/callHeaders.ts';
 import { ChannelError } from '../shared/channelError.ts';
-import { encodeChunkHeader, encodeChunkPlaintext, maxChunkData } from '../shared/chunk.ts';
+import { encodeChunkPlaintext, maxChunkData } from '../shared/chunk.ts';
+import { deriveChunkKeys, responseNonceLength } from '../shared/chunkKeys.ts';
+import { ChunkSealer } from '../shared/chunkSealer.ts';
 import type { Fields } from '../shared/fieldSection.ts';
-import { finalAad, noBytes } from '../shared/labels.ts';
 import { encodeResponseHead } from '../shared/responseHead.ts';
-import { chunkNonce, deriveResponseKeys, type ResponseKeys, responseNonceLength } from '../shared/responseKeys.ts';
 
 /** Far below the limit of AES-GCM, far above any response. */
 const maxChunks = 2 ** 32;
 
-type ResponseSecrets = { readonly responseSecret: Uint8Array; readonly encapsulatedKey: Uint8Array };
+type ResponseSecrets = {
+  readonly responseSecret: Uint8Array;
+  readonly encapsulatedKey: Uint8Array;
+  /** What follows the request's head, where something does. */
+  readonly asked?: StreamedBody | undefined;
+};
 
 /**
  * Seals the one response to a request: `head`, any number of `body`, `final`. Each gives the bytes to send, in the order of
@@ -18,9 +24,8 @@ type ResponseSecrets = { readonly responseSecret: Uint8Array; readonly encapsula
 export class ResponseSealer {
   readonly #secrets: ResponseSecrets;
   readonly #nonce: Uint8Array;
-  #keys: Promise<ResponseKeys> | undefined;
+  #chunks: ChunkSealer | undefined;
   #state: 'new' | 'open' | 'ended' = 'new';
-  #counter = 0;
 
   /** @param unsafeFixedNonce for test vectors only: a nonce used twice with one request seals two texts under one key stream */
   constructor(secrets: ResponseSecrets, unsafeFixedNonce?: Uint8Array) {
@@ -34,11 +39,12 @@ export class ResponseSealer {
    */
   async head(status: number, headers: Fields): Promise<Uint8Array> {
     this.#expect('new', 'head()');
-    const plaintext = encodeChunkPlaintext(encodeResponseHead(status, headers));
+    const plaintext = encodeChunkPlaintext(encodeResponseHead(status, headers, this.#secrets.asked));
     this.#state = 'open';
-    this.#keys = deriveResponseKeys(this.#secrets.responseSecret, this.#secrets.encapsulatedKey, this.#nonce);
+    const { responseSecret, encapsulatedKey } = this.#secrets;
+    this.#chunks = new ChunkSealer(deriveChunkKeys(responseSecret, encapsulatedKey, this.#nonce));
     const sealed = await this.#seal(plaintext, false, this.#nonce);
-    this.#secrets.responseSecret.fill(0);
+    responseSecret.fill(0);
     return sealed;
   }
 
@@ -61,23 +67,14 @@ export class ResponseSealer {
     const plaintext = encodeChunkPlaintext(trailer);
     this.#state = 'ended';
     const sealed = await this.#seal(plaintext, true);
-    (await this.#keys)?.key.fill(0);
+    await this.#chunks?.wipe();
     return sealed;
   }
 
-  async #seal(plaintext: Uint8Array, final: boolean, prefix: Uint8Array = noBytes): Promise<Uint8Array> {
-    // The place is taken before anything is awaited: calls that overlap never share a nonce.
-    const counter = this.#counter++;
-    if (counter >= maxChunks || this.#keys === undefined) throw this.#misused('too many chunks');
+  async #seal(plaintext: Uint8Array, final: boolean, prefix?: Uint8Array): Promise<Uint8Array> {
+    if (this.#chunks === undefined || this.#chunks.count >= maxChunks) throw this.#misused('too many chunks');
     try {
-      const keys = await this.#keys;
-      const sealed = await engine.aes256GcmSeal(
-        keys.key,
-        chunkNonce(keys.nonce, counter),
-        final ? finalAad : noBytes,
-        plaintext,
-      );
-      return concatBytes(prefix, encodeChunkHeader(sealed.length, final), sealed);
+      return await this.#chunks.seal(plaintext, final, prefix);
     } catch (error) {
       this.#state = 'ended';
       throw error;

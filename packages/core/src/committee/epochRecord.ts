@@ -14,7 +14,7 @@ export type EpochRecord = {
   readonly beacon: Bytes32;
   readonly measurementsRoot: Bytes32;
   readonly directoryRoot: Bytes32;
-  /** Zero until there are rewards. */
+  /** Of what each pool gets; zero where none gets anything. */
   readonly rewardsRoot: Bytes32;
   readonly evictionRoot: Bytes32;
   readonly releaseLogRoot: Bytes32;
@@ -23,11 +23,11 @@ export type EpochRecord = {
     readonly members: number;
     /** Workers in the directory. */
     readonly workers: number;
-    /** Stake of all of them, in PHA's smallest unit; 1 each until there are bonds. */
+    /** Stake of all of them, in PHA's smallest unit: bonds, and 1 of each worker without one. */
     readonly stake: bigint;
     /** Sum of the workers' median work, units a second. */
     readonly work: bigint;
-    /** PHA in its smallest unit; zero until there are rewards. */
+    /** What all pools get together, in PHA's smallest unit. */
     readonly rewards: bigint;
   };
 };

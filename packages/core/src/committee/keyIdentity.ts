@@ -40,6 +40,11 @@ export function stateIdentity(app: Bytes32, keyVersion: number): KeyIdentity {
   return { app, keyVersion, class: 'state', context: zeroBytes32 };
 }
 
+/** The identity of an app's own keys: what its code signs with, and what it derives for itself. */
+export function signingIdentity(app: Bytes32, keyVersion: number): KeyIdentity {
+  return { app, keyVersion, class: 'signing', context: zeroBytes32 };
+}
+
 /** The context of a time key: abi.encode(uint64 round). */
 export function timeContext(round: bigint): Bytes32 {
   return `0x${round.toString(16).padStart(64, '0')}`;

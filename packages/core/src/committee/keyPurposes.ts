@@ -9,7 +9,7 @@ import type { KeyClass } from './keyIdentity.ts';
 export const keyPurposes = {
   /** Code that only its hosts can read, named by the function or container that it is of. */
   'sealed-code': 'secrets',
-  /** Keys of an app's own, named by the function that asks for them. */
+  /** Keys of an app's own, named by the function that asks for them; `guest` is the root of those that its guest agent gives. */
   'function-key': 'signing',
   /** The same, named by the container. */
   'container-key': 'signing',
@@ -17,6 +17,8 @@ export const keyPurposes = {
   'state-partition': 'state',
   /** The salt by which all workers of a job commit to equal answers alike, named by the output. */
   'output-salt': 'job',
+  /** The account of a function on a chain, named by the chain's id in decimal. */
+  'chain-account': 'signing',
 } as const satisfies Record<string, KeyClass>;
 
 export type KeyPurpose = keyof typeof keyPurposes;

@@ -13,6 +13,8 @@ export type CgroupControllers = { readonly memory: boolean; readonly pids: boole
 export interface CgroupParent {
   readonly version: 1 | 2;
   readonly controllers: CgroupControllers;
+  /** Where groups are made; of version 1, for the memory controller. */
+  readonly base: string;
   create(name: string): Cgroup;
   /** Removes what is left of the groups made here, when their processes have ended. */
   remove(): Promise<void>;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Cgroup, CgroupControllers, CgroupParent } from './cgroup.ts';
 import {
   CounterFile,
+  childDirectories,
   mustWrite,
   ownedGroupName,
   readKeyed,
@@ -44,9 +45,15 @@ export function openCgroupV1(own: V1Directories): CgroupParent | undefined {
   return {
     version: 1,
     controllers,
+    base: bases.get('memory') ?? '',
     create: (child) => createGroup(bases, controllers, child),
     remove: () => removeGroups([...new Set(bases.values())]),
   };
+}
+
+function oomKillsIn(directory: string): number {
+  const own = readKeyed(join(directory, 'memory.oom_control'), 'oom_kill');
+  return childDirectories(directory).reduce((sum, child) => sum + oomKillsIn(join(directory, child)), own);
 }
 
 function createGroup(bases: ReadonlyMap<string, string>, controllers: CgroupControllers, name: string): Cgroup {
@@ -77,7 +84,8 @@ function createGroup(bases: ReadonlyMap<string, string>, controllers: CgroupCont
     },
     cpuNanoseconds: () => cpu.read(),
     peakMemoryBytes: () => peak.read(),
-    memoryKills: () => readKeyed(inGroup('memory', 'memory.oom_control'), 'oom_kill'),
+    // Counted where the process was, which may be a group below that an engine made.
+    memoryKills: () => oomKillsIn(inGroup('memory', '')),
     pidsRefused: () => readKeyed(inGroup('pids', 'pids.events'), 'max'),
     processIds: () => [
       ...new Set(directories.flatMap((directory) => readLines(join(directory, 'cgroup.procs')).map(Number))),

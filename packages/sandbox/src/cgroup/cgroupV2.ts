@@ -74,6 +74,7 @@ function parentAt(base: string, controllers: CgroupControllers): CgroupParent {
   return {
     version: 2,
     controllers,
+    base,
     create: (name) => createGroup(join(base, name), controllers),
     remove: () => removeGroups([base]),
   };

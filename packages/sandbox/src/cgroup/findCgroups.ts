@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import type { CgroupParent } from './cgroup.ts';
 import { openCgroupV1, type V1Directories } from './cgroupV1.ts';
 import { openCgroupV2 } from './cgroupV2.ts';
@@ -20,6 +20,57 @@ export function findCgroups(): CgroupParent | undefined {
   }
   if (place.v1.memory !== undefined) return openCgroupV1(place.v1);
   return place.v2 === undefined ? undefined : openCgroupV2(place.v2.own, place.v2.mountPoint);
+}
+
+/** Groups that an engine can make its own below: by the same path in the tree of every controller. */
+export type SharedCgroups = {
+  readonly parent: CgroupParent;
+  /** How an engine is told of a group that `parent` made. */
+  readonly pathOf: (name: string) => string;
+};
+
+/** Undefined where this process may make none, or none that hold memory. */
+export function findSharedCgroups(): SharedCgroups | undefined {
+  let found: { readonly place: CgroupPlace; readonly mounts: readonly CgroupMount[] };
+  try {
+    const [cgroup, mountinfo] = [
+      readFileSync('/proc/self/cgroup', 'utf8'),
+      readFileSync('/proc/self/mountinfo', 'utf8'),
+    ];
+    found = { place: parseCgroupPlace(cgroup, mountinfo), mounts: mountinfo.split('\n').flatMap(parseCgroupMount) };
+  } catch {
+    return undefined;
+  }
+  const { place, mounts } = found;
+  const { memory } = place.v1;
+  const mountPoint = memory === undefined ? place.v2?.mountPoint : pointOf('memory', mounts);
+  const parent =
+    memory === undefined || mountPoint === undefined
+      ? findCgroups()
+      : openCgroupV1(sharedDirectories(relative(mountPoint, memory), mounts));
+  if (parent === undefined || mountPoint === undefined || !parent.controllers.memory) return undefined;
+  return { parent, pathOf: (name) => `/${relative(mountPoint, join(parent.base, name))}` };
+}
+
+/** This process may be in groups of different paths; an engine knows only one. */
+function sharedDirectories(path: string, mounts: readonly CgroupMount[]): V1Directories {
+  const directories: { -readonly [Key in keyof V1Directories]: V1Directories[Key] } = {};
+  for (const controller of v1Controllers) {
+    const point = pointOf(controller, mounts);
+    if (point === undefined) continue;
+    const directory = join(point, path);
+    try {
+      mkdirSync(directory, { recursive: true });
+      directories[controller] = directory;
+    } catch {
+      // A controller that this process may not use.
+    }
+  }
+  return directories;
+}
+
+function pointOf(controller: string, mounts: readonly CgroupMount[]): string | undefined {
+  return mounts.find(({ controllers }) => controllers.includes(controller))?.point;
 }
 
 const v1Controllers = ['memory', 'pids', 'cpu', 'cpuacct'] as const;

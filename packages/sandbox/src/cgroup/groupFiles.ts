@@ -123,12 +123,17 @@ export function removeStaleGroups(directory: string): void {
     const owner = ownedGroup.exec(name);
     if (owner === null || processStartTime(Number(owner[1])) === Number(owner[2])) continue;
     const group = join(directory, name);
-    for (const child of childDirectories(group)) tryRemoveDirectory(join(group, child));
-    tryRemoveDirectory(group);
+    removeTree(group);
   }
 }
 
-function childDirectories(path: string): string[] {
+/** A group, and all below it that are empty. */
+function removeTree(group: string): void {
+  for (const child of childDirectories(group)) removeTree(join(group, child));
+  tryRemoveDirectory(group);
+}
+
+export function childDirectories(path: string): string[] {
   try {
     return readdirSync(path, { withFileTypes: true })
       .filter((entry) => entry.isDirectory())

@@ -1,3 +1,5 @@
+import { doorBinding } from './servicesSource.ts';
+
 /**
  * What every pre-started process runs until it is given its tenant: it takes the tenant's module once, by the control
  * socket, and from then on hands on requests to it. The tenant runs in an isolate of its own inside the same process,
@@ -12,6 +14,7 @@ const compatibilityFlags = ['no_nodejs_compat', 'no_nodejs_compat_v2'];
 
 let tenant;
 let failure;
+let services;
 
 export class Control extends WorkerEntrypoint {
   async fetch(request) {
@@ -29,14 +32,15 @@ export class Control extends WorkerEntrypoint {
       return new Response(await answer.text());
     }
     if (pathname !== '/load' || tenant !== undefined) return new Response(null, { status: 409 });
-    const { code, env, compatibilityDate, failureMark } = await request.json();
+    const { code, env, compatibilityDate, failureMark, given } = await request.json();
     failure = failureMark;
-    tenant = (outbound) => () => ({
+    services = given?.names;
+    tenant = (outbound, door) => () => ({
       compatibilityDate,
       compatibilityFlags,
       mainModule: 'main.js',
-      modules: { 'main.js': code },
-      env,
+      modules: given === undefined ? { 'main.js': code } : { 'main.js': given.source, 'app.js': code },
+      env: given === undefined ? env : { ...env, '${doorBinding}': door },
       globalOutbound: outbound,
     });
     return new Response(null, { status: 204 });
@@ -55,14 +59,26 @@ export class Outbound extends WorkerEntrypoint {
 export default {
   async fetch(request, env) {
     try {
-      const answer = await env.LOADER.get('tenant', tenant(env.OUTBOUND)).getEntrypoint().fetch(request);
-      if (answer.webSocket) throw new Error('A function cannot answer with a WebSocket');
+      const code = env.LOADER.get('tenant', tenant(env.OUTBOUND, env.DOOR));
+      const answer = await (services === undefined ? code.getEntrypoint().fetch(request) : withServices(code, request));
+      if (answer.webSocket && request.headers.get('upgrade') !== 'websocket')
+        throw new Error('A function can answer with a WebSocket only where it was asked for one');
       return answer;
     } catch (error) {
       return Response.json({ message: describe(error) }, { status: 500, headers: { 'cloister-failure': failure } });
     }
   },
 };
+
+function withServices(code, request) {
+  const invocation = request.headers.get('cloister-invocation');
+  const event = request.headers.get('cloister-scheduled');
+  const own = new Request(request);
+  own.headers.delete('cloister-invocation');
+  own.headers.delete('cloister-scheduled');
+  const scheduled = event === null ? null : JSON.parse(event);
+  return code.getEntrypoint(undefined, { props: { invocation, services, scheduled } }).fetch(own);
+}
 
 function describe(error) {
   try {

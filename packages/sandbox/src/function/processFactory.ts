@@ -1,7 +1,7 @@
 import type { GateOptions } from '../gate/egressGate.ts';
+import { baseDataOf } from '../process/baseData.ts';
 import type { Surroundings } from '../process/confinedProcess.ts';
-import { dataBytes } from '../process/procFs.ts';
-import type { RunDirectory } from './runDirectory.ts';
+import type { RunDirectory } from '../tenant/runDirectory.ts';
 import { compileConfig } from './workerdConfig.ts';
 import { WorkerdProcess } from './workerdProcess.ts';
 
@@ -51,15 +51,8 @@ export class ProcessFactory {
    * that the runtime reserves without using it counts, so the limit begins above what one of them reserves.
    */
   async limitData(memoryBytes: number, signal: AbortSignal): Promise<void> {
-    const process = await this.start(memoryBytes, signal);
-    try {
-      await process.warm(signal);
-      const pid = process.confined.programPid;
-      this.#baseDataBytes = pid === undefined ? undefined : dataBytes(pid) || undefined;
-    } finally {
-      process.confined.kill();
-      await process.confined.removed;
-    }
+    const { confined } = await this.startWarm(memoryBytes, signal);
+    this.#baseDataBytes = await baseDataOf(confined);
   }
 
   /** A process for workloads of up to this much memory. */

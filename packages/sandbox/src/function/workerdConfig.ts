@@ -45,7 +45,7 @@ export async function compileConfig(
 
 /**
  * The sockets' addresses are given on the command line. There is no network service: whatever the loader doesn't hand to
- * the gate has nowhere to go, even without the outer walls.
+ * the gate or the door has nowhere to go, even without the outer walls.
  */
 function configText(heapMebibytes: number): string {
   return `
@@ -55,6 +55,7 @@ const config :Workerd.Config = (
     (name = "loader", worker = .loader),
     (name = "internet", network = (allow = [])),
     (name = "gate", external = (address = "unix:gate", http = (style = proxy))),
+    (name = "door", external = (address = "unix:door", http = ())),
   ],
   sockets = [
     (name = "data", address = "unix:data", http = (forwardedProtoHeader = "cloister-proto"), service = "loader"),
@@ -70,6 +71,7 @@ const loader :Workerd.Worker = (
   bindings = [
     (name = "LOADER", workerLoader = (id = "loader")),
     (name = "GATE", service = "gate"),
+    (name = "DOOR", service = "door"),
     (name = "OUTBOUND", service = (name = "loader", entrypoint = "Outbound")),
   ],
 );

@@ -1,10 +1,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { SandboxError } from '../sandboxError.ts';
 import { type Dialler, networkDialler } from './dialler.ts';
 import { type ForwardLimits, forward } from './forward.ts';
 import { type HostRule, isAllowed, placeOf } from './hostRule.ts';
+import { isOwnAddress } from './ownAddress.ts';
 import { isPublicAddress } from './publicAddress.ts';
 import { dnsResolver, type Resolver } from './resolver.ts';
+import { tunnel } from './tunnel.ts';
 
 export type GateLimits = ForwardLimits & {
   /** Outbound requests in progress at once. */
@@ -16,7 +19,11 @@ export type GateLimits = ForwardLimits & {
 export type GateOptions = {
   readonly resolver?: Resolver;
   readonly dialler?: Dialler;
+  /** Whether an address is one of this machine. */
+  readonly isOwn?: (address: string) => boolean;
   readonly limits?: Partial<GateLimits>;
+  /** Whether CONNECT opens a tunnel to an https host that may be reached: for programs that speak TLS themselves. Default false. */
+  readonly tunnels?: boolean;
 };
 
 export const defaultGateLimits: GateLimits = {
@@ -39,23 +46,44 @@ export const failedHeader = 'cloister-failed';
 export class EgressGate {
   readonly #resolver: Resolver;
   readonly #dialler: Dialler;
+  readonly #isOwn: (address: string) => boolean;
   readonly #limits: GateLimits;
   readonly #server: Server;
   #rules: readonly HostRule[] = [];
+  #passedBytes = 0;
   #onRefused: (host: string) => void = () => {};
 
-  constructor({ resolver = dnsResolver, dialler = networkDialler, limits = {} }: GateOptions = {}) {
+  constructor({
+    resolver = dnsResolver,
+    dialler = networkDialler,
+    isOwn = isOwnAddress,
+    limits = {},
+    tunnels = false,
+  }: GateOptions = {}) {
     this.#resolver = resolver;
     this.#dialler = dialler;
+    this.#isOwn = isOwn;
     this.#limits = { ...defaultGateLimits, ...limits };
     this.#server = createServer({ requireHostHeader: false, maxHeaderSize: 32 * 1024, headersTimeout: 10_000 });
     this.#server.requestTimeout = this.#limits.timeMs;
     this.#server.maxConnections = this.#limits.connections;
     this.#server.on('request', (request, response) => void this.#handle(request, response));
-    // Tunnels and upgrades would take bytes past every check.
-    this.#server.on('connect', (request: IncomingMessage, socket: Socket) => this.#refuseTunnel(request, socket));
+    // Upgrades, and tunnels where the runtime can do without, would take bytes past every check.
+    this.#server.on('connect', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+      if (tunnels) void this.#tunnel(request, socket, head);
+      else this.#refuseTunnel(request, socket);
+    });
     this.#server.on('upgrade', (request: IncomingMessage, socket: Socket) => this.#refuseTunnel(request, socket));
     this.#server.on('clientError', (_error, socket) => socket.destroy());
+  }
+
+  readonly #passed = (bytes: number): void => {
+    this.#passedBytes += bytes;
+  };
+
+  /** Bytes of requests and answers that were let through so far, heads included. */
+  get passedBytes(): number {
+    return this.#passedBytes;
   }
 
   /** Opens the gate for these hosts. Until then it refuses all. */
@@ -94,11 +122,35 @@ export class EgressGate {
       // One bad address among good ones is a name that changes its mind: refused as a whole.
       if (addresses.length === 0 || !addresses.every(isPublicAddress))
         return this.#refuse(request, response, name, 'leads to an address outside the public Internet');
+      if (addresses.some(this.#isOwn)) return this.#refuse(request, response, name, 'leads to the worker itself');
       const socket = await this.#dial(hostname, addresses, place, signal);
-      await forward({ request, response, socket, url, limits: this.#limits, signal });
+      await forward({ request, response, socket, url, limits: this.#limits, passed: this.#passed, signal });
     } catch {
       // What exactly went wrong on the way may say something of the host's network.
       fail(response, 'could not be reached');
+    }
+  }
+
+  /** The place is checked as that of any request; what is said inside is the tenant's and the host's alone. */
+  async #tunnel(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+    const given = new AbortController();
+    socket.once('close', () => given.abort());
+    socket.on('error', () => {});
+    const signal = AbortSignal.any([given.signal, AbortSignal.timeout(this.#limits.timeMs)]);
+    try {
+      const place = placeOf(new URL(`https://${request.url ?? ''}`));
+      if (place === undefined) return this.#refuseTunnel(request, socket);
+      if (!isAllowed(place, this.#rules)) return this.#refuseTunnel(request, socket, nameOf(place));
+      const hostname = place.host.replace(/^\[|\]$/g, '');
+      const addresses = await this.#addressesOf(hostname, signal);
+      if (addresses.length === 0 || !addresses.every(isPublicAddress) || addresses.some(this.#isOwn))
+        return this.#refuseTunnel(request, socket, nameOf(place));
+      const origin = await this.#dial(hostname, addresses, { ...place, protocol: 'http:' }, signal);
+      await tunnel({ socket, head, origin, serverName: hostname, limits: this.#limits, passed: this.#passed, signal });
+    } catch (error) {
+      if (error instanceof SandboxError && error.code === 'OUTBOUND_REFUSED')
+        this.#onRefused((request.url ?? '').slice(0, 300));
+      socket.destroy();
     }
   }
 
@@ -129,8 +181,8 @@ export class EgressGate {
       .end();
   }
 
-  #refuseTunnel(request: IncomingMessage, socket: Socket): void {
-    this.#onRefused((request.url ?? '').slice(0, 300));
+  #refuseTunnel(request: IncomingMessage, socket: Socket, host = request.url ?? ''): void {
+    this.#onRefused(host.slice(0, 300));
     socket.end('HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
   }
 }

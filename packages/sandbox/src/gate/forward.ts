@@ -13,18 +13,22 @@ export type Forwarding = {
   readonly socket: Socket;
   readonly url: URL;
   readonly limits: ForwardLimits;
+  /** Told of every byte that goes on, both ways. */
+  readonly passed: (bytes: number) => void;
   readonly signal: AbortSignal;
 };
 
 /** Sends the tenant's request to the origin and the origin's answer back, both bounded. */
-export async function forward({ request, response, socket, url, limits, signal }: Forwarding): Promise<void> {
+export async function forward({ request, response, socket, url, limits, passed, signal }: Forwarding): Promise<void> {
   try {
     // Without an agent, which would ignore the connection given and make its own. One connection is for one request.
+    const headers = ['host', url.host, ...forwardedHeaders(request.rawHeaders), ...bodyHeaders(request)];
+    passed(headBytes(url.href, headers));
     const outgoing = openRequest({
       createConnection: () => socket,
       method: request.method ?? 'GET',
       path: `${url.pathname}${url.search}`,
-      headers: ['host', url.host, ...forwardedHeaders(request.rawHeaders), ...bodyHeaders(request)],
+      headers,
       setHost: false,
       maxHeaderSize: 32 * 1024,
       signal,
@@ -37,12 +41,13 @@ export async function forward({ request, response, socket, url, limits, signal }
         reject(new SandboxError({ code: 'OUTBOUND_REFUSED', message: 'The origin switched protocols' }));
       });
     });
-    const sent = pipeline(request, bounded(limits.requestBytes), outgoing, { signal });
+    const sent = pipeline(request, bounded(limits.requestBytes, passed), outgoing, { signal });
     // An origin may answer before it has read everything; then the rest of the request doesn't matter.
     sent.catch((error: unknown) => outgoing.destroy(error instanceof Error ? error : undefined));
     const answer = await answered;
+    passed(headBytes('', answer.rawHeaders));
     response.writeHead(answer.statusCode ?? 502, forwardedHeaders(answer.rawHeaders));
-    await pipeline(answer, bounded(limits.responseBytes), response, { signal });
+    await pipeline(answer, bounded(limits.responseBytes, passed), response, { signal });
   } finally {
     socket.destroy();
   }
@@ -83,7 +88,12 @@ function bodyHeaders(request: IncomingMessage): string[] {
   return request.headers['transfer-encoding'] === undefined ? [] : ['transfer-encoding', 'chunked'];
 }
 
-function bounded(limit: number): Transform {
+/** A message's head: its first line, and each field with what stands around it. */
+function headBytes(target: string, headers: readonly string[]): number {
+  return headers.reduce((sum, text) => sum + text.length + 2, target.length + 16);
+}
+
+function bounded(limit: number, passed: (bytes: number) => void): Transform {
   let total = 0;
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
@@ -96,7 +106,10 @@ function bounded(limit: number): Transform {
             meta: { limit },
           }),
         );
-      else done(null, chunk);
+      else {
+        passed(chunk.length);
+        done(null, chunk);
+      }
     },
   });
 }

@@ -4,9 +4,21 @@ import { Resolver as DnsResolver } from 'node:dns/promises';
 export type Resolver = (hostname: string, options: { signal: AbortSignal }) => Promise<readonly string[]>;
 
 /** Asks the DNS servers of this machine. Never reads its hosts file: names of the host's own network are no business of a tenant. */
-export const dnsResolver: Resolver = async (hostname, { signal }) => {
+export const dnsResolver: Resolver = resolverOf();
+
+/** As {@link dnsResolver}, with other servers, each "address:port". */
+export function resolverOf(servers?: readonly string[]): Resolver {
+  return (hostname, options) => addressesOf(hostname, servers, options);
+}
+
+async function addressesOf(
+  hostname: string,
+  servers: readonly string[] | undefined,
+  { signal }: { signal: AbortSignal },
+): Promise<readonly string[]> {
   signal.throwIfAborted();
   const dns = new DnsResolver({ timeout: 2000, tries: 2 });
+  if (servers !== undefined) dns.setServers(servers);
   const cancel = (): void => dns.cancel();
   signal.addEventListener('abort', cancel, { once: true });
   try {
@@ -17,4 +29,4 @@ export const dnsResolver: Resolver = async (hostname, { signal }) => {
   } finally {
     signal.removeEventListener('abort', cancel);
   }
-};
+}

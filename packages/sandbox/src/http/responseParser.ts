@@ -7,8 +7,8 @@ export type ResponseHead = {
 export type ResponseEvents = {
   readonly head: (head: ResponseHead) => void;
   readonly data: (chunk: Uint8Array) => void;
-  /** The message is whole. */
-  readonly end: () => void;
+  /** The message is whole; with what came after a chunked body, if anything. */
+  readonly end: (trailers: ResponseHead['headers']) => void;
 };
 
 const maxHeadBytes = 64 * 1024;
@@ -31,6 +31,7 @@ export class ResponseParser {
   #pending: Uint8Array = new Uint8Array();
   #left = 0;
   #trailerBytes = 0;
+  #trailers: (readonly [string, string])[] = [];
   #keepAlive = true;
 
   constructor(events: ResponseEvents) {
@@ -47,6 +48,7 @@ export class ResponseParser {
     this.#state = 'head';
     this.#withoutBody = method.toUpperCase() === 'HEAD';
     this.#trailerBytes = 0;
+    this.#trailers = [];
   }
 
   /** Takes what has arrived. Throws ResponseSyntaxError. */
@@ -85,6 +87,7 @@ export class ResponseParser {
           this.#trailerBytes += line.length;
           if (this.#trailerBytes > maxHeadBytes) throw new ResponseSyntaxError('trailers that are too long');
           if (line === '') this.#finish();
+          else this.#trailers.push(parseHeader(line));
         });
     }
   }
@@ -153,7 +156,7 @@ export class ResponseParser {
 
   #finish(): void {
     this.#state = 'done';
-    this.#events.end();
+    this.#events.end(this.#trailers);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { chown, mkdir, rm } from 'node:fs/promises';
+import { chmod, chown, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Cgroup } from '../cgroup/cgroup.ts';
@@ -9,6 +9,7 @@ import type { InsidePaths, Jail } from '../walls/jail.ts';
 import { limitCommand } from '../walls/launcher.ts';
 import type { Tools } from '../walls/tools.ts';
 import { cpuNanoseconds, processTree, residentBytes } from './procFs.ts';
+import type { Confined } from './runtimeProcess.ts';
 import type { SeatPool } from './seatPool.ts';
 
 /** What the processes of a driver have in common. */
@@ -44,7 +45,7 @@ export type ProcessExit = {
 };
 
 /** One process behind walls, with all that it starts. It ends when told, when this process ends, or by itself. */
-export class ConfinedProcess {
+export class ConfinedProcess implements Confined {
   readonly stdout: Readable;
   readonly stderr: Readable;
   /** What the program writes to descriptor 3. */
@@ -57,6 +58,7 @@ export class ConfinedProcess {
   readonly runDir: string;
   readonly #child: ChildProcess;
   readonly #cgroup: Cgroup | undefined;
+  readonly #hasOwnUser: boolean;
   #peakResidentBytes = 0;
   #programPid: number | undefined;
   #ended = false;
@@ -64,7 +66,7 @@ export class ConfinedProcess {
   #finalCpuNanoseconds = 0;
   #paused = false;
 
-  private constructor(child: ChildProcess, cgroup: Cgroup | undefined, directory: string) {
+  private constructor(child: ChildProcess, cgroup: Cgroup | undefined, directory: string, hasOwnUser: boolean) {
     const { stdout, stderr } = child;
     const control = child.stdio[3];
     if (stdout === null || stderr === null || control === null || control === undefined || !('read' in control))
@@ -75,6 +77,7 @@ export class ConfinedProcess {
     this.runDir = join(directory, 'run');
     this.#child = child;
     this.#cgroup = cgroup;
+    this.#hasOwnUser = hasOwnUser;
     this.exited = new Promise((resolve) => {
       const finish = (code: number | null, signal: NodeJS.Signals | null): void => {
         if (this.#ended) return;
@@ -120,7 +123,7 @@ export class ConfinedProcess {
     try {
       cgroup?.limit(limits);
       const child = seat.run([...limitCommand(tools, resources), ...command]);
-      return new ConfinedProcess(child, cgroup, directory);
+      return new ConfinedProcess(child, cgroup, directory, identity !== undefined);
     } catch (error) {
       seat.discard();
       await cleanUp(cgroup, directory);
@@ -138,6 +141,17 @@ export class ConfinedProcess {
     if (this.#programPid === undefined && this.#child.pid !== undefined)
       this.#programPid = processTree(this.#child.pid).at(-1);
     return this.#programPid;
+  }
+
+  /**
+   * Takes back the right to make files in the directory of its sockets, to be called when those are there: empty files and
+   * directories fill a disk too, and no limit on a process counts them. Where tenants run as this process's own user, nothing
+   * keeps them from it.
+   */
+  async closeRunDir(): Promise<void> {
+    if (!this.#hasOwnUser) return;
+    await chown(this.runDir, process.getuid?.() ?? 0, process.getgid?.() ?? 0);
+    await chmod(this.runDir, 0o711);
   }
 
   /** Lowers what all processes of the jail may hold, where a control group keeps that. */

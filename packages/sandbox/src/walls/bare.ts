@@ -9,7 +9,10 @@ export function bareJail(plan: JailPlan, reason: string): Jail {
     walls: { network: missing(reason), filesystem: missing(reason), identity: missing(reason) },
     command: async (process) => [
       plan.executable,
-      ...process.args({ runDir: process.runDir, file: (name) => process.files[name] ?? join(plan.scratchDir, name) }),
+      ...process.args({
+        runDir: process.runDir,
+        file: (name) => process.files[name] ?? plan.directories?.[name] ?? join(plan.scratchDir, name),
+      }),
     ],
   };
 }

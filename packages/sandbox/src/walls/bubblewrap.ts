@@ -25,8 +25,8 @@ export async function bubblewrapJail(
 ): Promise<Jail | undefined> {
   const { bwrap, setpriv, ldd } = tools;
   if (bwrap === undefined || ldd === undefined || (asRoot && setpriv === undefined)) return undefined;
-  const programs = [plan.executable, ...(asRoot && setpriv !== undefined ? [setpriv] : [])];
-  const libraries = await sharedLibraries(ldd, programs, signal);
+  const programs = [plan.executable, ...(plan.modules ?? []), ...(asRoot && setpriv !== undefined ? [setpriv] : [])];
+  const libraries = await sharedLibraries(ldd, programs, Object.values(plan.directories ?? {}), signal);
 
   const root = [
     ...['--die-with-parent', '--new-session', '--clearenv'],
@@ -39,6 +39,7 @@ export async function bubblewrapJail(
     ...directoriesOf(libraries).flatMap((directory) => ['--perms', '0755', '--dir', directory]),
     ...libraries.flatMap((library) => ['--ro-bind', library, library]),
     ...['--ro-bind', plan.executable, jailedExecutable],
+    ...Object.entries(plan.directories ?? {}).flatMap(([name, path]) => ['--ro-bind', path, jailedPaths.file(name)]),
     ...(asRoot && setpriv !== undefined ? ['--ro-bind', setpriv, jailedSetpriv] : []),
   ];
   return {

@@ -7,6 +7,10 @@ export type JailPlan = {
   readonly executable: string;
   /** Names of the host files that each process gets to see, read-only; a socket counts as a file. */
   readonly fileNames: readonly string[];
+  /** Directories of the host that every process sees, read-only, by their names inside. */
+  readonly directories?: Readonly<Record<string, string>>;
+  /** Native modules that the program loads later: their shared libraries are seen too. */
+  readonly modules?: readonly string[];
   /** An empty directory of the driver that nobody else can enter. */
   readonly scratchDir: string;
 };

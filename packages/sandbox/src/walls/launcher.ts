@@ -97,7 +97,9 @@ export function limitCommand({ prlimit }: Tools, limits: ResourceLimits): string
   if (prlimit === undefined) return [];
   return [
     prlimit,
-    '--core=0',
+    // No core dump, which would be the tenant's memory in a file. A limit of 0 keeps one from files alone: where the system hands dumps
+    // to a program (core(5), "|" in core_pattern) it takes them whatever the limit is, but for one of 1 byte.
+    '--core=1',
     // No file can be written to, wherever it is; sockets and pipes are no files.
     '--fsize=0',
     `--nofile=${limits.openFiles}`,

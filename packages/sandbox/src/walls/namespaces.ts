@@ -31,7 +31,9 @@ export async function namespacesJail(
 ): Promise<Jail | undefined> {
   const { unshare, setpriv, mount, chroot, ldd, sh } = tools;
   if (!unshare || !setpriv || !mount || !chroot || !ldd || !sh) return undefined;
-  const libraries = await sharedLibraries(ldd, [plan.executable, setpriv], signal);
+  const directories = Object.entries(plan.directories ?? {});
+  const programs = [plan.executable, ...(plan.modules ?? []), setpriv];
+  const libraries = await sharedLibraries(ldd, programs, Object.values(plan.directories ?? {}), signal);
   const root = join(plan.scratchDir, 'root');
   await makeTemplate(root, [
     jailedExecutable,
@@ -39,6 +41,7 @@ export async function namespacesJail(
     ...plan.fileNames.map((name) => jailedPaths.file(name)),
     ...libraries,
   ]);
+  for (const [name] of directories) await mkdir(join(root, jailedPaths.file(name)), { recursive: true, mode: 0o755 });
 
   const readOnly = 'bind,ro,nosuid,nodev';
   const shared = [
@@ -46,6 +49,7 @@ export async function namespacesJail(
     ...libraries.map((library) => fstabLine(library, join(root, library), readOnly)),
     fstabLine(plan.executable, join(root, jailedExecutable), readOnly),
     fstabLine(setpriv, join(root, jailedSetpriv), readOnly),
+    ...directories.map(([name, path]) => fstabLine(path, join(root, jailedPaths.file(name)), readOnly)),
   ];
   return {
     name: 'namespaces',

@@ -3,10 +3,14 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** The dynamic loader and libraries that the programs need, as absolute paths. Nothing for a static program. */
+/**
+ * The dynamic loader and libraries that the programs need, as absolute paths, but for those in `seen`, folders that are
+ * seen anyway. Nothing for a static program.
+ */
 export async function sharedLibraries(
   ldd: string,
   programs: readonly string[],
+  seen: readonly string[],
   signal: AbortSignal,
 ): Promise<string[]> {
   const found = new Set<string>();
@@ -15,7 +19,7 @@ export async function sharedLibraries(
     const { stdout } = await run(ldd, [program], { signal, env: {}, timeout: 10_000 }).catch(() => ({ stdout: '' }));
     for (const line of stdout.split('\n')) {
       const path = /(?:=>\s+)?(\/\S+)\s+\(0x[0-9a-f]+\)$/.exec(line.trim())?.[1];
-      if (path !== undefined) found.add(path);
+      if (path !== undefined && !seen.some((folder) => path.startsWith(`${folder}/`))) found.add(path);
     }
   }
   return [...found].sort();

@@ -3,7 +3,10 @@ import { accessSync, constants } from 'node:fs';
 /** Programs of the host that build walls; undefined where one isn't installed. */
 export type Tools = { readonly [Name in ToolName]: string | undefined };
 
-const toolNames = ['bwrap', 'unshare', 'setpriv', 'prlimit', 'mount', 'chroot', 'ldd', 'sh', 'bash'] as const;
+const toolNames = [
+  ...(['bwrap', 'unshare', 'setpriv', 'prlimit', 'mount', 'chroot', 'ldd', 'sh', 'bash'] as const),
+  ...(['podman', 'runc', 'crun'] as const),
+] as const;
 export type ToolName = (typeof toolNames)[number];
 
 // A fixed list: what builds the walls must not depend on PATH.

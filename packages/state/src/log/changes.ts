@@ -1,4 +1,4 @@
-import { concatBytes, fromUtf8, utf8 } from '@cloister/crypto';
+import { fromUtf8, utf8 } from '@cloister/crypto';
 import { maxKeyBytes, maxPartitionKeys, maxValueBytes } from '../limits.ts';
 import { StateError } from '../stateError.ts';
 
@@ -19,11 +19,15 @@ export function encodeChanges(changes: Changes): Uint8Array {
     parts.push(uint(value === undefined ? remove : put, 1), uint(text.length, 2), text);
     if (value !== undefined) parts.push(uint(value.length, 4), value);
   }
-  const content = concatBytes(...parts);
-  const padded = new Uint8Array(paddedLength(content.length + 4));
-  padded.set(uint(content.length, 4));
-  padded.set(content, 4);
-  content.fill(0);
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const padded = new Uint8Array(paddedLength(length + 4));
+  padded.set(uint(length, 4));
+  // One by one: a snapshot has more parts than a call may have arguments.
+  let at = 4;
+  for (const part of parts) {
+    padded.set(part, at);
+    at += part.length;
+  }
   return padded;
 }
 
@@ -31,7 +35,7 @@ export function encodeChanges(changes: Changes): Uint8Array {
 export function decodeChanges(bytes: Uint8Array): Changes {
   const length = bytes.length < 8 ? -1 : numberAt(bytes, 0, 4);
   const end = 4 + length;
-  if (length < 4 || end > bytes.length || bytes.length !== paddedLength(end)) throw invalid('its length is another');
+  if (length < 4 || bytes.length !== paddedLength(end)) throw invalid('its length is another');
   if (bytes.subarray(end).some((byte) => byte !== 0)) throw invalid('its padding is not zero');
   let at = 4;
   const take = (count: number): number => {
@@ -49,8 +53,8 @@ export function decodeChanges(bytes: Uint8Array): Changes {
     const keyLength = numberAt(bytes, take(2), 2);
     if (keyLength < 1 || keyLength > maxKeyBytes) throw invalid(`it has a key of ${keyLength} bytes`);
     const key = textAt(bytes, take(keyLength), keyLength);
-    const before = changes.at(-1)?.[0];
-    if (before !== undefined && before >= key) throw invalid('its keys are not in order');
+    const last = changes.at(-1);
+    if (last !== undefined && last[0] >= key) throw invalid('its keys are not in order');
     if (kind === remove) {
       changes.push([key, undefined]);
       continue;

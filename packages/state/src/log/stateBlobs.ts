@@ -1,4 +1,12 @@
-import { BlobError, type Bytes32, CloisterError, describeError, fetchBlob, withDeadline } from '@cloister/core';
+import {
+  BlobError,
+  type Bytes32,
+  CloisterError,
+  describeError,
+  fetchBlob,
+  type SignedBlobClaim,
+  withDeadline,
+} from '@cloister/core';
 import { sha256, toHex } from '@cloister/crypto';
 import { StateError } from '../stateError.ts';
 
@@ -16,19 +24,33 @@ export type GatewayBlobsInit = {
   readonly fetch?: typeof globalThis.fetch;
   /** For each store, in ms. @default 15_000 */
   readonly timeoutMs?: number;
+  /** A word for the app to one store, that the entry is among what the app has there: without it the entry is the first to be dropped. */
+  readonly claim?: (store: string, id: Bytes32, signal: AbortSignal) => Promise<SignedBlobClaim>;
 };
 
+const refusedStatus = 403;
+
 /** The gateways' stores: an entry is stored with all of them, and one that has it is enough. */
-export function gatewayBlobs({ stores, fetch = globalThis.fetch, timeoutMs = 15_000 }: GatewayBlobsInit): StateBlobs {
+export function gatewayBlobs(init: GatewayBlobsInit): StateBlobs {
+  const { stores, fetch = globalThis.fetch, timeoutMs = 15_000, claim } = init;
+  const send = async (store: string, id: Bytes32, bytes: Uint8Array, word: string | undefined, signal: AbortSignal) => {
+    const response = await fetch(`${store}/v1/blobs/${id}`, {
+      method: 'PUT',
+      headers: word === undefined ? {} : { 'cloister-claim': word },
+      body: bytes as Uint8Array<ArrayBuffer>,
+      signal,
+      redirect: 'error',
+    });
+    await response.body?.cancel();
+    return response;
+  };
   const putOne = (store: string, id: Bytes32, bytes: Uint8Array, signal: AbortSignal) =>
     withDeadline({ timeoutMs, signal, what: `Blob store ${store}` }, async (inner) => {
-      const response = await fetch(`${store}/v1/blobs/${id}`, {
-        method: 'PUT',
-        body: bytes as Uint8Array<ArrayBuffer>,
-        signal: inner,
-        redirect: 'error',
-      });
-      await response.body?.cancel();
+      // A gateway may not know of this worker yet, and the chain may be away: the entry is stored all the same.
+      const word = await claim?.(store, id, inner).then(JSON.stringify, () => undefined);
+      let response = await send(store, id, bytes, word, inner);
+      if (word !== undefined && response.status === refusedStatus)
+        response = await send(store, id, bytes, undefined, inner);
       if (!response.ok) throw new BlobError('BLOB_UNAVAILABLE', id, `${store} answered ${response.status}`);
     });
   return {

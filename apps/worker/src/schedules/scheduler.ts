@@ -1,0 +1,106 @@
+import { type Bytes32, type Manifest, sleep } from '@cloister/core';
+import type { Logger } from '@cloister/service';
+import type { AppLoader } from '../appLoader.ts';
+import type { AppServices } from '../services/appServices.ts';
+import type { AppStates } from '../state/appStates.ts';
+import { AppSchedules } from './appSchedules.ts';
+import type { ScheduledApps } from './scheduledApps.ts';
+
+/** The version of an app that serves now. */
+export type ServedVersion = {
+  readonly app: Bytes32;
+  readonly manifestId: Bytes32;
+  readonly manifest: Manifest;
+  readonly keyVersion: number;
+};
+
+export type SchedulerComponents = {
+  readonly scheduled: Pick<ScheduledApps, 'follow' | 'due' | 'next'>;
+  readonly serving: (app: Bytes32, signal: AbortSignal) => Promise<ServedVersion>;
+  /** The app's hosts at the newest block, the first choice first. */
+  readonly hosts: (version: ServedVersion, signal: AbortSignal) => Promise<readonly Bytes32[]>;
+  readonly states: Pick<AppStates, 'ask'>;
+  readonly apps: Pick<AppLoader, 'load'>;
+  readonly services: Pick<AppServices, 'of'>;
+  readonly workerId: Bytes32;
+  /** The newest block's time, unix seconds: no clock of this machine says what is due. */
+  readonly now: () => number;
+  readonly log: Pick<Logger, 'info' | 'warn'>;
+};
+
+export type SchedulerInit = {
+  /** How often it looks what is due, and what was published, in ms. */
+  readonly tickMs: number;
+  readonly followMs: number;
+};
+
+/** Apps that are looked after at once. */
+const maxAtOnce = 16;
+const firstPauseSeconds = 5;
+const maxPauseSeconds = 60;
+
+/** Runs what is due by the schedules of the apps that are placed on this worker. */
+export class Scheduler {
+  readonly #components: SchedulerComponents;
+  readonly #init: SchedulerInit;
+  readonly #schedules: AppSchedules;
+  readonly #attending = new Map<Bytes32, Promise<void>>();
+  readonly #failures = new Map<Bytes32, number>();
+  #followedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(components: SchedulerComponents, init: SchedulerInit = { tickMs: 1_000, followMs: 5_000 }) {
+    this.#components = components;
+    this.#init = init;
+    this.#schedules = new AppSchedules(components);
+  }
+
+  /** Until `signal` aborts, and what was begun is over. */
+  async run(signal: AbortSignal): Promise<void> {
+    let isAway = false;
+    while (!signal.aborted) {
+      try {
+        await sleep(this.#init.tickMs, signal);
+        await this.tick(signal);
+        isAway = false;
+      } catch (error) {
+        if (signal.aborted) break;
+        if (!isAway) this.#components.log.warn('schedules: what was published can not be read', { error });
+        isAway = true;
+      }
+    }
+    await this.settled();
+  }
+
+  /** Begins what is due. Throws what following the chain throws. */
+  async tick(signal: AbortSignal): Promise<void> {
+    const { scheduled, now } = this.#components;
+    for (const app of scheduled.due(now())) {
+      if (this.#attending.size >= maxAtOnce) break;
+      if (this.#attending.has(app)) continue;
+      const attending = this.#attend(app, signal).finally(() => this.#attending.delete(app));
+      this.#attending.set(app, attending);
+    }
+    if (performance.now() - this.#followedMs < this.#init.followMs) return;
+    this.#followedMs = performance.now();
+    await scheduled.follow(now(), signal);
+  }
+
+  /** Once everything that was begun is over. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#attending.values());
+    await this.#schedules.settled();
+  }
+
+  async #attend(app: Bytes32, signal: AbortSignal): Promise<void> {
+    const { scheduled, now, log } = this.#components;
+    try {
+      scheduled.next(app, await this.#schedules.attend(app, signal), now());
+      this.#failures.delete(app);
+    } catch (error) {
+      const failures = this.#failures.get(app) ?? 0;
+      scheduled.next(app, now() + Math.min(maxPauseSeconds, firstPauseSeconds * 2 ** failures), now());
+      this.#failures.set(app, failures + 1);
+      if (failures === 0 && !signal.aborted) log.warn('schedules: an app can not be looked after', { app, error });
+    }
+  }
+}

@@ -1,0 +1,53 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  ContainerDriver,
+  type ContainerDriverOptions,
+  type LoadedImage,
+  nodeImage,
+  SandboxError,
+  type Workload,
+} from '../../src/index.ts';
+import { never, type WorkloadOverrides } from '../compliance.ts';
+import { functionWorkload } from '../functionWorkload.ts';
+
+/** A folder of its own for each file of tests, with the image in it. */
+export const folder = await mkdtemp(join(tmpdir(), 'cloister-containers-'));
+export const options = (given: ContainerDriverOptions = {}): ContainerDriverOptions => ({
+  restarts: { burst: 100, perSecond: 10 },
+  ...given,
+});
+
+/** Why no container can run here; undefined where they can. */
+export const missingEngine: string | undefined = await whyNot();
+
+async function whyNot(): Promise<string | undefined> {
+  const driver = new ContainerDriver();
+  try {
+    await driver.start({ signal: never });
+    return undefined;
+  } catch (error) {
+    if (error instanceof SandboxError && error.code === 'START_FAILED') return error.message;
+    throw error;
+  } finally {
+    await driver.stop();
+  }
+}
+
+export const archive = join(folder, 'actor.tar');
+if (missingEngine === undefined) {
+  const content = await readFile(new URL('actor.mjs', import.meta.url));
+  const environment = ['PATH=/bin', 'NODE_USE_ENV_PROXY=1'];
+  await writeFile(
+    archive,
+    await nodeImage([{ name: 'actor.mjs', content }], { command: ['/actor.mjs'], environment }, never),
+  );
+}
+
+export const removeFolder = (): Promise<void> => rm(folder, { recursive: true, force: true });
+
+export function containerWorkload(image: LoadedImage, overrides: WorkloadOverrides = {}): Workload {
+  const service = { name: 'web', image, environment: {}, tmpfs: [] };
+  return functionWorkload('', { kind: 'container', container: { services: [service], port: 8080 }, ...overrides });
+}

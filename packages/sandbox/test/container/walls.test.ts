@@ -1,0 +1,195 @@
+import { spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { ContainerDriver, type ContainerService, type LoadedImage, type Tenant } from '../../src/index.ts';
+import { call, never, type WorkloadOverrides } from '../compliance.ts';
+import { archive, containerWorkload, folder, missingEngine, options, removeFolder } from './engine.ts';
+
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
+afterAll(removeFolder);
+
+if (missingEngine !== undefined) test.skip(`containers: ${missingEngine}`, () => {});
+else
+  describe('the walls of containers', () => {
+    let driver: ContainerDriver;
+    let image: LoadedImage;
+    let tenant: Tenant;
+    const open = (overrides: WorkloadOverrides = {}): Promise<Tenant> =>
+      driver.open(containerWorkload(image, overrides), { signal: never });
+    const service = (name: string, more: Partial<ContainerService> = {}): ContainerService => ({
+      ...{ name, image, environment: {}, tmpfs: [] },
+      ...more,
+    });
+    beforeAll(async () => {
+      driver = new ContainerDriver(options());
+      await driver.start({ signal: never });
+      image = await driver.loadImage(archive, 'actor', never);
+      tenant = await open();
+    });
+    afterAll(() => driver.stop());
+
+    /** What a piece of a function's body comes to inside. */
+    async function inside(source: string, where = tenant): Promise<unknown> {
+      const { body, outcome } = await call(where, `/run?what=${encodeURIComponent(source)}`);
+      expect(outcome.status).toBe('ok');
+      return JSON.parse(body.toString());
+    }
+    const reads = (path: string): string => `return modules.fs.readFileSync(${JSON.stringify(path)}, 'utf8')`;
+
+    test('all stand, by their own word', () => {
+      expect(Object.entries(driver.walls).filter(([, wall]) => !wall.present)).toEqual([]);
+    });
+
+    test('the kernel holds them: no capabilities, no new ones, a filter, a user that nobody else is', async () => {
+      const status = String(await inside(reads('/proc/self/status')));
+      const field = (name: string): string => new RegExp(`^${name}:\\s+(.*)$`, 'm').exec(status)?.[1] ?? '';
+      for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb']) expect(Number(`0x${field(set)}`)).toBe(0);
+      expect([field('NoNewPrivs'), field('Seccomp')]).toEqual(['1', '2']);
+      const ids = field('Uid').split('\t').map(Number);
+      expect(ids.every((id) => id > 65_534 && id === ids[0])).toBe(true);
+      expect(field('Groups').trim()).toMatch(/^(?:\d+)?$/);
+      const other = await open();
+      expect(await inside('return process.getuid()', other)).not.toBe(ids[0]);
+      await other.close();
+    });
+
+    test('there is no network but its own', async () => {
+      expect(await inside('return Object.keys(modules.os.networkInterfaces())')).toEqual(['lo']);
+      const dial = (host: string, port: number): string => `return new Promise((resolve) => {
+        const socket = modules.net.connect(${port}, ${JSON.stringify(host)});
+        socket.on('connect', () => resolve('connected')).on('error', (error) => resolve(error.code));
+      })`;
+      const listener = createServer().listen(0);
+      const { port } = listener.address() as { port: number };
+      for (const [host, at] of [
+        ['127.0.0.1', port],
+        ['169.254.169.254', 80],
+        ['10.88.0.1', 80],
+        ['1.1.1.1', 443],
+      ] as const)
+        expect(['ECONNREFUSED', 'ENETUNREACH'], host).toContain(await inside(dial(host, at)));
+      listener.close();
+      expect(await inside(`return modules.dns.lookup('example.com')`)).toHaveProperty('error');
+    });
+
+    test('nothing can be written but folders in memory, which have an end', async () => {
+      for (const path of ['/x', '/bin/x', '/etc/x', '/proc/sys/kernel/hostname', '/sys/x', '/root/x'])
+        expect(await inside(`modules.fs.writeFileSync(${JSON.stringify(path)}, 'x')`), path).toHaveProperty('error');
+      expect(await inside(`modules.fs.writeFileSync('/tmp/x', 'x'); return modules.fs.readdirSync('/tmp')`)).toEqual([
+        'x',
+      ]);
+      const roomy = await open({ limits: { memoryBytes: 512 * 1024 * 1024 } });
+      const fill = `const file = modules.fs.openSync('/tmp/y', 'w');
+        for (let n = 0; n < 100; n += 1) modules.fs.writeSync(file, Buffer.alloc(1048576));`;
+      expect(await inside(fill, roomy)).toEqual({ error: 'ENOSPC' });
+      await roomy.close();
+    });
+
+    test('nothing of the machine is seen: its processes, its files, its devices', async () => {
+      const pids = (await inside(
+        `return modules.fs.readdirSync('/proc').filter((name) => /^\\d+$/.test(name))`,
+      )) as string[];
+      expect(pids).toEqual(['1']);
+      expect(await inside(`return modules.fs.existsSync(${JSON.stringify(folder)})`)).toBe(false);
+      const devices = (await inside(`return modules.fs.readdirSync('/dev')`)) as string[];
+      expect(devices.filter((name) => /^(?:sd|vd|nvme|mem|kmem|kvm|loop|mapper)/.test(name))).toEqual([]);
+      expect(await inside(reads('/etc/hosts'))).toBe('127.0.0.1 localhost\n::1 localhost\n127.0.0.1 web\n');
+      expect(await inside(reads('/etc/resolv.conf'))).toBe('');
+      expect(await inside(`process.kill(-1, 0); return 'signalled'`)).toHaveProperty('error');
+    });
+
+    test('services reach each other by name, and each has its folder, words and variables', async () => {
+      const services = [
+        service('store', {
+          command: ['/actor.mjs', '7000'],
+          environment: { ROLE: 'store', A: 'b=c' },
+          tmpfs: ['/data'],
+        }),
+        service('web', { workingDir: '/bin', environment: { ROLE: 'web' } }),
+      ];
+      const app = await open({ env: { SECRET: 's' }, container: { services, port: 8080 } });
+      expect(await inside(`return [process.cwd(), process.env.ROLE, process.env.SECRET]`, app)).toEqual([
+        '/bin',
+        'web',
+        's',
+      ]);
+      const { body } = await call(app, `/fetch?url=${encodeURIComponent('http://store:7000/echo')}`);
+      expect(JSON.parse(body.toString()).env).toEqual({ ROLE: 'store', A: 'b=c', SECRET: 's' });
+      await app.close();
+    });
+
+    test("a socket of the worker's is where apps for dstack look for it", async () => {
+      const path = join(folder, 'guest.sock');
+      const guest = createServer((socket) => socket.end('guest')).listen(path);
+      await new Promise((resolve) => guest.once('listening', resolve));
+      const { chmodSync } = await import('node:fs');
+      chmodSync(path, 0o666);
+      const app = await open({ container: { services: [service('web')], port: 8080, guestSocket: path } });
+      const ask = `return new Promise((resolve, reject) =>
+        modules.net.connect('/var/run/dstack.sock').on('data', (bytes) => resolve(String(bytes))).on('error', reject))`;
+      expect(await inside(ask, app)).toBe('guest');
+      await app.close();
+      guest.close();
+    });
+
+    test('the end of any container is the end of its app', async () => {
+      const job = service('job', { command: ['-e', 'setTimeout(() => process.exit(0), 2_000)'] });
+      const app = await open({ container: { services: [service('web'), job], port: 8080 } });
+      const { outcome } = await call(app, '/wait');
+      expect(outcome).toMatchObject({ status: 'app-error', message: "The app's process ended during the call (0)" });
+      await app.close();
+      const failing = await call(tenant, '/exit?n=3');
+      expect(failing.outcome).toMatchObject({
+        status: 'app-error',
+        message: "The app's process ended during the call (3)",
+      });
+      expect((await call(tenant, '/echo')).outcome.status).toBe('ok');
+    });
+
+    test('processes without end are stopped by their number', async () => {
+      const fork = `const children = [];
+        const { spawn } = process.getBuiltinModule('node:child_process');
+        for (let n = 0; n < 100; n += 1) children.push(spawn('/bin/node', ['-e', 'setInterval(() => {}, 1000)']).on('error', () => {}));
+        return new Promise((resolve) => setTimeout(() => resolve(children.filter(({ pid }) => pid !== undefined).length), 1500))`;
+      const { outcome } = await call(tenant, `/run?what=${encodeURIComponent(fork)}`);
+      // Each has some ten threads: the kernel refuses more, or memory ends first.
+      expect(['limit', 'app-error']).toContain(outcome.status);
+      expect((await call(tenant, '/echo')).outcome.status).toBe('ok');
+    });
+
+    test('what a killed worker leaves is gone at the next start', async () => {
+      const storageDir = join(folder, 'storage');
+      const script = join(import.meta.dirname, 'orphanWorker.ts');
+      const child = spawn(process.execPath, [script, storageDir, join(folder, 'run'), archive], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const pid = Number(await new Promise((resolve) => child.stdout.once('data', resolve)));
+      const killed = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGKILL');
+      await killed;
+      const isThere = (): boolean => {
+        try {
+          return readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes('libpod');
+        } catch {
+          return false;
+        }
+      };
+      expect(isThere()).toBe(true);
+      const next = new ContainerDriver(options({ storageDir, runDir: join(folder, 'run') }));
+      await next.start({ signal: never });
+      expect(isThere()).toBe(false);
+      await next.stop();
+    });
+
+    test('an archive that lies never reaches the engine', async () => {
+      const bytes = readFileSync(archive);
+      // A byte of the program in its last layer.
+      const at = bytes.indexOf('A program that does what');
+      bytes[at] = 0x61;
+      const lying = join(folder, 'lying.tar');
+      writeFileSync(lying, bytes);
+      await expect(driver.loadImage(lying, 'lying', never)).rejects.toMatchObject({ code: 'IMAGE_MISMATCH' });
+    });
+  });
