@@ -9,6 +9,8 @@ export type Scenario = {
   readonly title: string;
   /** Set where it breaks its network, or needs one of its own; the others share one that stays up. */
   readonly needs?: 'own-network';
+  /** Set where it runs models: their engines are installed before its network starts, whose workers then offer models. */
+  readonly engines?: true;
   /** Only in `npm run test:long`, or by its name: it takes minutes, and each of its steps has a shorter test. */
   readonly onlyLong?: true;
   /**

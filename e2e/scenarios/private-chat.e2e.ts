@@ -9,7 +9,6 @@ import { streamText } from 'ai';
 import OpenAI from 'openai';
 import { tinyModel } from '../../examples/chat/tinyModel.ts';
 import { tinyOnnx } from '../../packages/sandbox/test/tinyOnnx.ts';
-import { ensureInstalled, parts } from '../../scripts/lib/ensureInstalled.ts';
 import { inRoot } from '../../scripts/lib/paths.ts';
 import { runNode } from '../../scripts/lib/runProcess.ts';
 import type { Scenario } from '../scenario.ts';
@@ -28,10 +27,9 @@ const question = {
 export const scenario: Scenario = {
   title:
     'The unmodified OpenAI client chats in private with a model deployed from its file, and every answer has its proof',
-  needs: 'own-network',
+  engines: true,
   timeoutMs: 400_000,
   async run({ network: start, folder, signal, note }) {
-    await ensureInstalled(parts.engines);
     const network = await start();
     const client = clientOf(network);
     const weights = tinyModel();

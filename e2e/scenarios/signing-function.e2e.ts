@@ -50,7 +50,7 @@ export const scenario: Scenario = {
           if (result.outcome !== 'ok' || /^\{"code":"(?:STATE|KEYS)_/.test(text)) throw new Error(text);
           return { answer: JSON.parse(text) as never };
         },
-        { signal, withinMs: 60_000, everyMs: 500 },
+        { signal, withinMs: 120_000, everyMs: 500 },
       ).then(({ answer }) => answer);
 
     note('all hosts have one account; it is funded');

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { describeError } from '@cloister/core';
 
 export type UntilOptions = {
   readonly signal: AbortSignal;
@@ -26,7 +27,9 @@ export async function until<T>(
       last = error;
     }
     if (Date.now() > deadline || options.signal.aborted)
-      throw new Error(`It did not come to pass that ${what}`, last === undefined ? {} : { cause: last });
+      throw last === undefined
+        ? new Error(`It did not come to pass that ${what}`)
+        : new Error(`It did not come to pass that ${what}; the last try: ${describeError(last)}`, { cause: last });
     await wait(options.everyMs ?? 100);
   }
 }

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type DevnetOptions, type RunningDevnet, startDevnet } from '../../e2e/devnet.ts';
 import { type Scenario, type ScenarioContext, ScenarioSkipped } from '../../e2e/scenario.ts';
+import { ensureInstalled, parts } from './ensureInstalled.ts';
 import type { Outcome } from './outcome.ts';
 import { inRoot } from './paths.ts';
 import { failureText, resultLine, say } from './print.ts';
@@ -46,6 +47,7 @@ export async function runScenarios(options: RunScenariosOptions = {}): Promise<O
     ({ scenario }) => names.length > 0 || scenario.onlyLong !== true || env.CLOISTER_LONG === '1',
   );
   if (chosen.length === 0) return { passed: 0, failed: ['e2e > there are no scenarios'], skipped: [] };
+  if (chosen.some(({ scenario }) => scenario.engines === true)) await ensureInstalled(parts.engines);
   const interrupt = new AbortController();
   const stopEarly = () => interrupt.abort();
   process.once('SIGINT', stopEarly);
