@@ -14,8 +14,8 @@ const isolated = [
 /** Unit and integration tests of the packages and applications. Contract tests run under Hardhat, scenarios under `npm run e2e`. */
 export default defineConfig({
   test: {
-    // Vitest leaves one processor free: of two that would be half.
-    maxWorkers: os.availableParallelism(),
+    // One more than there are processors: tests of sandboxes and networks mostly wait for other processes.
+    maxWorkers: os.availableParallelism() + 1,
     testTimeout: 20_000,
     hookTimeout: 60_000,
     projects: [

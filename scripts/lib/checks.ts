@@ -9,6 +9,8 @@ import { type RunResult, runNode } from './runProcess.ts';
 /** One thing that `npm run check` looks at. */
 export type Check = {
   readonly name: string;
+  /** Set where it takes a minute or more: it begins first. */
+  readonly slow?: true;
   /** Undefined where the check does not apply on this machine; the text is what people see where it fails. */
   readonly run: () => Promise<CheckResult>;
 };
@@ -60,6 +62,7 @@ export function checks({ installAll, structure }: CheckOptions): readonly Check[
     },
     {
       name: 'generated files are current',
+      slow: true,
       run: async () => (withContracts() ? resultOf(await runContractsScript('generate', ['--check'])) : notInstalled),
     },
     {

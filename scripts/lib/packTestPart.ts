@@ -35,6 +35,9 @@ type NodeRelease = { readonly label: string; readonly program: string };
 export async function runPackTest(options: PackTestOptions = {}): Promise<Outcome> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cloister-outside-'));
   const results = new Results();
+  // It starts while the packages are packed and installed.
+  const starting = options.network === 'start' ? startDevnet({ signal: AbortSignal.timeout(180_000) }) : undefined;
+  starting?.catch(() => undefined);
   let devnet: RunningDevnet | undefined;
   try {
     const project = path.join(folder, 'project');
@@ -47,13 +50,15 @@ export async function runPackTest(options: PackTestOptions = {}): Promise<Outcom
     for (const template of packedTemplates(project))
       await results.step(`cloister init --template ${template}`, () => makeFromTemplate(project, template));
     await ensureInstalled(parts.packNodes);
-    if (options.network === 'start')
-      devnet = await results.step('a network to call', () => startDevnet({ signal: AbortSignal.timeout(120_000) }));
+    if (starting !== undefined) devnet = await results.step('a network to call', () => starting);
     const network = options.network === 'start' ? networkOf(devnet) : options.network;
     for (const release of nodeReleases()) if (!isInterrupted()) await tryUnder(release, project, network, results);
     return results.outcome();
   } finally {
-    await devnet?.stop();
+    await starting?.then(
+      (network) => network.stop(),
+      () => undefined,
+    );
     fs.rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }
