@@ -178,8 +178,12 @@ describe('reports', () => {
     write.mockRestore();
   });
 
-  test('the summary says what is simulated and which walls are missing, once each', () => {
+  test('the summary says what is simulated, which walls are missing, and which kinds of app run, once each', () => {
     const missing = [{ name: 'memory', reason: 'no cgroups' }];
+    const lacking = [
+      { kind: 'container', reason: 'no engine here' },
+      { kind: 'model', reason: 'no engine there' },
+    ];
     const devnet = {
       networkFile: '/data/network.json',
       accountsFile: '/data/accounts.json',
@@ -189,8 +193,8 @@ describe('reports', () => {
       state: { accounts: { deployer: { address: '0xaa' }, developer: { address: '0xbb' } } },
       children: [{ spec: { name: 'chain' }, pid: 7 }],
       workers: new Map([
-        ['worker-0', { missingWalls: missing }],
-        ['worker-1', { missingWalls: missing }],
+        ['worker-0', { missingWalls: missing, kinds: ['function', 'wasm'], notOffered: lacking }],
+        ['worker-1', { missingWalls: missing, kinds: ['function', 'model'], notOffered: lacking.slice(0, 1) }],
       ]),
     } as never;
     const [line = ''] = lines(true, (reporter) => printSummary(reporter, devnet, true));
@@ -203,6 +207,8 @@ describe('reports', () => {
       rpc: 'http://127.0.0.1:1',
       simulated: true,
       missingWalls: missing,
+      kinds: ['function', 'wasm', 'model'],
+      notOffered: lacking.slice(0, 1),
       verified: true,
       pids: { chain: 7 },
     });
@@ -211,6 +217,8 @@ describe('reports', () => {
     const [prose = ''] = lines(false, (reporter) => printSummary(reporter, devnet, undefined));
     expect(prose).toMatch(/SIMULATED .*\n/);
     expect(prose.match(/memory \(no cgroups\)/g)).toHaveLength(1);
+    expect(prose).toMatch(/Apps +function, wasm, model\n +no container: no engine here\n/);
+    expect(prose).not.toContain('no engine there');
     expect(prose).toContain('not made');
   });
 });

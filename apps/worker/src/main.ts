@@ -5,16 +5,23 @@ import { type Bytes32, type Price, parseNetworkFile, priceParts } from '@cloiste
 import { generateSecp256k1 } from '@cloister/crypto';
 import { addressOf, signDigest } from '@cloister/crypto/native-secp256k1';
 import { CommitteeChainEvidence, IntelChainEvidence, readOperatorKey, selectEnclaveDevice } from '@cloister/enclave';
-import { FunctionDriver, MemoryBudget, QuickJsDriver, type SandboxDriver, WasmDriver } from '@cloister/sandbox';
+import {
+  ContainerDriver,
+  FunctionDriver,
+  MemoryBudget,
+  ModelDriver,
+  QuickJsDriver,
+  type SandboxDriver,
+  WasmDriver,
+} from '@cloister/sandbox';
 import { createMetrics, type Logger, runProcess, startHealthServer } from '@cloister/service';
-import { startContainers } from './containers/startContainers.ts';
 import { WorkerDialler } from './gatewayDialler.ts';
 import { memoryFolder } from './models/memoryFolder.ts';
-import { startModels } from './models/startModels.ts';
 import type { WeightsStoreInit } from './models/weightsStore.ts';
 import { offeredKinds } from './offeredKinds.ts';
 import type { WorkerPaymentsInit } from './payments/workerPayments.ts';
 import { WorkerRetiredError } from './registration.ts';
+import { isOffered, startOptional } from './startOptional.ts';
 import { Worker, WorkerError } from './worker.ts';
 import { workerConfig } from './workerConfig.ts';
 
@@ -72,21 +79,27 @@ runProcess({
       new QuickJsDriver({ runDir: path.join(config.runDir, 'quickjs'), pooled: config.pooledDeterministic, memory }),
       new WasmDriver({ runDir: path.join(config.runDir, 'wasm'), pooled: config.pooledModules, memory }),
     ];
+    const { enginesDir } = config;
+    const modelDriver = new ModelDriver({
+      runDir: path.join(config.runDir, 'model'),
+      memory,
+      ...(enginesDir === undefined ? {} : { enginesDir }),
+    });
+    const containerDriver = new ContainerDriver({
+      runDir: path.join(config.runDir, 'container'),
+      storageDir: path.join(imagesDir(config), 'engine'),
+      maxImageBytes: config.imagesGiB * 1024 ** 3,
+      memory,
+    });
     // Side by side: each waits for programs that it tries its walls with.
-    const [models, containers] = await Promise.all([
-      startModels({ runDir: path.join(config.runDir, 'model'), enginesDir: config.enginesDir, memory }, log, signal),
-      startContainers(
-        {
-          runDir: path.join(config.runDir, 'container'),
-          storageDir: path.join(imagesDir(config), 'engine'),
-          maxImageBytes: config.imagesGiB * 1024 ** 3,
-          memory,
-        },
-        log,
-        signal,
-      ),
+    const optional = await Promise.all([
+      startOptional(modelDriver, log, signal),
+      startOptional(containerDriver, log, signal),
       ...drivers.map((driver) => driver.start({ signal })),
     ]);
+    const models = isOffered(optional[0]) ? optional[0] : undefined;
+    const containers = isOffered(optional[1]) ? optional[1] : undefined;
+    const notOffered = [optional[0], optional[1]].filter((one) => !isOffered(one));
     if (models !== undefined) drivers.push(models);
     const weights = weightsInit(config);
     const inMemory = models === undefined ? undefined : await memoryFolder();
@@ -156,6 +169,7 @@ runProcess({
         device: device.name,
         simulated: device.simulated,
         kinds: offeredKinds(drivers),
+        notOffered,
         missingWalls: [...missing].map(([name, wall]) => ({ name, reason: wall.missingReason ?? '' })),
       },
       async stop() {
