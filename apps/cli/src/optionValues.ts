@@ -15,21 +15,31 @@ export function byteCount(option: string, text: string): bigint {
   return BigInt(digits) * (byteUnits[unit] ?? 1n);
 }
 
-const phaDecimals = 18;
+/** Of PHA, and of the chain's own currency. */
+const decimalPlaces = 18;
 
 /** An amount of PHA with up to 18 decimals, as the token counts it. Throws OPTION_VALUE_INVALID. */
 export function phaAmount(option: string, text: string): bigint {
+  return decimalAmount(option, text, 'PHA');
+}
+
+/** An amount of the chain's own currency, in wei. Throws OPTION_VALUE_INVALID. */
+export function etherAmount(option: string, text: string): bigint {
+  return decimalAmount(option, text, 'ether');
+}
+
+function decimalAmount(option: string, text: string, unit: string): bigint {
   const match = /^([0-9]{1,12})(?:\.([0-9]{1,18}))?$/.exec(text);
-  if (match === null) throw new OptionValueError(option, text, 'an amount of PHA such as 12 or 0.5');
+  if (match === null) throw new OptionValueError(option, text, `an amount of ${unit} such as 12 or 0.5`);
   const [, whole = '0', decimals = ''] = match;
-  return BigInt(whole) * 10n ** BigInt(phaDecimals) + BigInt(decimals.padEnd(phaDecimals, '0'));
+  return BigInt(whole) * 10n ** BigInt(decimalPlaces) + BigInt(decimals.padEnd(decimalPlaces, '0'));
 }
 
 /** The same for people, exact. */
 export function phaText(amount: bigint): string {
-  const digits = amount.toString().padStart(phaDecimals + 1, '0');
-  const decimals = digits.slice(-phaDecimals).replace(/0+$/, '');
-  return `${digits.slice(0, -phaDecimals)}${decimals === '' ? '' : `.${decimals}`} PHA`;
+  const digits = amount.toString().padStart(decimalPlaces + 1, '0');
+  const decimals = digits.slice(-decimalPlaces).replace(/0+$/, '');
+  return `${digits.slice(0, -decimalPlaces)}${decimals === '' ? '' : `.${decimals}`} PHA`;
 }
 
 /** A part of a hundred with up to two decimals, in ten-thousandths. Throws OPTION_VALUE_INVALID. */
@@ -75,7 +85,7 @@ export class OptionValueError extends CloisterError<'OPTION_VALUE_INVALID'> {
   constructor(option: string, value: string, expected: string) {
     super({
       code: 'OPTION_VALUE_INVALID',
-      message: `Expected ${option} to be ${expected}, got "${value.slice(0, 80)}"`,
+      message: `Expected ${option} to be ${expected}, got ${value === '' ? 'none' : `"${value.slice(0, 80)}"`}`,
     });
   }
 }

@@ -30,7 +30,11 @@ export async function readContainers(
   const names = [...new Set(app.services.map(({ image }) => image))];
   for (const name of names)
     if (archives[name] === undefined)
-      throw new OptionValueError('--image', images.join(' '), `an archive of each image; "${name}" has none`);
+      throw new OptionValueError(
+        '--image',
+        images.join(' '),
+        `${name}=ARCHIVE, made by "docker save ${name} -o ARCHIVE"`,
+      );
   const unused = Object.keys(archives).find((name) => !names.includes(name));
   if (unused !== undefined) throw new OptionValueError('--image', unused, `an image of "${file}"`);
   // All of them before any is stored.

@@ -15,6 +15,7 @@ import { manifestCommands } from '../src/commands/manifest.ts';
 import { networkCommands } from '../src/commands/network.ts';
 import { proxyCommand } from '../src/commands/proxy.ts';
 import { secretsCommands } from '../src/commands/secrets.ts';
+import { sendCommand } from '../src/commands/send.ts';
 import { slashCommands } from '../src/commands/slashes.ts';
 import { stakingCommands } from '../src/commands/staking.ts';
 import { stateCommand } from '../src/commands/state.ts';
@@ -69,6 +70,7 @@ export async function run(...argv: string[]): Promise<Ran> {
   versionCommands(program);
   stateCommand(program);
   stakingCommands(program);
+  sendCommand(program);
   slashCommands(program);
   devCommand(program);
   verifyEvidenceCommand(program);

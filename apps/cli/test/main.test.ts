@@ -54,6 +54,7 @@ const commands = [
   'balance',
   'history',
   'withdraw',
+  'send',
   'reconcile',
   'storage',
   'simulate',
