@@ -19,6 +19,13 @@ export const benches: readonly Bench[] = [
   { file: 'firstAndNextCalls.ts', name: 'benchFunctions', ids: ['function-cold', 'function-pooled', 'function-warm'] },
   { file: 'firstAndNextCalls.ts', name: 'benchModules', ids: ['wasm-cold', 'wasm-pooled', 'wasm-warm'] },
   { file: 'firstAndNextCalls.ts', name: 'benchOnnx', ids: ['model-onnx-cold', 'model-onnx-warm'] },
+  { file: 'containers.ts', name: 'benchContainers', ids: ['container-cold', 'container-warm', 'container-density'] },
+  { file: 'walls.ts', name: 'benchWalls', ids: ['walls-cold', 'walls-warm'] },
+  {
+    file: 'sealedModels.ts',
+    name: 'benchSealedModels',
+    ids: ['model-token', 'model-token-streamed', 'model-onnx-sealed'],
+  },
   { file: 'density.ts', name: 'benchDensity', ids: ['function-density', 'wasm-density', 'model-onnx-density'] },
   {
     file: 'neighbours.ts',

@@ -1,7 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Tenant } from '@cloister/sandbox';
 import { callTenant } from './firstCalls.ts';
+import { heldBytes } from './heldBytes.ts';
 import { type KindName, measuredKind } from './kinds.ts';
 import type { BenchLine } from './measure.ts';
 
@@ -56,36 +56,5 @@ async function densityOf(name: KindName, count: number): Promise<BenchLine> {
   } finally {
     for (const stop of stops) await stop();
     await kind.close();
-  }
-}
-
-/** PSS of all that this process has started. */
-function heldBytes(): number {
-  return descendants(process.pid).reduce((sum, pid) => sum + pssOf(pid), 0);
-}
-
-function descendants(pid: number): number[] {
-  let threads: string[];
-  try {
-    threads = readdirSync(`/proc/${pid}/task`);
-  } catch {
-    return [];
-  }
-  const children = threads.flatMap((thread) =>
-    textOf(`/proc/${pid}/task/${thread}/children`).split(' ').filter(Boolean),
-  );
-  return children.flatMap((child) => [Number(child), ...descendants(Number(child))]);
-}
-
-function pssOf(pid: number): number {
-  return Number(/^Pss:\s+(\d+) kB/m.exec(textOf(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0) * 1024;
-}
-
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    // It ended between the listing and now.
-    return '';
   }
 }

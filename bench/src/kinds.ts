@@ -30,7 +30,7 @@ export type MeasuredKind = {
 
 export type KindName = 'function' | 'wasm' | 'model-onnx';
 
-const kilobyte = new Uint8Array(1024).fill(1);
+export const kilobyte = new Uint8Array(1024).fill(1);
 const source = 'export default { async fetch(request) { return new Response(await request.arrayBuffer()); } };';
 /** Answers with up to 4 kB of what it is given. */
 const echo = (): Uint8Array =>
@@ -73,7 +73,7 @@ export async function measuredKind(name: KindName, pooled: number): Promise<Meas
   };
 }
 
-function workloadOf(name: KindName, memoryBytes: number, weightsFile: string): Workload {
+export function workloadOf(name: KindName, memoryBytes: number, weightsFile: string): Workload {
   const base = {
     tenant: `0x${'11'.repeat(32)}`,
     version: `0x${'22'.repeat(32)}`,

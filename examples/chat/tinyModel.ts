@@ -2,9 +2,7 @@ import { type GgufTensor, type GgufValue, ggufFile } from './ggufFile.ts';
 
 /** Length of a token's vector. */
 export const width = 64;
-const layers = 2;
-const heads = 4;
-const feedForward = 96;
+const tinyShape: ModelShape = { width, layers: 2, heads: 4, feedForward: 96 };
 const contextLength = 4096;
 /** The first component of every token's vector: what tells words from the rest in the last step. */
 const anchor = 4;
@@ -62,6 +60,13 @@ export function tinyModel(seed = 1): Uint8Array {
 }
 
 export type Vocabulary = ReturnType<typeof vocabulary>;
+/** Length of a token's vector, blocks, heads of each, and the inner length of their second half. */
+export type ModelShape = {
+  readonly width: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly feedForward: number;
+};
 /** Makes a tensor of numbers whose size is about `scale`. */
 export type MakeMatrix = (name: string, rows: number, columns: number, scale: number) => GgufTensor;
 
@@ -71,7 +76,9 @@ export function modelFile(
   embedding: GgufTensor,
   output: GgufTensor,
   matrix: MakeMatrix,
+  shape: ModelShape = tinyShape,
 ): Uint8Array {
+  const { width, layers, feedForward } = shape;
   const ones = (name: string): GgufTensor => ({ name, shape: [width], data: new Float32Array(width).fill(1) });
   const blocks = Array.from({ length: layers }, (_, index) => [
     ones(`blk.${index}.attn_norm.weight`),
@@ -83,10 +90,13 @@ export function modelFile(
     matrix(`blk.${index}.ffn_up.weight`, feedForward, width, 0.2),
     matrix(`blk.${index}.ffn_down.weight`, width, feedForward, 0.2),
   ]);
-  return ggufFile(metadata(words), [embedding, ones('output_norm.weight'), output, ...blocks.flat()]);
+  return ggufFile(metadata(words, shape), [embedding, ones('output_norm.weight'), output, ...blocks.flat()]);
 }
 
-function metadata({ tokens, scores, kinds }: Vocabulary): Map<string, GgufValue> {
+function metadata(
+  { tokens, scores, kinds }: Vocabulary,
+  { width, layers, heads, feedForward }: ModelShape,
+): Map<string, GgufValue> {
   const number = (value: number): GgufValue => ({ type: 'uint32', value });
   return new Map<string, GgufValue>([
     ['general.architecture', { type: 'string', value: 'llama' }],

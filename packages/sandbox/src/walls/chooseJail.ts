@@ -9,7 +9,8 @@ import { type Launcher, limitCommand } from './launcher.ts';
 import { namespacesJail } from './namespaces.ts';
 import type { Tools } from './tools.ts';
 
-export type JailChoice = 'auto' | 'bubblewrap' | 'namespaces';
+/** 'unsafe-none' is for measuring what walls cost. */
+export type JailChoice = 'auto' | 'bubblewrap' | 'namespaces' | 'unsafe-none';
 
 /** Arguments that make the program print something known and leave: how a jail is tried out. */
 export type JailProbe = { readonly args: readonly string[]; readonly expected: RegExp };
@@ -23,6 +24,7 @@ export async function chooseJail(
   launcher: Launcher,
   signal: AbortSignal,
 ): Promise<Jail> {
+  if (choice === 'unsafe-none') return bareJail(plan, 'it was asked for none');
   if (process.platform !== 'linux') return bareJail(plan, `namespaces need Linux, this is "${process.platform}"`);
   const makers = { bubblewrap: bubblewrapJail, namespaces: namespacesJail };
   const reasons: string[] = [];
