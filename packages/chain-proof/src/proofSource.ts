@@ -7,6 +7,11 @@ export type ProofSourceInit = {
   readonly rpcs: readonly string[];
   /** The most bytes of one answer. A proof of 256 slots has about half a million, the receipts of a full block a few millions. */
   readonly maxAnswerBytes?: number;
+  /**
+   * Pauses before all RPCs are asked again whose answers contradict the block. A node that is making the next block may give that
+   * block's state for its newest one (Anvil does): once the next stands, it answers rightly. @default [100, 400]
+   */
+  readonly pausesMs?: readonly number[];
   /** Told of each answer, for measurements. */
   readonly onAnswer?: (method: string, bytes: number) => void;
 };
@@ -14,11 +19,7 @@ export type ProofSourceInit = {
 const defaultMaxAnswerBytes = 16 * 1_024 * 1_024;
 /** JSON-RPC: the method does not exist, or is not available. */
 const methodMissing: ReadonlySet<unknown> = new Set([-32601, -32004]);
-/**
- * Pauses before all RPCs are asked again whose answers contradict the block. A node that is making the next block may give that
- * block's state for its newest one (Anvil does): once the next stands, it answers rightly.
- */
-const pausesMs: readonly number[] = [100, 400];
+const defaultPausesMs: readonly number[] = [100, 400];
 
 /**
  * RPCs asked for what proves itself: one right answer is enough, whoever gives it. They are asked in their order until one's
@@ -27,11 +28,13 @@ const pausesMs: readonly number[] = [100, 400];
 export class ProofSource {
   readonly #rpcs: readonly string[];
   readonly #maxAnswerBytes: number;
+  readonly #pausesMs: readonly number[];
   readonly #onAnswer: (method: string, bytes: number) => void;
 
   constructor(init: ProofSourceInit) {
     this.#rpcs = init.rpcs;
     this.#maxAnswerBytes = init.maxAnswerBytes ?? defaultMaxAnswerBytes;
+    this.#pausesMs = init.pausesMs ?? defaultPausesMs;
     this.#onAnswer = init.onAnswer ?? (() => {});
   }
 
@@ -45,7 +48,7 @@ export class ProofSource {
     check: (result: unknown) => T,
     signal: AbortSignal,
   ): Promise<T> {
-    for (const pauseMs of pausesMs) {
+    for (const pauseMs of this.#pausesMs) {
       try {
         return await this.#askEach(method, params, check, signal);
       } catch (error) {
@@ -54,6 +57,21 @@ export class ProofSource {
       }
     }
     return this.#askEach(method, params, check, signal);
+  }
+
+  /** The same of what is only a hint: asked once, and undefined where no answer passes. Throws the signal's reason. */
+  async hint<T>(
+    method: string,
+    params: readonly unknown[],
+    check: (result: unknown) => T,
+    signal: AbortSignal,
+  ): Promise<T | undefined> {
+    try {
+      return await this.#askEach(method, params, check, signal);
+    } catch {
+      signal.throwIfAborted();
+      return undefined;
+    }
   }
 
   async #askEach<T>(

@@ -33,7 +33,7 @@ import { provenLogs } from './provenReceipts.ts';
 import { type AccessList, ProvenState } from './provenState.ts';
 
 export type ProvenViewInit = ChainViewInit &
-  Pick<ProofSourceInit, 'maxAnswerBytes' | 'onAnswer'> & {
+  Pick<ProofSourceInit, 'maxAnswerBytes' | 'pausesMs' | 'onAnswer'> & {
     /** A view of the same chain whose proofs this one uses too. Pins are each view's own. */
     readonly shares?: ProvenView;
   };
@@ -79,6 +79,8 @@ export class ProvenView extends ChainView {
   readonly #known: Known;
   readonly #timeoutMs: number;
   readonly #pinned = new Map<bigint, Hex>();
+  /** Below this block, headers were asked for at once, and the one that was needed was not among them. */
+  #unhelped = -1n;
 
   constructor(init: ProvenViewInit) {
     super(init);
@@ -259,12 +261,18 @@ export class ProvenView extends ChainView {
     return this.#known.parents.get(hash) ?? (await this.#walked(number, hash, signal)).parentHash;
   }
 
-  /** A header on the way back along a branch. Where the way leads on through unknown ones, a number of these are asked for at once. */
+  /**
+   * A header on the way back along a branch. Where the way leads on through unknown ones, a number of these are asked for at once; where
+   * that was of no use, these blocks come one by one.
+   */
   async #walked(number: bigint, hash: Hex, signal: AbortSignal | undefined): Promise<Header> {
     const { headers } = this.#known;
     const isNew = !headers.has(hash);
     const header = await this.#headerAt(number, hash, signal);
-    if (isNew && number > 0n && !headers.has(header.parentHash)) await this.#hintHeaders(number - 1n, signal);
+    const isUnhelped = number <= this.#unhelped && number > this.#unhelped - headersAtOnce;
+    if (!isNew || number === 0n || headers.has(header.parentHash) || isUnhelped) return header;
+    await this.#hintHeaders(number - 1n, signal);
+    if (!headers.has(header.parentHash)) this.#unhelped = number;
     return header;
   }
 
@@ -276,9 +284,7 @@ export class ProvenView extends ChainView {
       Promise.all(
         numbers.map(async (number) => {
           const block = `0x${number.toString(16)}`;
-          const header = await this.#known.source
-            .ask('eth_getBlockByNumber', [block, false], headerByItsHash, inner)
-            .catch(() => undefined);
+          const header = await this.#known.source.hint('eth_getBlockByNumber', [block, false], headerByItsHash, inner);
           if (header !== undefined) this.#keep(header);
         }),
       ),
