@@ -9,7 +9,6 @@ import {
 } from '@cloister/attestation/unsafe-simulated';
 import { parseEvidence } from '@cloister/attestation/verify';
 import { fromHex } from '@cloister/crypto';
-import { Command } from 'commander';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
   collateralAt,
@@ -28,6 +27,7 @@ import { FakeKernel, systemError } from '../../../packages/attestation/test/atte
 import { type FakePccs, startFakePccs } from '../../../packages/attestation/test/attest/fakePccs.ts';
 import { boot, ccel, registersOfBoot, table } from '../../../packages/attestation/test/eventLogWorld.ts';
 import { attestCommand } from '../src/commands/attest.ts';
+import { runCommand } from './runCommand.ts';
 
 let folder = '';
 let kernel: FakeKernel;
@@ -52,27 +52,8 @@ const file = (name: string) => join(folder, name);
 const trusting = () => ['--root', file('root.der')];
 const served = () => [...trusting(), '--collateral-service', pccs.url];
 
-async function run(...argv: string[]): Promise<{ out: string; exitCode: number; error: unknown }> {
-  const program = new Command('cloister').option('--json').exitOverride();
-  attestCommand(program, { files: kernel.files, now: () => now });
-  for (const command of program.commands) command.exitOverride().configureOutput({ writeErr: () => {} });
-  let out = '';
-  const spy = vi.spyOn(process.stdout, 'write').mockImplementation((chunk) => {
-    out += String(chunk);
-    return true;
-  });
-  let error: unknown;
-  try {
-    await program.parseAsync(['attest', ...argv], { from: 'user' });
-  } catch (thrown) {
-    error = thrown;
-  } finally {
-    spy.mockRestore();
-  }
-  const exitCode = Number(process.exitCode ?? 0);
-  process.exitCode = 0;
-  return { out, exitCode, error };
-}
+const run = (...argv: string[]) =>
+  runCommand((program) => attestCommand(program, { files: kernel.files, now: () => now }), ['attest', ...argv]);
 
 async function json(...argv: string[]) {
   const { out, exitCode, error } = await run('--json', ...argv);

@@ -1,8 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { NetworkFile } from '@cloister/core';
-import { Command } from 'commander';
-import { vi } from 'vitest';
+import type { Command } from 'commander';
 import { SimulatedNetwork } from '../../../packages/sdk/test/simulatedNetwork.ts';
 import { callCommand } from '../src/commands/call.ts';
 import { collateralCommand } from '../src/commands/collateral.ts';
@@ -22,6 +21,7 @@ import { stateCommand } from '../src/commands/state.ts';
 import { verifyCommand } from '../src/commands/verify.ts';
 import { verifyEvidenceCommand } from '../src/commands/verifyEvidence.ts';
 import { versionCommands } from '../src/commands/versions.ts';
+import { type Ran, runCommand } from './runCommand.ts';
 
 /** A simulated network whose gateway listens on loopback, as the command line needs it. */
 export async function startNetwork(
@@ -53,12 +53,12 @@ export async function startNetwork(
   };
 }
 
-export type Ran = { readonly out: string; readonly err: string; readonly exitCode: number; readonly error: unknown };
+/** Runs one of the commands in this process, as `main.ts` would, and gives what it printed and threw. */
+export function run(...argv: string[]): Promise<Ran> {
+  return runCommand(registerAll, argv);
+}
 
-/** Runs a command in this process, as `main.ts` would, and gives what it printed and threw. */
-export async function run(...argv: string[]): Promise<Ran> {
-  const program = new Command('cloister').option('--json').option('--network <file>').option('--key <file>');
-  program.exitOverride().configureOutput({ writeErr: () => {}, writeOut: () => {} });
+function registerAll(program: Command): void {
   networkCommands(program);
   deployCommand(program);
   initCommand(program);
@@ -77,23 +77,4 @@ export async function run(...argv: string[]): Promise<Ran> {
   collateralCommand(program);
   epochCommands(program);
   proxyCommand(program);
-  for (const command of program.commands) command.exitOverride().configureOutput({ writeErr: () => {} });
-  const text = { out: '', err: '' };
-  const spies = (['stdout', 'stderr'] as const).map((stream) =>
-    vi.spyOn(process[stream], 'write').mockImplementation((chunk) => {
-      text[stream === 'stdout' ? 'out' : 'err'] += typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString();
-      return true;
-    }),
-  );
-  let error: unknown;
-  try {
-    await program.parseAsync(argv, { from: 'user' });
-  } catch (thrown) {
-    error = thrown;
-  } finally {
-    for (const spy of spies) spy.mockRestore();
-  }
-  const exitCode = Number(process.exitCode ?? 0);
-  process.exitCode = 0;
-  return { ...text, exitCode, error };
 }
