@@ -50,9 +50,25 @@ const options = (...argv: string[]) => readImageOptions(['--no-base', ...argv]);
 const made = (...argv: string[]) => makeImage(options(...argv), signal);
 const blob = (out: string, digest: string) => fs.readFileSync(path.join(out, 'oci/blobs', digest.replace(':', '/')));
 
+/** In the short run what is large among the installed files stands as a few bytes: each image would be 330 MB more, of nothing else. */
+const isLong = process.env.CLOISTER_LONG === '1';
+const largeBytes = 16 * 1024 * 1024;
+
+function shortenLarge(modules: string): void {
+  for (const file of fs.readdirSync(modules, { recursive: true, encoding: 'utf8' })) {
+    const whole = path.join(modules, file);
+    const stat = fs.lstatSync(whole);
+    if (!stat.isFile() || stat.size < largeBytes) continue;
+    // A link to the installed file, which stays as it is.
+    fs.rmSync(whole);
+    fs.writeFileSync(whole, file, { mode: stat.mode });
+  }
+}
+
 beforeAll(async () => {
   folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cloister-image-'));
   await copyWorker(at('checkout'));
+  if (!isLong) shortenLarge(at('checkout/node_modules'));
   if (!canBuild) return;
   // Links where they can be: what others wrote has 350 MB.
   fs.cpSync(at('checkout/apps'), at('elsewhere/copy/apps'), { recursive: true });
@@ -183,11 +199,14 @@ describe('npm run image', () => {
     ['a dstack app of no network', ['--image-name', 'registry.example/worker'], '--network'],
     ['a mirror that is no URL', ['--mirror', 'ftp://x'], 'ftp://x'],
     ['a log that is not there', ['--values', '--event-log', 'none.bin'], 'none.bin'],
-    ['a log that is none', ['--values', '--event-log', inRoot('package.json')], 'MALFORMED_EVENT_LOG'],
-  ])('ends with 1 and one line at %s', async (_, argv, named) => {
-    const { code, stderr } = await run(...argv);
-    expect(code).toBe(1);
-    expect(stderr).toContain(named);
-    expect(stderr.trim().split('\n')).toHaveLength(1);
+  ])('refuses %s by name', async (_, argv, named) => {
+    const refused = (async () => makeImage(readImageOptions(argv), signal))();
+    await expect(refused).rejects.toMatchObject({ name: 'ScriptError', message: expect.stringContaining(named) });
+  });
+
+  test('ends with 1 and one line where it refuses, also at a log that is none', async () => {
+    const { code, stderr } = await run('--values', '--event-log', inRoot('package.json'));
+    expect([code, stderr.trim().split('\n').length]).toEqual([1, 1]);
+    expect(stderr).toContain('MALFORMED_EVENT_LOG');
   });
 });
