@@ -195,7 +195,8 @@ describe('a statement that proves nothing is refused, and nothing is sealed', ()
     await caller.call(app);
     await network.rpc.stop();
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 3 * minute });
-    for (const [what, statement] of lies) {
+    const ofEachKind = ['none at all', 'one signed by another key', 'another thing'];
+    for (const [what, statement] of lies.filter(([name]) => ofEachKind.includes(name))) {
       network.gateway.statement = statement;
       expect((await caller.call(app)).outcome, what).toBe('ok');
     }
