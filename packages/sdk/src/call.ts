@@ -33,6 +33,7 @@ import {
   toHex,
 } from '@cloister/crypto';
 import type { ServingApp } from './apps.ts';
+import { maxHeldBytes } from './bodySource.ts';
 import { CallError } from './callError.ts';
 import type {
   AnswerEvent,
@@ -72,9 +73,14 @@ export type CallComponents = {
   readonly receipts: Pick<ReceiptWatch, 'see'>;
   /** Routes to try, best first, each worker verified. Called again with `refresh` when a key was refused. */
   routes(app: ServingApp, refresh: boolean, signal: AbortSignal): Promise<Routes>;
+  /** Told where a worker is said to take its key no more: no later call begins with it. */
+  doubt(route: Route): void;
 };
 
 const maxAttempts = 4;
+
+/** What was sealed; `stream` is what came after its head, where the body is streamed. */
+type SentAttempt = { readonly sealed: SealedAttempt } & Pick<SealedRequest, 'stream'>;
 
 /** One logical call: every attempt has the same call id and client key, so that a worker never runs it twice. */
 export class Call {
@@ -85,7 +91,7 @@ export class Call {
   readonly #components: CallComponents;
   readonly #app: ServingApp;
   readonly #options: CallOptions;
-  readonly #attempts: SealedAttempt[] = [];
+  readonly #attempts: SentAttempt[] = [];
   readonly #headers: CallHeaders;
   readonly #isPaid: boolean;
   /** Ways by which payment was offered and no receipt has come yet. */
@@ -166,7 +172,7 @@ export class Call {
         }
         throw new CallError('CALL_ANSWER_INCOMPLETE', 'The answer ended before its receipt', true);
       } catch (error) {
-        if (!isRepairable(error) || attempt >= maxAttempts || signal.aborted || this.#body?.consumed)
+        if (!this.#isRepairable(error) || attempt >= maxAttempts || signal.aborted)
           throw this.#explained(error, signal);
         await pauseBefore(attempt, signal);
         tried = route;
@@ -204,12 +210,22 @@ export class Call {
         return;
       } catch (error) {
         signal.throwIfAborted();
-        if (begun || !isRepairable(error) || attempt >= maxAttempts || this.#body?.consumed)
-          throw this.#explained(error, signal);
+        if (begun || !this.#isRepairable(error) || attempt >= maxAttempts) throw this.#explained(error, signal);
         await within(signal, pauseBefore(attempt, signal));
         tried = route;
       }
     }
+  }
+
+  /**
+   * Whether asking again is safe and may help: the same call id never runs twice at one worker. A streamed body is begun with again only
+   * before any of it was taken, or where the worker did not open the request, and all that was taken is still here.
+   */
+  #isRepairable(error: unknown): boolean {
+    const body = this.#body;
+    if (!isPassing(error)) return false;
+    if (body === undefined || body.bytes === 0) return body?.failure === undefined;
+    return isKeyRefusal(error) && body.isWhole;
   }
 
   /** Why no other attempt is made, where it is that a streamed body is gone. */
@@ -217,10 +233,18 @@ export class Call {
     const body = this.#body;
     if (body === undefined || signal.aborted) return error;
     if (body.failure !== undefined) return body.failure;
-    if (!body.consumed || !isRepairable(error)) return error;
+    if (body.bytes === 0 || !isPassing(error)) return error;
+    if (isKeyRefusal(error))
+      return new CallError(
+        'CALL_KEY_REFUSED',
+        `The worker no longer accepts the key that the call was sealed to, and of its streamed body "${body.bytes}" bytes are gone, more than the "${maxHeldBytes}" that are held`,
+        false,
+        error,
+        'By what the gateway passes on it did not run: make a new call with a new stream, which goes to the new key, or give the body as bytes',
+      );
     return new CallError(
       'CALL_BODY_CONSUMED',
-      `The call broke after a part of its streamed body was taken, which can't be sent again: ${describeError(error)}`,
+      `The call broke after "${body.bytes}" bytes of its streamed body were taken, which can't be sent again: ${describeError(error)}`,
       false,
       error,
       'It may have run: make a new call with a new stream, or give the body as bytes, which is repeated safely',
@@ -255,14 +279,13 @@ export class Call {
     const { sealer } = this.#components;
     const call = await this.#headersFor(route);
     const sealed = await sealer.seal({ keyConfig, call, request: this.request });
-    this.#attempts.push({
-      requestHash: sealed.requestHash,
-      inputSalt: sealed.inputSalt,
-      outputSalt: sealed.outputSalt,
-    });
+    const { requestHash, inputSalt, outputSalt, stream } = sealed;
+    this.#attempts.push({ sealed: { requestHash, inputSalt, outputSalt }, stream });
     const sending = this.#send(route, sealed, signal);
     sealer.prepare(keyConfig);
     const answer = await sending;
+    // Its answer begins where it has opened the request; what could not be opened is refused before.
+    this.#body?.taken();
     const hash = keccak256Stream();
     let bodyBytes = 0;
     const { maxAnswerBytes = Number.POSITIVE_INFINITY } = this.#options;
@@ -325,14 +348,20 @@ export class Call {
   /** What the receipt can be about: of a streamed body, as much as it says that the worker has taken. */
   #sentBy(signed: SignedReceipt): Pick<ExpectedReceipt, 'attempts' | 'requestBodyHash'> {
     if (this.#body === undefined)
-      return { attempts: this.#attempts, requestBodyHash: toHex(keccak256(this.request.body)) };
-    const progress = this.#body.progressIn(signed);
-    const attempt = this.#attempts.at(-1);
-    if (progress === undefined || attempt === undefined) return { attempts: [], requestBodyHash: zeroBytes32 };
-    return {
-      attempts: [{ ...attempt, requestHash: progress.requestHash }],
-      requestBodyHash: progress.bodyHash,
-    };
+      return {
+        attempts: this.#attempts.map(({ sealed }) => sealed),
+        requestBodyHash: toHex(keccak256(this.request.body)),
+      };
+    const { chunks } = (signed.details.request ?? {}) as { readonly chunks?: unknown };
+    const sent = this.#attempts.flatMap(({ sealed, stream }) => {
+      const progress = typeof chunks === 'number' ? stream?.after(chunks) : undefined;
+      if (progress === undefined) return [];
+      return [{ attempt: { ...sealed, requestHash: progress.requestHash }, bodyHash: progress.bodyHash }];
+    });
+    // Where a request was said to be refused and another was sent, the answer may be to the first all the same.
+    const found = sent.find(({ attempt }) => attempt.requestHash === signed.receipt.requestHash) ?? sent.at(-1);
+    if (found === undefined) return { attempts: [], requestBodyHash: zeroBytes32 };
+    return { attempts: [found.attempt], requestBodyHash: found.bodyHash };
   }
 
   #seen(signed: SignedReceipt, { worker }: Route): Promise<FoundEquivocation | undefined> {
@@ -378,9 +407,10 @@ export class Call {
         );
       return await sendSession(webSocket, route, body, signal);
     } catch (error) {
+      if (!isKeyRefusal(error)) throw error;
+      this.#components.doubt(route);
       // Anyone on the way can say so: one new key is worth a try, a second one is not.
-      if (error instanceof CallError && error.code === 'CALL_KEY_REFUSED' && this.#keyRefusals++ > 0)
-        throw new CallError(error.code, error.message, false);
+      if (this.#keyRefusals++ > 0) throw new CallError(error.code, error.message, false);
       throw error;
     }
   }
@@ -463,8 +493,12 @@ async function within<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
   });
 }
 
-/** Whether asking again is safe and may help: the same call id never runs twice at one worker. */
-function isRepairable(error: unknown): boolean {
+/** Whether what failed may be over the next time. */
+function isPassing(error: unknown): boolean {
   if (error instanceof CallError) return error.retry;
   return error instanceof ChannelError && error.code === 'RESPONSE_TRUNCATED';
+}
+
+function isKeyRefusal(error: unknown): error is CallError {
+  return error instanceof CallError && error.code === 'CALL_KEY_REFUSED';
 }

@@ -527,6 +527,7 @@ export class CloisterClient {
       payments: this.#callPayments,
       receipts: this.#receipts,
       routes: (serving, refresh, signal) => this.#routes.routes(serving, { refresh, only }, signal),
+      doubt: (route) => this.#routes.doubt(route),
     };
   }
 

@@ -45,7 +45,7 @@ export type ListedWorker = { readonly gateway: string; readonly announcement: Wo
 );
 
 /** By which way a worker was verified, and when, in unix milliseconds of this machine's clock. */
-type Verified = { readonly route: Route; readonly atMs: number };
+type Verified = { readonly route: Route; readonly atMs: number; readonly isDoubted?: boolean };
 
 /** How workers for a call are chosen. */
 export type RouteWish = {
@@ -128,6 +128,13 @@ export class RouteFinder {
     this.#hosts.delete(app);
   }
 
+  /** This worker is said to take this key no more: it is verified again before the next call, where that can be done. */
+  doubt(route: Route): void {
+    const { workerId } = route.worker;
+    const known = this.#verified.get(workerId);
+    if (known?.route === route) this.#verified.set(workerId, { ...known, isDoubted: true });
+  }
+
   /** An app's hosts now. Throws PLACEMENT_PENDING in the round of its deployment. */
   async placement(app: Bytes32, manifest: Manifest, signal: AbortSignal): Promise<Placement> {
     const { network, registry, committee } = this.#components;
@@ -205,7 +212,7 @@ export class RouteFinder {
       return whyUnsuited(route, manifest, hosts);
     };
     const suited = [...this.#verified.values()].filter(({ route }) => unsuited(route) === undefined);
-    const usable = suited.filter(({ route, atMs }) => !refresh && isFresh(route, atMs)).map(({ route }) => route);
+    const usable = suited.filter((known) => !refresh && isFresh(known)).map(({ route }) => route);
     if (usable.length > 0) return { usable: shuffled(usable), unusable: [] };
     const listed = await (only === undefined ? this.workers(signal) : this.#worker(only, signal)).catch(
       (error: unknown) => {
@@ -243,7 +250,8 @@ function isOldChain(listed: readonly ListedWorker[]): boolean {
   return listed.length > 0 && listed.every(({ refusal }) => refusal?.code === 'WORKER_CHAIN_STALE');
 }
 
-function isFresh(route: Route, atMs: number): boolean {
+function isFresh({ route, atMs, isDoubted }: Verified): boolean {
+  if (isDoubted) return false;
   const keyEndsMs = Number(route.worker.keyNotAfter) * 1000;
   return Date.now() - atMs < maxVerificationAgeMs && Date.now() < keyEndsMs;
 }

@@ -1,7 +1,7 @@
 import { utf8 } from '@cloister/crypto';
 import { createClient } from '@cloister/sdk';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { SimulatedNetwork, type StubWorker } from './simulatedNetwork.ts';
+import { keyProblem, SimulatedNetwork, type StubWorker } from './simulatedNetwork.ts';
 
 let network: SimulatedNetwork;
 let worker: StubWorker;
@@ -105,4 +105,133 @@ describe('a streamed body', () => {
     body.getReader();
     await expect(send(body)).rejects.toMatchObject({ code: 'CALL_BODY_REFUSED' });
   });
+});
+
+describe('a streamed body that was sealed to a key which is over', () => {
+  /** A client that knows the worker's key, which then changes. */
+  const stale = async (options: Partial<Parameters<typeof createClient>[0]> = {}) => {
+    const known = createClient({ network: network.file, fetch: network.gateway.fetch, ...options });
+    await known.call(app);
+    worker.keys.wipe();
+    worker.announcement = { ...worker.announcement, keyConfigs: [await worker.newKey()] };
+    network.gateway.calls.length = 0;
+    worker.runs = 0;
+    return known;
+  };
+  const MiB = 1024 * 1024;
+
+  test('is sent again to the new key, all of it, and runs once', async () => {
+    const known = await stale();
+    const parts = [utf8('a'), new Uint8Array(200_000).fill(100), utf8('c')];
+    const result = await known.call(app, { method: 'POST', body: streamOf(parts) });
+    expect(text(result.body)).toBe(`heard a${'d'.repeat(200_000)}c`);
+    expect(result.receipt.details.request).toMatchObject({ whole: true });
+    expect([network.gateway.calls.length, worker.runs]).toEqual([2, 1]);
+  });
+
+  test('loses nothing of what comes while the first request is refused', async () => {
+    let source: ReadableStreamDefaultController<Uint8Array> | undefined;
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        source = controller;
+        controller.enqueue(utf8('one '));
+      },
+    });
+    let asked = 0;
+    const fetch: typeof globalThis.fetch = async (input, init) => {
+      if (!(init?.body instanceof ReadableStream) || asked++ > 0) return network.gateway.fetch(input, init);
+      const reader = init.body.getReader();
+      for (let read = 0; read < 2; read++) await reader.read();
+      // The first request waits for more of the body when it is refused, and is left like that.
+      reader.read().catch(() => {});
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      queueMicrotask(() => {
+        source?.enqueue(utf8('two'));
+        source?.close();
+      });
+      return keyProblem();
+    };
+    const known = createClient({ network: network.file, fetch });
+    const result = await known.call(app, { method: 'POST', body });
+    expect(text(result.body)).toBe('heard one two');
+  });
+
+  test('is refused by name where more was taken than is held, and the next call goes to the new key', async () => {
+    ({ app } = network.addApp({ limits: { wallMs: 5_000, inputBytes: 8 * MiB } }));
+    const known = await stale();
+    const long = () => streamOf(Array.from({ length: 6 }, () => new Uint8Array(MiB / 2)));
+    const call = known.call(app, { method: 'POST', body: long() });
+    await expect(call).rejects.toMatchObject({
+      code: 'CALL_KEY_REFUSED',
+      retry: false,
+      message: expect.stringContaining(`"${3 * MiB}" bytes`),
+      hint: expect.stringContaining('it did not run'),
+    });
+    expect([network.gateway.calls.length, worker.runs]).toEqual([1, 0]);
+    expect((await known.call(app, { method: 'POST', body: long() })).body.length).toBe(6 + 3 * MiB);
+    expect([network.gateway.calls.length, worker.runs]).toEqual([2, 1]);
+  });
+
+  test('is sent again once: who says so twice gets no third', async () => {
+    network.gateway.faults.push(
+      () => keyProblem(),
+      () => keyProblem(),
+    );
+    await expect(send(streamOf([utf8('x')]))).rejects.toMatchObject({ code: 'CALL_KEY_REFUSED', retry: false });
+    expect(network.gateway.calls).toHaveLength(2);
+  });
+
+  test('as a relay lies that has delivered it: the worker’s answer to the first request holds', async () => {
+    network.gateway.faults.push(async (to, bytes) => {
+      await to.serveStreamed(bytes);
+      return keyProblem();
+    });
+    const result = await send(streamOf([utf8('x')]));
+    expect([text(result.body), worker.runs]).toEqual(['heard x', 1]);
+    expect(result.receipt.receipt.requestHash).toBe(result.attempt.requestHash);
+    expect(Object.keys(result.attempt).sort()).toEqual(['inputSalt', 'outputSalt', 'requestHash']);
+  });
+
+  test('of a session, of which nothing can have been said yet, is begun with again', async () => {
+    const begun: EventTarget[] = [];
+    class Socket extends EventTarget {
+      readyState = 1;
+      bufferedAmount = 0;
+      constructor() {
+        super();
+        begun.push(this);
+        setTimeout(() => this.dispatchEvent(new Event('open')));
+      }
+      send() {
+        const head = { status: begun[0] === this ? 400 : 404, contentType: 'application/problem+json' };
+        const type = head.status === 400 ? 'https://iana.org/assignments/http-problem-types#ohttp-key' : 'about:blank';
+        const hear = (data: unknown) => this.dispatchEvent(new MessageEvent('message', { data }));
+        setTimeout(() => {
+          hear(JSON.stringify(head));
+          hear(utf8(JSON.stringify({ type })).buffer);
+          this.dispatchEvent(Object.assign(new Event('close'), { code: 1000, reason: '' }));
+        });
+      }
+      close() {}
+    }
+    const known = await stale({ webSocket: Socket as unknown as typeof WebSocket });
+    const socket = known.connectWebSocket(app, '/');
+    const error = await new Promise<unknown>((resolve) => {
+      socket.onerror = (event) => resolve(event.error);
+    });
+    expect(begun).toHaveLength(2);
+    expect(error).toMatchObject({ code: 'CALL_NOT_DELIVERED', message: expect.stringContaining('404') });
+  });
+});
+
+test('a connection that is lost before any of the body was taken is tried again', async () => {
+  let lost = 0;
+  const fetch: typeof globalThis.fetch = async (input, init) => {
+    if (!(init?.body instanceof ReadableStream) || lost++ > 0) return network.gateway.fetch(input, init);
+    await init.body.cancel();
+    throw new TypeError('fetch failed');
+  };
+  const body = streamOf([utf8('x')]);
+  const result = await createClient({ network: network.file, fetch }).call(app, { method: 'POST', body });
+  expect([text(result.body), worker.runs]).toEqual(['heard x', 1]);
 });
