@@ -92,7 +92,9 @@ export class Host {
       {
         scheduled: {
           follow: async () => {},
-          due: (now) => (this.#wakes !== undefined && this.#wakes <= now ? [app] : []),
+          read: () => {},
+          settled: async () => {},
+          due: (now) => (this.#wakes !== undefined && this.#wakes <= now ? [{ app, publisher: 'owner' }] : []),
           next: (_, at) => {
             this.#wakes = at;
           },

@@ -1,6 +1,8 @@
+import type { Bytes32 } from '@cloister/core';
 import { StateError } from '@cloister/state';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { b32 } from '../../../packages/state/test/helpers.ts';
+import { Scheduler, type SchedulerComponents } from '../src/schedules/scheduler.ts';
 import { app, Host, HostsTown } from './hostsTown.ts';
 
 const at = (text: string) => Date.parse(text) / 1_000;
@@ -192,6 +194,35 @@ test('a new version goes on where the one before was, and forgets schedules that
   await town.pass(120);
   expect(times()).toHaveLength(2);
   expect(town.hosts.map(({ wakes }) => wakes)).toEqual([undefined, undefined]);
+});
+
+test('apps of one publisher that take long, and manifests that do not come, hold up no other app', async () => {
+  const asked: string[] = [];
+  const told: (number | undefined)[] = [];
+  const never = new Promise<never>(() => {});
+  const due = [...Array(100).keys()].map((index) => ({ app: b32(index + 2), publisher: 'greedy' }));
+  const scheduler = new Scheduler(
+    {
+      scheduled: {
+        follow: () => never,
+        read: () => {},
+        settled: async () => {},
+        due: () => [...due, { app: b32(1), publisher: 'honest' }],
+        next: (_app: Bytes32, at: number | undefined) => void told.push(at),
+      },
+      serving: async (one: Bytes32) => {
+        asked.push(one);
+        return one === b32(1) ? { ...new HostsTown(begin, [], {}).version, app: b32(1) } : never;
+      },
+      now: () => begin,
+      log: { info() {}, warn() {} },
+    } as unknown as SchedulerComponents,
+    { tickMs: 1, followMs: 60_000 },
+  );
+  const signal = AbortSignal.timeout(5_000);
+  scheduler.tick(signal).catch(() => {});
+  await vi.waitFor(() => expect(told).toEqual([undefined]));
+  expect(asked.filter((one) => one !== b32(1))).toHaveLength(4);
 });
 
 test('the id of a run is of the app, the schedule and the time', async () => {

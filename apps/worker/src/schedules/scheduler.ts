@@ -5,6 +5,7 @@ import type { AppServices } from '../services/appServices.ts';
 import type { AppStates } from '../state/appStates.ts';
 import { AppSchedules } from './appSchedules.ts';
 import type { ScheduledApps } from './scheduledApps.ts';
+import { Counts } from './turns.ts';
 
 /** The version of an app that serves now. */
 export type ServedVersion = {
@@ -15,7 +16,7 @@ export type ServedVersion = {
 };
 
 export type SchedulerComponents = {
-  readonly scheduled: Pick<ScheduledApps, 'follow' | 'due' | 'next'>;
+  readonly scheduled: Pick<ScheduledApps, 'follow' | 'read' | 'due' | 'next' | 'settled'>;
   readonly serving: (app: Bytes32, signal: AbortSignal) => Promise<ServedVersion>;
   /** The app's hosts at the newest block, the first choice first. */
   readonly hosts: (version: ServedVersion, signal: AbortSignal) => Promise<readonly Bytes32[]>;
@@ -34,8 +35,9 @@ export type SchedulerInit = {
   readonly followMs: number;
 };
 
-/** Apps that are looked after at once. */
+/** Apps that are looked after at once: in all, and of one publisher. */
 const maxAtOnce = 16;
+const maxOfOne = 4;
 const firstPauseSeconds = 5;
 const maxPauseSeconds = 60;
 
@@ -44,7 +46,7 @@ export class Scheduler {
   readonly #components: SchedulerComponents;
   readonly #init: SchedulerInit;
   readonly #schedules: AppSchedules;
-  readonly #attending = new Map<Bytes32, Promise<void>>();
+  readonly #attending = new Map<Bytes32, { readonly publisher: string; readonly done: Promise<void> }>();
   readonly #failures = new Map<Bytes32, number>();
   #followedMs = Number.NEGATIVE_INFINITY;
 
@@ -74,12 +76,16 @@ export class Scheduler {
   /** Begins what is due. Throws what following the chain throws. */
   async tick(signal: AbortSignal): Promise<void> {
     const { scheduled, now } = this.#components;
-    for (const app of scheduled.due(now())) {
+    const ofOne = new Counts();
+    for (const { publisher } of this.#attending.values()) ofOne.add(publisher, 1);
+    for (const { app, publisher } of scheduled.due(now())) {
       if (this.#attending.size >= maxAtOnce) break;
-      if (this.#attending.has(app)) continue;
-      const attending = this.#attend(app, signal).finally(() => this.#attending.delete(app));
-      this.#attending.set(app, attending);
+      if (this.#attending.has(app) || ofOne.of(publisher) >= maxOfOne) continue;
+      ofOne.add(publisher, 1);
+      const done = this.#attend(app, signal).finally(() => this.#attending.delete(app));
+      this.#attending.set(app, { publisher, done });
     }
+    scheduled.read(now(), signal);
     if (performance.now() - this.#followedMs < this.#init.followMs) return;
     this.#followedMs = performance.now();
     await scheduled.follow(now(), signal);
@@ -87,7 +93,8 @@ export class Scheduler {
 
   /** Once everything that was begun is over. */
   async settled(): Promise<void> {
-    await Promise.all(this.#attending.values());
+    await this.#components.scheduled.settled();
+    await Promise.all([...this.#attending.values()].map(({ done }) => done));
     await this.#schedules.settled();
   }
 

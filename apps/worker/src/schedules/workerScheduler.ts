@@ -36,6 +36,7 @@ export function workerScheduler(components: WorkerSchedulerComponents): Schedule
     scheduled: new ScheduledApps({
       versions: new PublishedVersions(registry.view, network.contracts.appRegistry),
       manifest,
+      log: components.log,
     }),
     serving,
     hosts: async ({ app, manifest: rules }, signal) =>
