@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { importCircles } from './support/importCircles.ts';
 import { type ImportGraph, reachedFrom, readImportGraph } from './support/importGraph.ts';
 import { moduleFacts } from './support/moduleImports.ts';
 
@@ -163,4 +164,17 @@ describe('readImportGraph', () => {
   test('reads nothing under node_modules', () => {
     expect([...graph.files.keys()].filter((file) => file.includes('node_modules'))).toEqual([]);
   });
+});
+
+test('circles of imports are found, each once: of two files, of types, of one file, and through many', () => {
+  const edges = { a: 'b c', b: 'd', c: 'd', d: '', e: 'f', f: 'g a', g: 'e', h: 'h', i: 'j', j: 'i f' };
+  const files = Object.entries(edges).map(([path, to]) => {
+    const imports = to.split(' ').map((next) => ({
+      ...{ specifier: next, how: 'import', typeOnly: true, line: 1 },
+      targets: [{ kind: 'file', path: next, conditions: [] }],
+    }));
+    return [path, { path, imports }] as const;
+  });
+  const graph = { files: new Map(files), workspaces: [] } as unknown as ImportGraph;
+  expect(importCircles(graph)).toEqual([['e', 'f', 'g'], ['h'], ['i', 'j']]);
 });

@@ -1,6 +1,7 @@
 // The architecture as tests: who may import whom, and why. The reasons are part of each failure's message.
 import { describe, expect, test } from 'vitest';
 import { root } from '../scripts/lib/paths.ts';
+import { importCircles } from './support/importCircles.ts';
 import { type GraphImport, type ImportTarget, isImport, reachedFrom, readImportGraph } from './support/importGraph.ts';
 
 const folders = [
@@ -140,6 +141,11 @@ describe('arrows point downward only', () => {
     const wrong = directImports(() => true).filter(({ target }) => target.kind === 'missing');
     expect(wrong.map(say)).toEqual([]);
   });
+});
+
+test('no files import each other, over any number of imports', () => {
+  const circles = importCircles(graph).map((files) => files.join(' ↔ '));
+  expect(circles, 'what two files share stands below both: nobody can read one without the other else').toEqual([]);
 });
 
 /** One promise about what some code can reach over any number of imports. */

@@ -9,7 +9,8 @@ import { RoundAheadError, type RoundFacts, readRoundFacts } from '../src/rounds/
 import { RoundKeeper } from '../src/rounds/roundKeeper.ts';
 import { publicSharesHash, publicSharesOf } from '../src/shares/publicShares.ts';
 import { ShareStore } from '../src/shares/shareStore.ts';
-import { BeaconSigner, type MemberPartial } from '../src/signing/beaconSigner.ts';
+import { BeaconSigner } from '../src/signing/beaconSigner.ts';
+import type { MemberPartial } from '../src/signing/memberPartial.ts';
 import { domain, type Generation, makeGeneration, makePeople, type Person } from './ceremonyRoom.ts';
 
 const never = new AbortController().signal;

@@ -13,7 +13,8 @@ import { PlacementError } from '@cloister/placement';
 import { publicOf, signWithShare } from '@cloister/threshold/native';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { sealSecrets } from '../../../packages/sdk/src/secrets.ts';
-import { AppSecrets, type AppSecretsComponents, type AppVersion } from '../src/keys/appSecrets.ts';
+import { AppSecrets, type AppSecretsComponents } from '../src/keys/appSecrets.ts';
+import type { AppVersion } from '../src/keys/appVersion.ts';
 
 const b32 = (byte: number): Bytes32 => `0x${byte.toString(16).padStart(2, '0').repeat(32)}`;
 const domain = { chainId: 31337, registry: `0x${'77'.repeat(20)}` } as const;

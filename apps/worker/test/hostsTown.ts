@@ -4,7 +4,8 @@ import { type HeldFence, StateError, StateStore, type StateSubject } from '@cloi
 import { expect } from 'vitest';
 import { b32, keyOf, MemoryBlobs, signal } from '../../../packages/state/test/helpers.ts';
 import type { LoadedApp } from '../src/appLoader.ts';
-import { Scheduler, type ServedVersion } from '../src/schedules/scheduler.ts';
+import { Scheduler } from '../src/schedules/scheduler.ts';
+import type { ServedVersion } from '../src/schedules/schedulerComponents.ts';
 import { AppStates, defaultAppStatesInit } from '../src/state/appStates.ts';
 import { StubDriver } from './stubDriver.ts';
 

@@ -2,7 +2,8 @@ import type { Bytes32 } from '@cloister/core';
 import { StateError } from '@cloister/state';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { b32 } from '../../../packages/state/test/helpers.ts';
-import { Scheduler, type SchedulerComponents } from '../src/schedules/scheduler.ts';
+import { Scheduler } from '../src/schedules/scheduler.ts';
+import type { SchedulerComponents } from '../src/schedules/schedulerComponents.ts';
 import { app, Host, HostsTown } from './hostsTown.ts';
 
 const at = (text: string) => Date.parse(text) / 1_000;

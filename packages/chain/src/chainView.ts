@@ -17,29 +17,9 @@ import {
   type Log,
   type PublicClient,
 } from 'viem';
+import type { BlockId, ChainLog, EventQuery, Head } from './chainLog.ts';
 import { contractErrorsAbi } from './generated/index.ts';
 import { pagedLogs } from './pagedLogs.ts';
-
-/** A block that every RPC of the view knows. Timestamp in unix seconds. */
-export type Head = { readonly number: bigint; readonly hash: Hex; readonly timestamp: bigint };
-
-/** Which block, on which branch. */
-export type BlockId = Pick<Head, 'number' | 'hash'>;
-
-/** One event, decoded. */
-export type ChainLog = {
-  readonly eventName: string;
-  readonly args: Readonly<Record<string, unknown>>;
-  readonly blockNumber: bigint;
-};
-
-/** Whose events, of which kinds, from which block on. */
-export type EventQuery = {
-  readonly address: Address;
-  readonly abi: Abi;
-  readonly eventNames: readonly string[];
-  readonly fromBlock: bigint;
-};
 
 export type ChainViewInit = {
   readonly chainId: number;

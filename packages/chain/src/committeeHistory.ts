@@ -1,5 +1,6 @@
 import type { Address, NetworkFile } from '@cloister/core';
-import type { BlockId, ChainLog, ChainView } from './chainView.ts';
+import type { BlockId, ChainLog } from './chainLog.ts';
+import type { ChainView } from './chainView.ts';
 import { FinalLogs } from './finalLogs.ts';
 import { gatekeeperCommitteeAbi } from './generated/index.ts';
 

@@ -1,6 +1,7 @@
 import type { Address, Bytes32, NetworkFile } from '@cloister/core';
 import type { BondHistory } from './bondHistory.ts';
-import { type BlockId, ChainError, type ChainView } from './chainView.ts';
+import type { BlockId } from './chainLog.ts';
+import { ChainError, type ChainView } from './chainView.ts';
 import { readWorkersBudget } from './epochBudget.ts';
 import { evidenceVerifierAbi, workerBondsAbi, workerRegistryAbi } from './generated/index.ts';
 import type { PastWorker } from './registryHistory.ts';

@@ -1,5 +1,6 @@
 import type { Bytes32, EpochRecord, NetworkFile } from '@cloister/core';
-import type { ChainLog, ChainView } from './chainView.ts';
+import type { ChainLog } from './chainLog.ts';
+import type { ChainView } from './chainView.ts';
 import { epochRecordsAbi } from './generated/index.ts';
 import { pagedLogs } from './pagedLogs.ts';
 

@@ -1,4 +1,5 @@
-import { type BlockId, ChainError, type ChainLog, type ChainView, type EventQuery } from './chainView.ts';
+import type { BlockId, ChainLog, EventQuery } from './chainLog.ts';
+import { ChainError, type ChainView } from './chainView.ts';
 
 /**
  * Events of one contract up to a final block, each given to `take` once, in the chain's order: what was read is never taken back. Questions

@@ -1,4 +1,5 @@
-import { ChainError, type ChainView, type Head } from './chainView.ts';
+import type { Head } from './chainLog.ts';
+import { ChainError, type ChainView } from './chainView.ts';
 
 /**
  * The first block on the branch of `head` whose timestamp (unix seconds) is not before the given one; undefined while there is none.

@@ -1,17 +1,14 @@
 export { type AccountInit, type Call, ChainAccount, TransactionError, type TransactionErrorCode } from './account.ts';
 export { type AppVersions, AppVersionsReader, appVersionStates, type PublishedVersion } from './appVersionsReader.ts';
 export { BondHistory, type RunningBond } from './bondHistory.ts';
+export type { BlockId, ChainLog, EventQuery, Head } from './chainLog.ts';
 export {
-  type BlockId,
   ChainError,
   type ChainErrorCode,
-  type ChainLog,
   ChainView,
   type ChainViewInit,
   type ContractRefusal,
   decodeRead,
-  type EventQuery,
-  type Head,
   refusalIn,
   revertedError,
 } from './chainView.ts';

@@ -1,13 +1,16 @@
 import { CloisterError } from '@cloister/core';
-import type { ChainLog, ChainView } from './chainView.ts';
+import type { ChainLog, EventQuery } from './chainLog.ts';
 
 /** A range that an RPC does not give at once is asked for in halves, down to this many blocks. */
 const minPageBlocks = 64n;
 
-/** {@link ChainView.logs} in as many questions as it takes: many RPCs bound how many blocks or events one may cover. */
+/** Events of some blocks, both ends included. */
+export type LogsQuery = EventQuery & { readonly toBlock: bigint };
+
+/** `ChainView.logs` in as many questions as it takes: many RPCs bound how many blocks or events one may cover. */
 export async function pagedLogs(
-  view: Pick<ChainView, 'logs'>,
-  query: Parameters<ChainView['logs']>[0],
+  view: { logs(query: LogsQuery, signal?: AbortSignal): Promise<readonly ChainLog[]> },
+  query: LogsQuery,
   signal: AbortSignal | undefined,
 ): Promise<readonly ChainLog[]> {
   const { fromBlock, toBlock } = query;

@@ -1,5 +1,6 @@
 import { type Address, type Bytes32, type NetworkFile, zeroBytes32 } from '@cloister/core';
-import { type BlockId, ChainError, type ChainLog, type ChainView } from './chainView.ts';
+import type { BlockId, ChainLog } from './chainLog.ts';
+import { ChainError, type ChainView } from './chainView.ts';
 import { workerRegistryAbi } from './generated/index.ts';
 import type { WorkerRecord } from './workerRecord.ts';
 

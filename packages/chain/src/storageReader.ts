@@ -1,5 +1,6 @@
 import type { Address, Bytes32, NetworkFile } from '@cloister/core';
-import type { ChainLog, ChainView } from './chainView.ts';
+import type { ChainLog } from './chainLog.ts';
+import type { ChainView } from './chainView.ts';
 import { storageRentAbi } from './generated/index.ts';
 
 /** So many bytes for one app at one gateway, from one epoch up to another. Amounts in PHA's smallest unit. */

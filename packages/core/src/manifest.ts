@@ -4,7 +4,7 @@ import { CloisterError } from './errors.ts';
 import { type Address, type Bytes32, zeroAddress } from './hex.ts';
 import { canonicalJson, jcsId, parseCanonicalJson } from './jcs.ts';
 import { outboundPlaces, outboundService } from './outbound.ts';
-import { highestFeeOf, isFree } from './price.ts';
+import { highestFeeOf, isFree, type ManifestPrice } from './price.ts';
 import * as z from './schema.ts';
 import { type CodeReference, codeReferenceJson } from './sealedCode.ts';
 
@@ -70,17 +70,8 @@ export type Manifest = {
   readonly schedules: readonly { readonly cron: string }[];
   /** What the app may sign with its account on the network's chain; without it, it has none. */
   readonly chain?: ChainPolicy;
-  /** What a host is paid for a call. `failedCalls`: whether one costs anything that did not end "ok". */
-  readonly price: {
-    readonly perCall: string;
-    readonly perCpuMs: string;
-    readonly perGiBSecond: string;
-    readonly perOutputKiB: string;
-    /** Only of models that count tokens: for each that was read, and written. */
-    readonly perInputToken?: string;
-    readonly perOutputToken?: string;
-    readonly failedCalls: 'free' | 'metered';
-  };
+  /** What a host is paid for a call. */
+  readonly price: ManifestPrice;
   readonly placement: {
     readonly replicas: number;
     readonly teeTypes: readonly ('sgx' | 'tdx' | 'sev-snp' | 'nitro')[];

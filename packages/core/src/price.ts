@@ -1,6 +1,30 @@
 import { CloisterError } from './errors.ts';
-import type { Manifest } from './manifest.ts';
 import type { ReceiptStatus } from './receipt.ts';
+
+/** What a manifest says of prices; amounts in the token's smallest unit. */
+export type ManifestPrice = {
+  readonly perCall: string;
+  readonly perCpuMs: string;
+  readonly perGiBSecond: string;
+  readonly perOutputKiB: string;
+  /** Only of models that count tokens: for each that was read, and written. */
+  readonly perInputToken?: string;
+  readonly perOutputToken?: string;
+  /** Whether a call costs anything that did not end "ok". */
+  readonly failedCalls: 'free' | 'metered';
+};
+
+/** The fields of a manifest that a call's price follows from. */
+export type PricedManifest = {
+  readonly price: ManifestPrice;
+  readonly limits: {
+    readonly memoryBytes: number;
+    readonly wallMs: number;
+    readonly cpuMs: number;
+    readonly outputBytes: number;
+  };
+  readonly model?: { readonly contextTokens: number; readonly maxTokens: number };
+};
 
 /** What a call costs for each unit that was measured; amounts in the token's smallest unit. */
 export type Price = {
@@ -39,7 +63,7 @@ export type Metering = {
 const MiB = 1024 * 1024;
 
 /** The prices that a manifest states, as numbers. */
-export function priceOf({ price }: Pick<Manifest, 'price'>): Price {
+export function priceOf({ price }: Pick<PricedManifest, 'price'>): Price {
   return {
     perCall: BigInt(price.perCall),
     perCpuMs: BigInt(price.perCpuMs),
@@ -51,7 +75,7 @@ export function priceOf({ price }: Pick<Manifest, 'price'>): Price {
 }
 
 /** Whether calls of it cost nothing, whatever they use. */
-export function isFree({ price }: Pick<Manifest, 'price'>): boolean {
+export function isFree({ price }: Pick<PricedManifest, 'price'>): boolean {
   return priceParts.every((part) => (price[part] ?? '0') === '0');
 }
 
@@ -69,9 +93,6 @@ function sumOf(price: Price, metering: Metering): bigint {
   const tokens = price.perInputToken * BigInt(inputTokens) + price.perOutputToken * BigInt(outputTokens);
   return price.perCall + price.perCpuMs * BigInt(cpuMs) + memory + price.perOutputKiB * BigInt(outputKiB) + tokens;
 }
-
-/** The fields of a manifest that a call's price follows from. */
-export type PricedManifest = Pick<Manifest, 'price' | 'limits' | 'model'>;
 
 /** The most that one call of this manifest can cost: at all of its limits. `price`: by default the manifest's own. Throws PRICE_OUT_OF_RANGE. */
 export function highestFeeOf(manifest: PricedManifest, price: Price = priceOf(manifest)): bigint {

@@ -1,14 +1,8 @@
 import { keccak_256 } from '@noble/hashes/sha3.js';
 import { CryptoError } from './errors.ts';
+import type { HashStream } from './hashStream.ts';
 
 export { sha256, sha256Stream, sha384, sha512 } from '#sha2';
-
-/** A hash of bytes that come one part after the other. */
-export type HashStream = {
-  update(bytes: Uint8Array): void;
-  /** The hash of everything given so far. Ends the stream: later calls throw. */
-  digest(): Uint8Array;
-};
 
 /** One that tells in between, too. */
 export type RunningHash = HashStream & {

@@ -1,6 +1,6 @@
 import * as nodeCrypto from 'node:crypto';
 import { CryptoError } from './errors.ts';
-import type { HashStream } from './hash.ts';
+import type { HashStream } from './hashStream.ts';
 
 /** Whether this Node has the one-shot call (20.12): it skips the stream object, which costs ten times the hash itself. */
 export const hasOneShotHash = typeof nodeCrypto.hash === 'function';

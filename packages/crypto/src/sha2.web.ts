@@ -1,6 +1,6 @@
 import * as noble from '@noble/hashes/sha2.js';
 import { CryptoError } from './errors.ts';
-import type { HashStream } from './hash.ts';
+import type { HashStream } from './hashStream.ts';
 
 export function sha256(bytes: Uint8Array): Uint8Array {
   return noble.sha256(bytes);

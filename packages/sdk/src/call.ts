@@ -35,19 +35,11 @@ import {
 import type { ServingApp } from './apps.ts';
 import { maxHeldBytes } from './bodySource.ts';
 import { CallError } from './callError.ts';
-import type {
-  AnswerEvent,
-  CallOptions,
-  CallRequest,
-  CallResult,
-  Route,
-  Routes,
-  SentRequest,
-  SessionRequest,
-} from './callTypes.ts';
+import type { AnswerEvent, CallOptions, CallRequest, CallResult, SentRequest, SessionRequest } from './callTypes.ts';
 import { EquivocationError, type FoundEquivocation, type ReceiptWatch } from './equivocation/receiptWatch.ts';
 import { assertAllowed, highestFeeAt, payableRoutes } from './payableRoutes.ts';
 import type { CallPaymentMethod } from './payments/callPaymentMethod.ts';
+import type { Route, Routes } from './route.ts';
 import { bodyOf, sendSealed, sendStreamed } from './sendSealed.ts';
 import { sendSession } from './sendSession.ts';
 import { StreamedBody } from './streamedBody.ts';

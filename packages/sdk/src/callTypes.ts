@@ -1,6 +1,7 @@
 import type { AppCall, Bytes32, ReceiptStatus, SignedReceipt } from '@cloister/core';
 import type { ServingApp } from './apps.ts';
 import type { TransferSigner } from './payments/transfers.ts';
+import type { Route } from './route.ts';
 import type { ProofStep } from './steps.ts';
 import type { CallPayment, SealedAttempt, VerifiedReceipt } from './verifyReceipt.ts';
 import type { VerifiedWorker } from './verifyWorker.ts';
@@ -58,12 +59,6 @@ export type CallOptions = {
   readonly caller?: CallerWitness;
   readonly signal?: AbortSignal;
 };
-
-/** A way to a worker: its gateway, and what was verified about it. */
-export type Route = { readonly gateway: string; readonly worker: VerifiedWorker };
-
-/** Where a call may go, best first, and in words why other workers were left out. */
-export type Routes = { readonly usable: readonly Route[]; readonly unusable: readonly string[] };
 
 /** An answer, its receipt verified against everything that was sent. */
 export type CallResult = {

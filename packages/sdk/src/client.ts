@@ -29,7 +29,7 @@ import { AppFetch } from './appFetch.ts';
 import { type AppState, readAppState } from './appState.ts';
 import { readServingApp, type ServingApp } from './apps.ts';
 import { Call, type CallComponents } from './call.ts';
-import type { CallOptions, CallRequest, CallResult, Route, SessionRequest } from './callTypes.ts';
+import type { CallOptions, CallRequest, CallResult, SessionRequest } from './callTypes.ts';
 import { isChainAway } from './chainAway.ts';
 import { CloisterSocket, type SessionOptions } from './cloisterSocket.ts';
 import { Committee } from './committee.ts';
@@ -53,6 +53,7 @@ import {
 import { type Reconciliation, reconcile } from './reconcile.ts';
 import { type RotatedKeys, type RotateKeysOptions, rotateAppKeys } from './rotateKeys.ts';
 import { RoundStatements } from './roundStatements.ts';
+import type { Route } from './route.ts';
 import { type ListedWorker, RouteFinder } from './routeFinder.ts';
 import type { Exchange, ExchangeReceipt } from './sealedFetch.ts';
 import { anchorSecrets, assertValuesFor, type SecretValues, sealSecrets } from './secrets.ts';

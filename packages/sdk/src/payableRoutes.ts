@@ -1,8 +1,8 @@
 import { agreedPrice, highestFeeOf } from '@cloister/core';
 import type { ServingApp } from './apps.ts';
-import type { Route } from './callTypes.ts';
 import type { CallPaymentMethod } from './payments/callPaymentMethod.ts';
 import { PaymentError } from './payments/channelLedger.ts';
+import type { Route } from './route.ts';
 
 /** What is to be paid for, and how. */
 export type Payable = {

@@ -13,12 +13,12 @@ import {
 } from '@cloister/core';
 import { type Placement, PlacementReader } from '@cloister/placement';
 import type { ServingApp } from './apps.ts';
-import type { Route, Routes } from './callTypes.ts';
 import { isChainAway } from './chainAway.ts';
 import type { Committee } from './committee.ts';
 import type { ReceiptWatch } from './equivocation/receiptWatch.ts';
 import type { Gateways } from './gateways.ts';
 import type { RoundStatements } from './roundStatements.ts';
+import type { Route, Routes } from './route.ts';
 import type { ProofStep } from './steps.ts';
 import {
   offersKind,

@@ -1,7 +1,7 @@
 import { readProblem, requestMediaType, requestStreamMediaType, responseMediaType } from '@cloister/channel/client';
 import { readBounded } from '@cloister/core';
 import { CallError } from './callError.ts';
-import type { Route } from './callTypes.ts';
+import type { Route } from './route.ts';
 
 /** Sends a sealed request by its way; answers the sealed answer's response. Throws CALL_CONNECTION_LOST, CALL_KEY_REFUSED, CALL_NOT_DELIVERED. */
 export function sendSealed(

@@ -1,7 +1,7 @@
 import { readProblem, responseMediaType } from '@cloister/channel/client';
 import { utf8 } from '@cloister/crypto';
 import { CallError } from './callError.ts';
-import type { Route } from './callTypes.ts';
+import type { Route } from './route.ts';
 
 /** How much may wait in the connection before the body is asked for more, in bytes, and how often that is looked at. */
 const highWaterBytes = 1_048_576;

@@ -1,7 +1,8 @@
 import { beaconMessage, CloisterError, type Hex, type RecordDomain } from '@cloister/core';
 import { fromHex } from '@cloister/crypto';
 import type { Peers } from '../peers/peers.ts';
-import type { BeaconSigner, MemberPartial } from '../signing/beaconSigner.ts';
+import type { BeaconSigner } from '../signing/beaconSigner.ts';
+import type { MemberPartial } from '../signing/memberPartial.ts';
 
 export type BeaconComponents = {
   readonly signer: BeaconSigner;

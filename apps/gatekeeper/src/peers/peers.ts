@@ -16,7 +16,7 @@ import {
 import type { Generation, Member } from '../committeeState.ts';
 import { type CeremonyExchange, maxExchangeBytes, parseExchange } from '../handover/exchange.ts';
 import { type PublicShares, parsePublicShares, publicSharesHash } from '../shares/publicShares.ts';
-import type { MemberPartial } from '../signing/beaconSigner.ts';
+import type { MemberPartial } from '../signing/memberPartial.ts';
 import {
   maxStateRecordsPageBytes,
   parseStateRecordsPage,

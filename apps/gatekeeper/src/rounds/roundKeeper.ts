@@ -7,7 +7,8 @@ import {
 } from '@cloister/core';
 import { fromHex } from '@cloister/crypto';
 import type { Peers } from '../peers/peers.ts';
-import type { BeaconSigner, MemberPartial } from '../signing/beaconSigner.ts';
+import type { BeaconSigner } from '../signing/beaconSigner.ts';
+import type { MemberPartial } from '../signing/memberPartial.ts';
 import type { RoundFacts } from './roundFacts.ts';
 
 export type RoundComponents = {

@@ -5,9 +5,7 @@ import { signWithShare, uncompressG2Native, verifySignatureNative } from '@clois
 import type { CommitteeState, Member } from '../committeeState.ts';
 import type { Peers } from '../peers/peers.ts';
 import type { ShareStore } from '../shares/shareStore.ts';
-
-/** A member's part of a signature, not yet verified. The index counts from 1. */
-export type MemberPartial = { readonly generation: bigint; readonly index: number; readonly signature: Hex };
+import type { MemberPartial } from './memberPartial.ts';
 
 export type BeaconSignerComponents = {
   /** This member's signer. */

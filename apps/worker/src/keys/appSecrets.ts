@@ -3,20 +3,18 @@ import {
   assertSecretsBundle,
   type Bytes32,
   CloisterError,
-  type EnforcedFields,
-  type KeyIdentity,
   keyIdentityHash,
-  type Manifest,
   maxSecretsBundleBytes,
   parseSecretsBundle,
   type RecordDomain,
   secretsIdentity,
   zeroBytes32,
 } from '@cloister/core';
-import { fromHex, fromUtf8, type SecretBytes, utf8 } from '@cloister/crypto';
+import { fromHex, fromUtf8, utf8 } from '@cloister/crypto';
 import type { PlacementReader } from '@cloister/placement';
 import { openSealed } from '@cloister/threshold/seal';
 import { AppRefusedError } from '../appRefusedError.ts';
+import type { AppVersion, KeySignature } from './appVersion.ts';
 import { openSealedCode, type SealedVersion } from './sealedCode.ts';
 
 export type AppSecretsComponents = {
@@ -25,17 +23,8 @@ export type AppSecretsComponents = {
   readonly placement: PlacementReader;
   /** Bytes by their sha256, checked. */
   readonly blobs: (id: Bytes32, maxBytes: number, signal: AbortSignal) => Promise<Uint8Array>;
-  /** The committee's signature over an identity: the key of everything that is sealed to it. */
-  readonly signature: (wish: KeyIdentity & { readonly manifest: Bytes32 }, signal: AbortSignal) => Promise<SecretBytes>;
+  readonly signature: KeySignature;
   readonly workerId: Bytes32;
-};
-
-/** An app as the loader has read it. */
-export type AppVersion = {
-  readonly app: Bytes32;
-  readonly manifestId: Bytes32;
-  readonly manifest: Pick<Manifest, 'kind' | 'placement' | 'secrets'>;
-  readonly fields: Pick<EnforcedFields, 'keyVersion' | 'minKeyVersion'>;
 };
 
 /** What an app's secrets are: their anchored bundle, and the values that its manifest names. */

@@ -11,11 +11,11 @@ import {
 import { fromHex } from '@cloister/crypto';
 import { openSealed } from '@cloister/threshold/seal';
 import { AppRefusedError } from '../appRefusedError.ts';
-import type { AppSecretsComponents, AppVersion } from './appSecrets.ts';
+import type { AppVersion, KeySignature } from './appVersion.ts';
 
 export type SealedCodeComponents = {
   readonly domain: RecordDomain;
-  readonly signature: AppSecretsComponents['signature'];
+  readonly signature: KeySignature;
 };
 
 export type SealedVersion = AppVersion & { readonly manifest: Pick<Manifest, 'name' | 'code'> };

@@ -11,7 +11,7 @@ import {
   scheduleBookKey,
   scheduleStep,
 } from './scheduleBook.ts';
-import type { SchedulerComponents, ServedVersion } from './scheduler.ts';
+import type { SchedulerComponents, ServedVersion } from './schedulerComponents.ts';
 
 /** How much later each host looks than the one before it, so that one of them mostly does it alone; and the latest. */
 const patienceSeconds = 5;

@@ -2,7 +2,7 @@ import { type Bytes32, CloisterError, sleep, tagHash } from '@cloister/core';
 import { keccak256, toHex, utf8 } from '@cloister/crypto';
 import type { Invocation } from '@cloister/sandbox';
 import type { RunClaim } from './scheduleBook.ts';
-import type { SchedulerComponents, ServedVersion } from './scheduler.ts';
+import type { SchedulerComponents, ServedVersion } from './schedulerComponents.ts';
 
 /** With these the handler has not run, and may run in a moment. */
 const passing: ReadonlySet<string> = new Set(['TENANT_BUSY', 'TENANT_RESTARTING']);

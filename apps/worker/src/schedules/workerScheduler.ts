@@ -4,7 +4,8 @@ import type { PlacementReader } from '@cloister/placement';
 import type { AppSecretsComponents } from '../keys/appSecrets.ts';
 import { PublishedVersions } from './publishedVersions.ts';
 import { ScheduledApps } from './scheduledApps.ts';
-import { Scheduler, type SchedulerComponents, type ServedVersion } from './scheduler.ts';
+import { Scheduler } from './scheduler.ts';
+import type { SchedulerComponents, ServedVersion } from './schedulerComponents.ts';
 
 export type WorkerSchedulerComponents = Pick<
   SchedulerComponents,

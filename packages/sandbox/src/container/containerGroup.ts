@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Cgroup } from '../cgroup/cgroup.ts';
-import type { ProcessExit } from '../process/confinedProcess.ts';
+import type { ProcessExit } from '../process/processExit.ts';
 import { processStartTime, processTree, residentBytes } from '../process/procFs.ts';
 import type { Confined } from '../process/runtimeProcess.ts';
 import type { ContainerState, EngineClient } from './engine/engineClient.ts';

@@ -7,7 +7,7 @@ import {
   SocketFrameReader,
 } from '@cloister/core';
 import { WebSocket } from 'ws';
-import type { Exchange, ExchangeHandlers, UnixRequest } from './unixClient.ts';
+import type { Exchange, ExchangeHandlers, UnixRequest } from './exchange.ts';
 
 const handshakeMs = 10_000;
 /** How long the other end may take to answer a close. */

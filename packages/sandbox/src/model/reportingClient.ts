@@ -1,4 +1,5 @@
-import { type Exchange, UnixHttpClient, type UnixRequest } from '../http/unixClient.ts';
+import type { Exchange, UnixRequest } from '../http/exchange.ts';
+import { UnixHttpClient } from '../http/unixClient.ts';
 import type { RuntimeHandlers, RuntimeReport } from '../process/runtimeProcess.ts';
 import type { RunReport } from '../sandbox.ts';
 

@@ -8,6 +8,7 @@ import type { IdentityPool } from '../walls/identity.ts';
 import type { InsidePaths, Jail } from '../walls/jail.ts';
 import { limitCommand } from '../walls/launcher.ts';
 import type { Tools } from '../walls/tools.ts';
+import type { ProcessExit } from './processExit.ts';
 import { cpuNanoseconds, processTree, residentBytes } from './procFs.ts';
 import type { Confined } from './runtimeProcess.ts';
 import type { SeatPool } from './seatPool.ts';
@@ -33,15 +34,6 @@ export type ConfinedProcessOptions = {
     /** A limit on private address space, for where no control group limits memory. */
     readonly dataBytes?: number;
   };
-};
-
-export type ProcessExit = {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-  /** Killed by the kernel for want of memory. */
-  readonly outOfMemory: boolean;
-  /** The kernel refused it a process or thread. */
-  readonly outOfPids: boolean;
 };
 
 /** One process behind walls, with all that it starts. It ends when told, when this process ends, or by itself. */

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { UnixHttpClient } from '../http/unixClient.ts';
 import { abortedError, SandboxError, throwIfAborted } from '../sandboxError.ts';
-import type { ProcessExit } from './confinedProcess.ts';
+import type { ProcessExit } from './processExit.ts';
 
 /** How the driver tells a process of a runtime what to do: requests that are answered with nothing. */
 export class ControlChannel {

@@ -1,8 +1,8 @@
 import type { ServiceDoor } from '../door/serviceDoor.ts';
-import type { Exchange, ExchangeHandlers, UnixRequest } from '../http/unixClient.ts';
+import type { Exchange, ExchangeHandlers, UnixRequest } from '../http/exchange.ts';
 import type { LimitName, RunReport, Workload } from '../sandbox.ts';
 import type { TenantLog } from '../tenantLog.ts';
-import type { ProcessExit } from './confinedProcess.ts';
+import type { ProcessExit } from './processExit.ts';
 
 /** How a run ended, where the runtime says so itself. */
 export type RuntimeReport = {

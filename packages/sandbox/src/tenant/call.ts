@@ -1,8 +1,8 @@
 import { CloisterError } from '@cloister/core';
 import { BodyQueue } from '../http/bodyQueue.ts';
+import type { Exchange } from '../http/exchange.ts';
 import type { ResponseHead } from '../http/responseParser.ts';
-import type { Exchange } from '../http/unixClient.ts';
-import type { ProcessExit } from '../process/confinedProcess.ts';
+import type { ProcessExit } from '../process/processExit.ts';
 import type { RuntimeProcess, RuntimeReport } from '../process/runtimeProcess.ts';
 import type { UsageShare } from '../process/usageLedger.ts';
 import type { Invocation, InvocationRequest, LimitName, Outcome, RunReport } from '../sandbox.ts';

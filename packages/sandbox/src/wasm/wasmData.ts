@@ -1,4 +1,5 @@
-import type { Exchange, UnixHttpClient, UnixRequest } from '../http/unixClient.ts';
+import type { Exchange, UnixRequest } from '../http/exchange.ts';
+import type { UnixHttpClient } from '../http/unixClient.ts';
 import type { RuntimeHandlers, RuntimeReport } from '../process/runtimeProcess.ts';
 import { frameHeadBytes, frameKinds, maxFrameBytes } from './host/frames.ts';
 

@@ -1,5 +1,5 @@
 import type { Bytes32, SignedReceipt, TransferAuthorization } from '@cloister/core';
-import type { Route } from '../callTypes.ts';
+import type { Route } from '../route.ts';
 import type { PaymentError } from './channelLedger.ts';
 
 /** How a call is paid. Amounts in PHA's smallest unit; `call` is the call's id. */

@@ -5,8 +5,9 @@ import {
   paymentOfferText,
   type SignedReceipt,
 } from '@cloister/core';
-import type { CallResult, Route } from '../callTypes.ts';
+import type { CallResult } from '../callTypes.ts';
 import type { Gateways } from '../gateways.ts';
+import type { Route } from '../route.ts';
 import type { CallPaymentMethod } from './callPaymentMethod.ts';
 import type { PaymentError } from './channelLedger.ts';
 import type { Payee, Payer } from './payer.ts';

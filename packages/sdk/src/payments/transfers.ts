@@ -9,7 +9,7 @@ import {
 } from '@cloister/core';
 import { randomBytes, toHex } from '@cloister/crypto';
 import type { Hex, TypedDataDefinition } from 'viem';
-import type { Route } from '../callTypes.ts';
+import type { Route } from '../route.ts';
 import type { CallPaymentMethod } from './callPaymentMethod.ts';
 import { PaymentError } from './channelLedger.ts';
 

@@ -9,12 +9,13 @@ import {
   zeroBytes32,
 } from '@cloister/core';
 import { randomBytes, toBase64Url } from '@cloister/crypto';
-import type { CallResult, Route } from '../callTypes.ts';
+import type { CallResult } from '../callTypes.ts';
 import type { CallPaymentMethod } from '../payments/callPaymentMethod.ts';
 import type { CallPayments } from '../payments/callPayments.ts';
 import { PaymentError } from '../payments/channelLedger.ts';
 import type { Payer } from '../payments/payer.ts';
 import { transferValiditySeconds } from '../payments/transfers.ts';
+import type { Route } from '../route.ts';
 import { parseVoucherPayload, type VoucherPayload } from './voucherPayload.ts';
 
 /** What a call may cost by a way. */

@@ -14,10 +14,11 @@ import {
 } from '@cloister/core';
 import type { ServingApp } from '../apps.ts';
 import { CallError } from '../callError.ts';
-import type { CallResult, Route, Routes } from '../callTypes.ts';
+import type { CallResult } from '../callTypes.ts';
 import { highestFeeAt } from '../payableRoutes.ts';
 import type { CallPaymentMethod } from '../payments/callPaymentMethod.ts';
 import { TransferPayment, type Transfers, transferValiditySeconds } from '../payments/transfers.ts';
+import type { Route, Routes } from '../route.ts';
 import type { ChannelPromises, PricedRoute, Quote } from './channelPromises.ts';
 import type { ChannelScheme } from './channelScheme.ts';
 import type { PaymentRequired, PaymentRequirements } from './x402Types.ts';

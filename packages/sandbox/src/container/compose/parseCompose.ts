@@ -1,6 +1,6 @@
 import { maxComposeCharacters, serviceName } from '@cloister/core';
 import { ComposeError } from './composeError.ts';
-import { publicPort } from './ports.ts';
+import { publicPort } from './publicPort.ts';
 import { refusedKeys } from './refusedKeys.ts';
 import { type ComposeService, readService } from './service.ts';
 import { readYaml } from './yamlReader.ts';

@@ -9,7 +9,7 @@ import type {
   LlamaModule,
   Sequence,
 } from './binding.ts';
-import type { Generated, GeneratedPart, Prompt } from './llamaEngine.ts';
+import type { Generated, GeneratedPart, Prompt } from './generated.ts';
 
 /** A chat as the engine's templates read it, with the model's turn at its end. */
 export function chatHistory(turns: readonly ChatTurn[]): ChatItem[] {

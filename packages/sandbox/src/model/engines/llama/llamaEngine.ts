@@ -4,7 +4,6 @@ import type { ChatTurn } from '../openai/chatMessages.ts';
 import type { Generation, OutputForm } from '../openai/sampling.ts';
 import type { Tools } from '../openai/tools.ts';
 import type {
-  ChatItem,
   ChatWrapper,
   Context,
   EmbeddingContext,
@@ -17,31 +16,9 @@ import type {
   Token,
 } from './binding.ts';
 import { chatHistory, functionsOf, generateCalls } from './calling.ts';
+import type { Generated, GeneratedPart, Prompt } from './generated.ts';
 import { Places } from './places.ts';
 import { StopTexts } from './stopTexts.ts';
-
-/** What a text is continued from. */
-export type Prompt = {
-  readonly tokens: readonly Token[];
-  readonly stopTriggers: readonly unknown[];
-  /** Where the answer may call tools, or must. */
-  readonly calling?: { readonly history: readonly ChatItem[]; readonly tools: Tools };
-};
-
-/** A piece of an answer as it comes: of its text, the name of a call, or of its arguments. */
-export type GeneratedPart =
-  | { readonly kind: 'text'; readonly text: string }
-  | { readonly kind: 'call'; readonly call: number; readonly name: string }
-  | { readonly kind: 'arguments'; readonly call: number; readonly text: string };
-
-export type Generated = {
-  readonly text: string;
-  /** Arguments as JSON, cut where the answer was. */
-  readonly calls: readonly { readonly name: string; readonly arguments: string }[];
-  readonly finish: 'stop' | 'length' | 'tool_calls';
-  readonly promptTokens: number;
-  readonly completionTokens: number;
-};
 
 /** Sequences that a context holds at most: each has memory for all its tokens. */
 const maxSequences = 8;

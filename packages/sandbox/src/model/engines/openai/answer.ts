@@ -1,5 +1,6 @@
 import type { EngineAnswer } from '../../host/engine.ts';
-import type { Generated, GeneratedPart, LlamaEngine, Prompt } from '../llama/llamaEngine.ts';
+import type { Generated, GeneratedPart, Prompt } from '../llama/generated.ts';
+import type { LlamaEngine } from '../llama/llamaEngine.ts';
 import { paddedJson } from './asciiJson.ts';
 import { event, lastEvent, pacedStream, systemTick } from './pacedStream.ts';
 import type { Generation, OutputForm } from './sampling.ts';

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { EngineAnswer } from '../../host/engine.ts';
-import type { Generated, GeneratedPart, LlamaEngine } from '../llama/llamaEngine.ts';
+import type { Generated, GeneratedPart } from '../llama/generated.ts';
+import type { LlamaEngine } from '../llama/llamaEngine.ts';
 import { generatedAnswer, usageOf } from './answer.ts';
 import { ApiError } from './apiError.ts';
 import { chatTurns } from './chatMessages.ts';

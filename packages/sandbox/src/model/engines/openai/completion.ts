@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { EngineAnswer } from '../../host/engine.ts';
-import type { Generated, LlamaEngine } from '../llama/llamaEngine.ts';
+import type { Generated } from '../llama/generated.ts';
+import type { LlamaEngine } from '../llama/llamaEngine.ts';
 import { generatedAnswer, usageOf } from './answer.ts';
 import { invalidValue } from './apiError.ts';
 import { type JsonObject, refuseUnknown } from './fields.ts';
