@@ -1,19 +1,13 @@
 import type { IncomingMessage } from 'node:http';
-import {
-  type CallHead,
-  type CallMethod,
-  encodeCallOpen,
-  type FrameStream,
-  parseCallHead,
-  StreamError,
-} from '@cloister/channel/frame';
-import { type Bytes32, CloisterError } from '@cloister/core';
+import { type CallHead, type CallMethod, encodeCallOpen, type FrameStream, StreamError } from '@cloister/channel/frame';
+import type { Bytes32 } from '@cloister/core';
 import type { Counter, Histogram } from '@cloister/service';
 import type { CallAdmission } from './callAdmission.ts';
 import type { Directory } from './directory.ts';
 import { bodyOf, declaredLength, drained, type Exchange, tooLarge } from './exchange.ts';
 import type { GatewayLimits } from './limits.ts';
-import { corsHeaders, type ProblemCode, ProblemError } from './problem.ts';
+import { corsHeaders, ProblemError } from './problem.ts';
+import { answerHead, asProblem } from './workerAnswer.ts';
 
 export type CallRouteComponents = {
   readonly directory: Directory;
@@ -32,7 +26,6 @@ const answerHeaders = ['x-content-type-options', 'nosniff', 'cache-control', 'no
 /** Only browsers ask for these, and say so by an Origin; nothing is stored in between, so no Vary is needed. */
 const browserAnswerHeaders = [...answerHeaders, ...Object.entries(corsHeaders).flat()];
 const nothing = new Uint8Array();
-export const answerType = /^(?:message\/[a-z0-9.+-]{1,64}|application\/problem\+json)$/;
 
 /**
  * `POST /v1/workers/{workerId}/call`: carries a sealed request to the worker and its answer back, as fast as the slower
@@ -53,9 +46,7 @@ export class CallRoute {
     const method: CallMethod = request.headers['content-type'] === streamedType ? 'stream' : 'call';
     const maxBytes = method === 'stream' ? limits.streamedCallBytes : limits.callBytes;
     const length = declaredLength(request, maxBytes);
-    const worker = directory.get(workerId);
-    if (worker === undefined)
-      throw new ProblemError('worker-not-connected', `The worker "${workerId}" is not connected to this gateway`);
+    const worker = directory.connected(workerId);
     const leave = admission.enter(client);
     const startedAt = performance.now();
     try {
@@ -98,10 +89,7 @@ export class CallRoute {
         if (error instanceof ProblemError) uploadError = error;
         if (!(error instanceof StreamError)) stream?.reset('cancelled', 'The request broke off');
       });
-      const head = parseCallHead(await stream.head());
-      if (!answerType.test(head.contentType))
-        throw new ProblemError('worker-misbehaved', `The worker answered with "${head.contentType}"`);
-      await this.#sendAnswer(exchange, head, stream);
+      await this.#sendAnswer(exchange, await answerHead(stream), stream);
     } catch (error) {
       stream?.reset('cancelled', 'The gateway gave up');
       throw uploadError ?? asProblem(error);
@@ -186,33 +174,4 @@ async function upload(request: IncomingMessage, stream: FrameStream, max: number
     await stream.write(chunk);
   }
   await stream.end();
-}
-
-/** What the caller is told when the stream to the worker fails before an answer began. */
-export function asProblem(error: unknown): unknown {
-  if (!(error instanceof CloisterError) || error instanceof ProblemError) return error;
-  return new ProblemError(problemOf(error), error.message, { cause: error });
-}
-
-function problemOf(error: CloisterError): ProblemCode {
-  switch (error.code) {
-    case 'STREAM_CONNECTION_LOST':
-      return 'worker-disconnected';
-    case 'STREAM_LIMIT':
-    case 'STREAM_IDS_EXHAUSTED':
-      return 'worker-busy';
-    case 'STREAM_NO_HEAD':
-    case 'CALL_MESSAGE_MALFORMED':
-      return 'worker-misbehaved';
-    case 'STREAM_RESET':
-      return problemOfReset(error instanceof StreamError ? error.resetCode : undefined);
-    default:
-      return 'internal';
-  }
-}
-
-function problemOfReset(code: StreamError['resetCode']): ProblemCode {
-  if (code === 'deadline' || code === 'idle') return 'worker-timeout';
-  if (code === 'refused' || code === 'unavailable') return 'worker-busy';
-  return code === 'too-large' ? 'request-too-large' : 'worker-failed';
 }

@@ -1,5 +1,6 @@
 import type { FrameMux } from '@cloister/channel/frame';
 import type { Bytes32 } from '@cloister/core';
+import { ProblemError } from './problem.ts';
 
 /** A worker that has proved itself and is connected now. */
 export type ConnectedWorker = {
@@ -21,6 +22,13 @@ export class Directory {
 
   get(workerId: Bytes32): ConnectedWorker | undefined {
     return this.#workers.get(workerId);
+  }
+
+  /** Throws ProblemError where it is not there. */
+  connected(workerId: Bytes32): ConnectedWorker {
+    const worker = this.#workers.get(workerId);
+    if (worker !== undefined) return worker;
+    throw new ProblemError('worker-not-connected', `The worker "${workerId}" is not connected to this gateway`);
   }
 
   /** Adds the worker; an older connection of it is replaced. */

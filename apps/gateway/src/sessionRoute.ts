@@ -1,14 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { encodeCallOpen, type FrameStream, parseCallHead } from '@cloister/channel/frame';
+import { encodeCallOpen, type FrameStream } from '@cloister/channel/frame';
 import type { Bytes32 } from '@cloister/core';
 import type { Counter } from '@cloister/service';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { CallAdmission } from './callAdmission.ts';
-import { answerType, asProblem } from './callRoute.ts';
 import type { Directory } from './directory.ts';
 import type { GatewayLimits } from './limits.ts';
 import { ProblemError } from './problem.ts';
+import { answerHead, asProblem } from './workerAnswer.ts';
 
 export type SessionRouteComponents = {
   readonly directory: Directory;
@@ -45,9 +45,7 @@ export class SessionRoute {
   accept(request: IncomingMessage, socket: Duplex, head: Buffer, client: string, workerId: Bytes32): void {
     const { directory, admission, limits } = this.#components;
     admission.assertRate(client);
-    const worker = directory.get(workerId);
-    if (worker === undefined)
-      throw new ProblemError('worker-not-connected', `The worker "${workerId}" is not connected to this gateway`);
+    const worker = directory.connected(workerId);
     const leave = admission.enter(client);
     socket.once('close', leave);
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
@@ -95,10 +93,7 @@ export class SessionRoute {
   }
 
   async #answer(webSocket: WebSocket, stream: FrameStream): Promise<void> {
-    const head = parseCallHead(await stream.head());
-    if (!answerType.test(head.contentType))
-      throw new ProblemError('worker-misbehaved', `The worker answered with "${head.contentType}"`);
-    webSocket.send(JSON.stringify(head));
+    webSocket.send(JSON.stringify(await answerHead(stream)));
     for await (const chunk of stream) {
       this.#components.relayedBytes.add(chunk.length);
       const taken = new Promise<void>((resolve) => webSocket.send(Uint8Array.from(chunk), () => resolve()));

@@ -2,21 +2,10 @@ import { createHash } from 'node:crypto';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
-import type { GatewayLimits } from '../src/limits.ts';
-import { bytesOf, problemOf, streamOf, TestGateway, until } from './testGateway.ts';
+import { describe, expect, test } from 'vitest';
+import { bytesOf, gatewaysOfTests, problemOf, streamOf, TestGateway, until } from './testGateway.ts';
 
-const open: TestGateway[] = [];
-
-async function gateway(limits: Partial<GatewayLimits> = {}, folder?: string): Promise<TestGateway> {
-  const made = await new TestGateway(limits, folder).start();
-  open.push(made);
-  return made;
-}
-
-afterEach(async () => {
-  for (const one of open.splice(0)) await one.stop();
-});
+const gateway = gatewaysOfTests();
 
 const idOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 const put = (net: TestGateway, id: string, body: Uint8Array | ReadableStream): Promise<Response> =>

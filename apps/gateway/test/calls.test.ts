@@ -3,32 +3,21 @@ import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { encodeFrame, parseCallOpen } from '@cloister/channel/frame';
 import { utf8 } from '@cloister/crypto';
-import { afterEach, describe, expect, test } from 'vitest';
-import type { GatewayLimits } from '../src/limits.ts';
+import { describe, expect, test } from 'vitest';
 import {
   answerType,
   bytesOf,
   echo,
+  gatewaysOfTests,
   problemOf,
   requestType,
   sendHead,
   small,
   streamOf,
-  TestGateway,
   until,
 } from './testGateway.ts';
 
-const open: TestGateway[] = [];
-
-async function gateway(limits: Partial<GatewayLimits> = {}): Promise<TestGateway> {
-  const made = await new TestGateway(limits).start();
-  open.push(made);
-  return made;
-}
-
-afterEach(async () => {
-  for (const one of open.splice(0)) await one.stop();
-});
+const gateway = gatewaysOfTests();
 
 describe('a call', () => {
   test.each([0, 1, 1_024, 65_536, 65_537, 1_000_000, 8_000_000])(

@@ -1,19 +1,10 @@
 import { once } from 'node:events';
 import { parseCallOpen } from '@cloister/channel/frame';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import type { GatewayLimits } from '../src/limits.ts';
-import { answerType, bytesOf, echo, sendHead, TestGateway, until } from './testGateway.ts';
+import { answerType, bytesOf, echo, gatewaysOfTests, sendHead, type TestGateway, until } from './testGateway.ts';
 
-const open: TestGateway[] = [];
-async function gateway(limits: Partial<GatewayLimits> = {}): Promise<TestGateway> {
-  const made = await new TestGateway(limits).start();
-  open.push(made);
-  return made;
-}
-afterEach(async () => {
-  for (const one of open.splice(0)) await one.stop();
-});
+const gateway = gatewaysOfTests();
 
 /** A client of a session: what it hears, and how it was closed. */
 function connect(net: TestGateway, workerId: string) {

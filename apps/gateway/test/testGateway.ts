@@ -16,6 +16,7 @@ import {
 import { type Address, type Bytes32, gatewayHelloDigest, zeroAddress } from '@cloister/core';
 import { addressOf, fromHex, generateSecp256k1, type SecretBytes, signDigest, toHex, utf8 } from '@cloister/crypto';
 import { createLogger, createMetrics } from '@cloister/service';
+import { afterEach } from 'vitest';
 import { WebSocket } from 'ws';
 import { Gateway } from '../src/gateway.ts';
 import { defaultGatewayLimits, type GatewayLimits } from '../src/limits.ts';
@@ -160,6 +161,19 @@ export class TestGateway {
       ...init,
     } as RequestInit);
   }
+}
+
+/** Starts gateways for the tests of a file; each is stopped, and its folder removed, once its test is over. */
+export function gatewaysOfTests(): (limits?: Partial<GatewayLimits>, folder?: string) => Promise<TestGateway> {
+  const open: TestGateway[] = [];
+  afterEach(async () => {
+    for (const one of open.splice(0)) await one.stop();
+  });
+  return async (limits = {}, folder = undefined) => {
+    const made = await new TestGateway(limits, folder).start();
+    open.push(made);
+    return made;
+  };
 }
 
 export function sendHead(stream: FrameStream, head: Partial<CallHead> = {}): void {

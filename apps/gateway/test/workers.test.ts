@@ -2,15 +2,15 @@ import { paidStorage } from '@cloister/chain';
 import { encodeControl } from '@cloister/channel/frame';
 import { gatewayHelloDigest, zeroAddress } from '@cloister/core';
 import { fromHex, generateSecp256k1, signDigest, toHex } from '@cloister/crypto';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import type { GatewayLimits } from '../src/limits.ts';
 import {
   announce,
   announcementOf,
   bytesOf,
   domain,
   echo,
+  gatewaysOfTests,
   problemOf,
   sendHead,
   small,
@@ -18,17 +18,7 @@ import {
   until,
 } from './testGateway.ts';
 
-const open: TestGateway[] = [];
-
-async function gateway(limits: Partial<GatewayLimits> = {}): Promise<TestGateway> {
-  const made = await new TestGateway(limits).start();
-  open.push(made);
-  return made;
-}
-
-afterEach(async () => {
-  for (const one of open.splice(0)) await one.stop();
-});
+const gateway = gatewaysOfTests();
 
 describe('dialling in', () => {
   test('needs the signature of the registered signer: a squatter is refused', async () => {

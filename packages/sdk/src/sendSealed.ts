@@ -1,7 +1,8 @@
-import { readProblem, requestMediaType, requestStreamMediaType, responseMediaType } from '@cloister/channel/client';
+import { requestMediaType, requestStreamMediaType, responseMediaType } from '@cloister/channel/client';
 import { readBounded } from '@cloister/core';
 import { CallError } from './callError.ts';
 import type { Route } from './route.ts';
+import { maxProblemBytes, undelivered } from './undelivered.ts';
 
 /** Sends a sealed request by its way; answers the sealed answer's response. Throws CALL_CONNECTION_LOST, CALL_KEY_REFUSED, CALL_NOT_DELIVERED. */
 export function sendSealed(
@@ -35,14 +36,8 @@ async function send(fetch: typeof globalThis.fetch, { gateway, worker }: Route, 
     throw new CallError('CALL_CONNECTION_LOST', `The connection to gateway ${gateway} broke`, true, cause);
   });
   if (response.status === 200 && response.headers.get('content-type') === responseMediaType) return response;
-  const body = await readBounded(response, 4096).catch(() => new Uint8Array());
-  const problem = readProblem({ status: response.status, contentType: response.headers.get('content-type'), body });
-  if (problem?.isKeyProblem) throw new CallError('CALL_KEY_REFUSED', 'The worker no longer accepts this key', true);
-  throw new CallError(
-    'CALL_NOT_DELIVERED',
-    `Gateway ${gateway} answered ${response.status} (${problem?.title ?? 'no problem document'}) instead of a sealed answer`,
-    response.status >= 500,
-  );
+  const body = await readBounded(response, maxProblemBytes).catch(() => new Uint8Array());
+  throw undelivered(gateway, { status: response.status, contentType: response.headers.get('content-type'), body });
 }
 
 /** The answer's bytes as they arrive; a connection that breaks gives CALL_CONNECTION_LOST. */

@@ -1,7 +1,8 @@
-import { readProblem, responseMediaType } from '@cloister/channel/client';
+import { responseMediaType } from '@cloister/channel/client';
 import { utf8 } from '@cloister/crypto';
 import { CallError } from './callError.ts';
 import type { Route } from './route.ts';
+import { maxProblemBytes, undelivered } from './undelivered.ts';
 
 /** How much may wait in the connection before the body is asked for more, in bytes, and how often that is looked at. */
 const highWaterBytes = 1_048_576;
@@ -117,22 +118,13 @@ class SessionAnswer {
     if (!(data instanceof ArrayBuffer))
       return void this.fail(new CallError('CALL_NOT_DELIVERED', `Gateway ${gateway} answered what is no answer`, true));
     if (this.#problem === undefined) this.#controller?.enqueue(new Uint8Array(data));
-    else if (this.#problemBytes.length < 4_096) this.#problemBytes = new Uint8Array(data);
+    else if (this.#problemBytes.length < maxProblemBytes) this.#problemBytes = new Uint8Array(data);
   }
 
   #closed(code: number, reason: string, gateway: string): void {
     if (this.#isOver) return;
-    const problem = this.#problem && readProblem({ ...this.#problem, body: this.#problemBytes });
-    if (problem?.isKeyProblem)
-      return void this.fail(new CallError('CALL_KEY_REFUSED', 'The worker no longer accepts this key', true));
     if (this.#problem !== undefined)
-      return void this.fail(
-        new CallError(
-          'CALL_NOT_DELIVERED',
-          `Gateway ${gateway} answered ${this.#problem.status} (${problem?.title ?? 'no problem document'}) instead of a sealed answer`,
-          this.#problem.status >= 500,
-        ),
-      );
+      return void this.fail(undelivered(gateway, { ...this.#problem, body: this.#problemBytes }));
     if (code !== 1000 || !this.#hasBegun)
       return void this.fail(
         new CallError(
