@@ -6,7 +6,7 @@ import {
   WasmDriver,
   wasmOverheadBytes,
 } from '../src/index.ts';
-import { call, codeOf, never } from './compliance.ts';
+import { call, codeOf, never } from './calls.ts';
 import { actorWorkload } from './functionWorkload.ts';
 import { actorModule } from './wasm/actor.ts';
 

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createModelDriver, type ModelDriver, type Tenant, type Workload } from '../src/index.ts';
 import { processTree } from '../src/process/procFs.ts';
-import { call, never, type WorkloadOverrides } from './compliance.ts';
+import { call, never, type WorkloadOverrides } from './calls.ts';
 import { functionWorkload } from './functionWorkload.ts';
 import { behindWalls } from './jails.ts';
 import { Witness } from './witness.ts';

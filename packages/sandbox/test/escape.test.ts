@@ -15,7 +15,7 @@ import { chooseJail } from '../src/walls/chooseJail.ts';
 import { IdentityPool } from '../src/walls/identity.ts';
 import { createLauncher } from '../src/walls/launcher.ts';
 import { findTools } from '../src/walls/tools.ts';
-import { never } from './compliance.ts';
+import { never } from './calls.ts';
 import { behindWalls } from './jails.ts';
 
 /**

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createFunctionDriver, type FunctionDriver, type Tenant } from '../src/index.ts';
 import { processTree } from '../src/process/procFs.ts';
-import { call, codeOf, never, type WorkloadOverrides } from './compliance.ts';
+import { call, codeOf, never, type WorkloadOverrides } from './calls.ts';
 import { actorWorkload, functionWorkload } from './functionWorkload.ts';
 import { greedy, handler, innerAddresses, oddFailures } from './hostileFunctions.ts';
 import { behindWalls, driverOptions } from './jails.ts';

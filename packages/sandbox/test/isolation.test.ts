@@ -10,8 +10,8 @@ import {
   WasmDriver,
   type Workload,
 } from '../src/index.ts';
+import { call, codeOf, never } from './calls.ts';
 import { censusFunction } from './censusFunction.ts';
-import { call, codeOf, never } from './compliance.ts';
 import { functionWorkload } from './functionWorkload.ts';
 import { behindWalls, driverOptions } from './jails.ts';
 import { wasmWorkload } from './wasm/actor.ts';

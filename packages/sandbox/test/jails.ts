@@ -1,6 +1,6 @@
 import { describe, test } from 'vitest';
 import { createFunctionDriver, type FunctionDriverOptions } from '../src/index.ts';
-import { never } from './compliance.ts';
+import { never } from './calls.ts';
 
 export type WallSet = { readonly name: string; readonly jail: 'bubblewrap' | 'namespaces'; readonly cgroups: boolean };
 

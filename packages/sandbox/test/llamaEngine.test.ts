@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { tinyModel } from '../../../examples/chat/tinyModel.ts';
 import { createModelDriver, type ModelDriver, type Tenant } from '../src/index.ts';
 import { streamSizes } from '../src/model/engines/openai/pacedStream.ts';
-import { call, never, type WorkloadOverrides } from './compliance.ts';
+import { call, never, type WorkloadOverrides } from './calls.ts';
 import { functionWorkload } from './functionWorkload.ts';
 
 const messages = [{ role: 'user', content: 'tell me about the river' }];

@@ -12,7 +12,7 @@ import {
 } from '../src/index.ts';
 import { checkGguf } from '../src/model/engines/ggufHeader.ts';
 import { checkOnnx } from '../src/model/engines/onnxHeader.ts';
-import { call, never } from './compliance.ts';
+import { call, never } from './calls.ts';
 import { functionWorkload } from './functionWorkload.ts';
 import { greedyOnnx, lyingGguf, lyingOnnx, onnxRequest } from './lyingModels.ts';
 import { mutate } from './mutations.ts';

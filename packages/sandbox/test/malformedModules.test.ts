@@ -5,7 +5,7 @@ import { Wasi } from '../src/wasm/host/wasi.ts';
 import { wasiModule } from '../src/wasm/host/wasiNames.ts';
 import { addedNames } from '../src/wasm/meter/addedNames.ts';
 import { WasmRefusal } from '../src/wasm/meter/wasmRefusal.ts';
-import { call, never } from './compliance.ts';
+import { call, never } from './calls.ts';
 import { driverOptions } from './jails.ts';
 import { mutate } from './mutations.ts';
 import { actorModule, wasmWorkload } from './wasm/actor.ts';

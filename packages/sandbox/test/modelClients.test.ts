@@ -7,7 +7,7 @@ import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { tinyModel } from '../../../examples/chat/tinyModel.ts';
 import { createModelDriver, type ModelDriver, type Tenant } from '../src/index.ts';
-import { never } from './compliance.ts';
+import { never } from './calls.ts';
 import { functionWorkload } from './functionWorkload.ts';
 import { modelFetch } from './modelFetch.ts';
 import { scriptedModel } from './scriptedModel.ts';

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { createModelDriver, type ModelDriverOptions, type Workload } from '../src/index.ts';
-import { sandboxCompliance, type WorkloadOverrides } from './compliance.ts';
+import type { WorkloadOverrides } from './calls.ts';
+import { sandboxCompliance } from './compliance.ts';
 import { functionWorkload } from './functionWorkload.ts';
 import { behindWalls, type WallSet } from './jails.ts';
 

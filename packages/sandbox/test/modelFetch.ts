@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { Tenant } from '../src/index.ts';
-import { never } from './compliance.ts';
+import { never } from './calls.ts';
 
 /** A fetch whose requests go to a model in its walls, whatever host they name. */
 export function modelFetch(tenant: Tenant): typeof fetch {

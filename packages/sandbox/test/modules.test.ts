@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Tenant, WasmDriver } from '../src/index.ts';
 import { processTree } from '../src/process/procFs.ts';
-import { call, codeOf, never, type WorkloadOverrides } from './compliance.ts';
+import { call, codeOf, never, type WorkloadOverrides } from './calls.ts';
 import { behindWalls, driverOptions } from './jails.ts';
 import { actorModule, wasmWorkload } from './wasm/actor.ts';
 import { moduleOf, section } from './wasm/binary.ts';

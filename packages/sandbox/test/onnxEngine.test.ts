@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createModelDriver, type ModelDriver, type Tenant } from '../src/index.ts';
 import { tensorsFromBytes, tensorsToBytes } from '../src/model/engines/onnx/tensors.ts';
-import { call, never } from './compliance.ts';
+import { call, never } from './calls.ts';
 import { functionWorkload } from './functionWorkload.ts';
 import { tinyNetwork, tinyOnnx } from './tinyOnnx.ts';
 

@@ -7,7 +7,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { findCgroups } from '../src/cgroup/findCgroups.ts';
 import { createFunctionDriver } from '../src/index.ts';
 import { processName, processStartTime, processTree } from '../src/process/procFs.ts';
-import { call, codeOf, never } from './compliance.ts';
+import { call, codeOf, never } from './calls.ts';
 import { actorWorkload } from './functionWorkload.ts';
 import { behindWalls, driverOptions } from './jails.ts';
 

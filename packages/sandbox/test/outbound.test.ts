@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createFunctionDriver, type FunctionDriver, type Tenant } from '../src/index.ts';
 import { unsafeLoopbackDialler } from '../src/unsafe-testing.ts';
-import { type Answer, call, never } from './compliance.ts';
+import { type Answer, call, never } from './calls.ts';
 import { functionWorkload } from './functionWorkload.ts';
 import { handler } from './hostileFunctions.ts';
 

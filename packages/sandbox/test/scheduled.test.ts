@@ -8,7 +8,7 @@ import {
   type TenantServices,
   type WishedTransaction,
 } from '../src/index.ts';
-import { readAnswer } from './compliance.ts';
+import { readAnswer } from './calls.ts';
 import { functionWorkload } from './functionWorkload.ts';
 import { behindWalls, driverOptions } from './jails.ts';
 

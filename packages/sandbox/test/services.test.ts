@@ -11,7 +11,7 @@ import {
   type Tenant,
   type TenantServices,
 } from '../src/index.ts';
-import { readAnswer } from './compliance.ts';
+import { readAnswer } from './calls.ts';
 import { functionWorkload } from './functionWorkload.ts';
 import { behindWalls, driverOptions } from './jails.ts';
 

@@ -1,7 +1,7 @@
 import { encodeSocketFrame, type SocketFrame, SocketFrameReader } from '@cloister/core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createFunctionDriver, type FunctionDriver, type Invocation, type Tenant } from '../src/index.ts';
-import { never, readAnswer } from './compliance.ts';
+import { never, readAnswer } from './calls.ts';
 import { functionWorkload } from './functionWorkload.ts';
 import { behindWalls, driverOptions } from './jails.ts';
 

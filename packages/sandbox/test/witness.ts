@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import type { SandboxDriver, Tenant, Workload } from '../src/index.ts';
-import { call, never } from './compliance.ts';
+import { call, never } from './calls.ts';
 
 /** A tenant that has nothing to do with what goes on beside it, and sees to it that this stays so. */
 export class Witness {

@@ -8,7 +8,7 @@ import { type ArchiveBounds, checkArchive } from '../../src/container/image/chec
 import { imageArchive } from '../../src/container/image/imageArchive.ts';
 import { ImageError } from '../../src/container/image/imageError.ts';
 import { type TarMember, tarHeader, tarOf } from '../../src/container/image/tarWriter.ts';
-import { never } from '../compliance.ts';
+import { never } from '../calls.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'cloister-archives-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -1,6 +1,7 @@
 import { afterAll, describe, test, vi } from 'vitest';
 import { ContainerDriver, type LoadedImage } from '../../src/index.ts';
-import { never, sandboxCompliance } from '../compliance.ts';
+import { never } from '../calls.ts';
+import { sandboxCompliance } from '../compliance.ts';
 import { archive, containerWorkload, missingEngine, options, removeFolder } from './engine.ts';
 
 // Of these, one starts an engine of its own and gives it an image of 130 MB.

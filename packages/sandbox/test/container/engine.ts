@@ -9,7 +9,7 @@ import {
   SandboxError,
   type Workload,
 } from '../../src/index.ts';
-import { never, type WorkloadOverrides } from '../compliance.ts';
+import { never, type WorkloadOverrides } from '../calls.ts';
 import { functionWorkload } from '../functionWorkload.ts';
 
 /** A folder of its own for each file of tests, with the image in it. */

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ContainerDriver, type ContainerService, type LoadedImage, type Tenant } from '../../src/index.ts';
-import { call, never, type WorkloadOverrides } from '../compliance.ts';
+import { call, never, type WorkloadOverrides } from '../calls.ts';
 import { archive, containerWorkload, folder, missingEngine, options, removeFolder } from './engine.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });

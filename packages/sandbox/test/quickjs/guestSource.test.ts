@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { QuickJsDriver } from '../../src/index.ts';
 import { engineSha256, findEngine } from '../../src/quickjs/engine.ts';
-import { codeOf, never } from '../compliance.ts';
+import { codeOf, never } from '../calls.ts';
 import { actorWorkload } from './workload.ts';
 
 const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url));

@@ -9,7 +9,7 @@ behindWalls(
       name: 'deterministic function',
       create: () => new QuickJsDriver(driverOptions(set)),
       workload: actorWorkload,
-      failure: 'Error: the handler failed\n    at fetch (app.js:19:19)',
+      failure: 'Error: the handler failed\n    at fetch (app.js:20:19)',
       keepsState: false,
       reachesHosts: false,
     }),

@@ -1,5 +1,5 @@
 import type { Workload } from '../../src/index.ts';
-import type { WorkloadOverrides } from '../compliance.ts';
+import type { WorkloadOverrides } from '../calls.ts';
 import { wat } from './wat.ts';
 
 /** A command that does what the path says, written to WASI alone: see the compliance suite for what each is. */
