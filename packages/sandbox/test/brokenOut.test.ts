@@ -88,8 +88,12 @@ behindWalls(
         const before = processTree(process.pid).length;
         await attack({ limits: { memoryBytes: 1024 * MiB } }, async (tenant) => {
           const { body, outcome } = await call(tenant, '/forks');
-          if (outcome.status === 'ok') expect(JSON.parse(body.toString()).started).toBeLessThan(64);
-          else expect(['limit', 'app-error']).toContain(outcome.status);
+          if (outcome.status === 'ok') {
+            const { started, refused } = JSON.parse(body.toString());
+            expect(started).toBeGreaterThan(1);
+            expect(started).toBeLessThan(64);
+            expect(started + refused).toBe(300);
+          } else expect(['limit', 'app-error']).toContain(outcome.status);
         });
         await expect.poll(() => processTree(process.pid).length, { timeout: 5000 }).toBeLessThanOrEqual(before + 2);
       });

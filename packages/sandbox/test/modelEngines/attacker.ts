@@ -113,7 +113,8 @@ async function forkWithoutEnd(): Promise<object> {
   let refused = 0;
   let started = 0;
   for (let index = 0; index < 300; index += 1) {
-    const child = spawn('/program', ['-e', 'setInterval(() => {}, 1e6)'], { stdio: 'ignore', detached: true });
+    // Without streams of its own: there is no /dev/null here to open.
+    const child = spawn('/program', ['-e', 'setInterval(() => {}, 1e6)'], { stdio: 'inherit', detached: true });
     child.on('error', () => {
       refused += 1;
     });

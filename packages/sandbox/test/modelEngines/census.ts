@@ -1,5 +1,7 @@
 // All that code which has broken out can find out about where it is, but for times. Values that differ from process to process
 // without saying anything of others stand for themselves by name: <own user>.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import * as fs from 'node:fs';
 import { connect } from 'node:net';
 import * as os from 'node:os';
@@ -24,7 +26,7 @@ export async function census(port: number): Promise<object> {
       ].map((place) => [place, listed(place)]),
     ),
     descriptors: Array.from({ length: 64 }, (_, descriptor) => described(descriptor)),
-    processes: Array.from({ length: 500 }, (_, index) => index + 1).filter(isAlive).length,
+    processes: await processes(),
     outsiders: [65_536, 100_000, 4_000_000].map((pid) => answered(() => process.kill(pid, 0))),
     interfaces: os.networkInterfaces(),
     reach: await Promise.all(
@@ -97,12 +99,25 @@ function described(descriptor: number): string {
   }
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
+/**
+ * What can be signalled: alone, with a child of its own to show that there would be something to see, and after it. Groups of
+ * processes are asked for, not ids: an id may be a thread's, and Node.js has threads that end when they are done, such as the
+ * one that reads certificates as `node:http` is loaded.
+ */
+async function processes(): Promise<object> {
+  const seen = (): object => ({
+    others: answered(() => process.kill(-1, 0)),
+    groups: Array.from({ length: 500 }, (_, index) => answered(() => process.kill(-(index + 2), 0))).filter(
+      (answer) => answer !== 'kill ESRCH',
+    ),
+  });
+  const alone = seen();
+  // Its streams are its parent's: there is no /dev/null here.
+  const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1e6)'], { stdio: 'inherit', detached: true });
+  const withChild = seen();
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  return { alone, withChild, after: seen() };
 }
 
 function reached(options: { host?: string; port?: number; path?: string }): Promise<string> {
