@@ -99,9 +99,22 @@ export const greedy: Readonly<
   },
   'parses a text without end': {
     source: handler(
-      'const s = "[".repeat(1 << 14) + "]".repeat(1 << 14); for (;;) { try { JSON.parse(s); } catch {} }',
+      'const s = "[".repeat(1 << 17) + "]".repeat(1 << 17); for (;;) { try { JSON.parse(s); } catch {} }',
     ),
     limit: 'wall',
+  },
+  // Of this size one text takes all of its memory.
+  'parses a text that is nested eight million deep': {
+    source: handler(
+      'const s = "[".repeat(1 << 23) + "]".repeat(1 << 23); for (;;) { try { JSON.parse(s); } catch {} }',
+    ),
+    limit: 'memory',
+  },
+  'writes a text of what is nested a million deep': {
+    source: handler(
+      'let a = []; for (let i = 0; i < 1 << 20; i += 1) a = [a]; for (;;) { try { JSON.stringify(a); } catch {} }',
+    ),
+    limit: 'memory',
   },
   'unpacks a bomb': {
     source: handler(`
