@@ -17,6 +17,8 @@ export type ContainerWalls = {
 };
 
 const tmpBytes = 64 * 1024 * 1024;
+/** Folders in memory that every container has: an engine that is told nothing of the last two lets each fill half of the machine's. */
+const ownFolders = ['/tmp', '/run', '/var/tmp'];
 const openFiles = 1_024;
 /** Processes and threads of all containers of an app. */
 export const maxPids = 512;
@@ -34,6 +36,7 @@ function walled({ identity, cgroupPath, memoryBytes, labels }: ContainerWalls, m
       CapDrop: ['ALL'],
       SecurityOpt: ['no-new-privileges'],
       IpcMode: 'private',
+      ShmSize: tmpBytes,
       CgroupParent: cgroupPath,
       Memory: memoryBytes,
       MemorySwap: memoryBytes,
@@ -96,7 +99,7 @@ export function hostsFile(serviceNames: readonly string[]): string {
 export function serviceConfig({ service, serviceNames, walls, relayId, env, mounts }: ServiceConfig): object {
   const { image, environment, workingDir, tmpfs } = service;
   const common = walled(walls, mounts);
-  const folders = new Set(['/tmp', ...tmpfs, ...image.config.volumes]);
+  const folders = new Set([...ownFolders, ...tmpfs, ...image.config.volumes]);
   const variables = {
     ...variablesOf(image.config.environment),
     ...proxyVariables(serviceNames),

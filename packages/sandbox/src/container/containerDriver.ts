@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { findSharedCgroups } from '../cgroup/findCgroups.ts';
 import type { GateOptions } from '../gate/egressGate.ts';
@@ -23,6 +24,9 @@ export type ContainerDriverOptions = Omit<ProcessDriverOptions, 'jail' | 'cgroup
 };
 
 const defaultImageBytes = 16 * 1024 ** 3;
+/** Where the storage is that nobody keeps, in the run directory. */
+const ownStorage = 'engine';
+const clearDeadlineMs = 60_000;
 
 type StartedContainers = Started & {
   readonly engine: Engine;
@@ -35,6 +39,7 @@ export class ContainerDriver extends ProcessDriver<StartedContainers> {
   readonly kind = 'container';
   readonly runtimes = ['oci'];
   protected readonly overheadBytes = containerOverheadBytes;
+  protected override readonly runDirectoryInit = { prefix: 'cloister-engine-', clear: endLostEngine };
   readonly #options: ContainerDriverOptions;
   readonly #removals = new Set<Promise<void>>();
 
@@ -60,7 +65,7 @@ export class ContainerDriver extends ProcessDriver<StartedContainers> {
 
   /** Throws START_FAILED where there is no engine, or no control group to hold memory. */
   protected async prepare(runDirectory: RunDirectory, signal: AbortSignal): Promise<StartedContainers> {
-    const { storageDir = join(runDirectory.path, 'engine'), gate = {}, cpus = 1, maxImageBytes } = this.#options;
+    const { storageDir = join(runDirectory.path, ownStorage), gate = {}, cpus = 1, maxImageBytes } = this.#options;
     const socketPath = join(runDirectory.path, 'engine.sock');
     const engine = await startPodman({ storageDir, socketPath }, signal);
     // Only now: the engine has ended what an earlier worker left in its groups.
@@ -111,6 +116,19 @@ export class ContainerDriver extends ProcessDriver<StartedContainers> {
     void removed.then(() => this.#removals.delete(removed));
     return process;
   }
+}
+
+/**
+ * Ends the containers of a driver that was lost, and with them what they hold of the machine: mounts, groups, locks of the
+ * engine's. Only an engine on the same storage knows them. Throws START_FAILED.
+ */
+async function endLostEngine(directory: string): Promise<void> {
+  const storageDir = join(directory, ownStorage);
+  if (!existsSync(storageDir)) return;
+  const socketPath = join(directory, 'engine.sock');
+  // It begins by removing all that is there.
+  const engine = await startPodman({ storageDir, socketPath }, AbortSignal.timeout(clearDeadlineMs));
+  await engine.stop();
 }
 
 function wallsOf({ name, runtime }: Engine, controllers: { pids: boolean; cpu: boolean }): WallReport {

@@ -6,7 +6,7 @@ import type { Walled, WallOptions } from '../walls/raiseWalls.ts';
 import { checkWorkload } from '../workload.ts';
 import { ProcessTenant } from './processTenant.ts';
 import type { RestartPolicy } from './restartLimit.ts';
-import { type RunDirectory, takeRunDirectory } from './runDirectory.ts';
+import { type RunDirectory, type RunDirectoryInit, takeRunDirectory } from './runDirectory.ts';
 
 export type ProcessDriverOptions = WallOptions & {
   /** A directory for sockets, of this driver only, emptied at the start. Default: one among the temporary files. */
@@ -32,6 +32,8 @@ export abstract class ProcessDriver<Kind extends Started> implements SandboxDriv
   abstract readonly runtimes: readonly string[];
   /** What a process may hold beyond the workload's own memory. */
   protected abstract readonly overheadBytes: number;
+  /** For kinds whose processes may outlive a driver that is lost. */
+  protected readonly runDirectoryInit: RunDirectoryInit = {};
   readonly #options: ProcessDriverOptions;
   readonly #restarts: RestartPolicy;
   readonly #tenants = new Set<ProcessTenant>();
@@ -87,7 +89,7 @@ export abstract class ProcessDriver<Kind extends Started> implements SandboxDriv
     if (this.#started !== undefined) return;
     // Waiting processes may take no more than the runtime itself needs: they have no tenant.
     const release = this.#options.memory?.reserve(this.pooled * this.overheadBytes);
-    const runDirectory = await takeRunDirectory(this.#options.runDir).catch((error: unknown) => {
+    const runDirectory = await takeRunDirectory(this.#options.runDir, this.runDirectoryInit).catch((error: unknown) => {
       release?.();
       throw error;
     });

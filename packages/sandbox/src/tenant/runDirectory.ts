@@ -17,13 +17,24 @@ export type RunDirectory = {
   readonly release: () => Promise<void>;
 };
 
+export type RunDirectoryInit = {
+  /** How the names of temporary ones begin, of which only drivers that say the same remove what others left. */
+  readonly prefix?: string;
+  /** Ends what an owner that is gone left running out of a directory, before that is emptied. */
+  readonly clear?: (directory: string) => Promise<void>;
+};
+
 /**
  * Takes a directory and empties it of what an earlier owner left. Without a path, it makes one among the system's
- * temporary files and removes those of owners that are gone. Throws RUN_DIR_IN_USE and RUN_DIR_TOO_LONG.
+ * temporary files and removes those of owners that are gone. Throws RUN_DIR_IN_USE and RUN_DIR_TOO_LONG, and what `clear`
+ * throws for the path.
  */
-export async function takeRunDirectory(path: string | undefined): Promise<RunDirectory> {
-  if (path === undefined) await removeAbandoned();
-  const directory = path ?? (await mkdtemp(join(tmpdir(), temporaryPrefix)));
+export async function takeRunDirectory(
+  path: string | undefined,
+  { prefix = temporaryPrefix, clear = async () => {} }: RunDirectoryInit = {},
+): Promise<RunDirectory> {
+  if (path === undefined) await removeAbandoned(prefix, clear);
+  const directory = path ?? (await mkdtemp(join(tmpdir(), prefix)));
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await chmod(directory, 0o700);
   const base = await shortName(directory);
@@ -34,15 +45,24 @@ export async function takeRunDirectory(path: string | undefined): Promise<RunDir
     await base.release();
     throw error;
   }
-  for (const entry of await readdir(directory)) {
-    if (entry !== lockName) await rm(join(directory, entry), { recursive: true, force: true });
+  const unlock = async (): Promise<void> => {
+    await new Promise<void>((resolve) => lock.close(() => resolve()));
+    await base.release();
+  };
+  try {
+    await clear(directory);
+    for (const entry of await readdir(directory)) {
+      if (entry !== lockName) await rm(join(directory, entry), { recursive: true, force: true });
+    }
+  } catch (error) {
+    await unlock();
+    throw error;
   }
   return {
     path: directory,
     socketBase: base.path,
     async release() {
-      await new Promise<void>((resolve) => lock.close(() => resolve()));
-      await base.release();
+      await unlock();
       await rm(directory, { recursive: true, force: true });
     },
   };
@@ -98,17 +118,23 @@ function isListening(path: string): Promise<boolean> {
   });
 }
 
-async function removeAbandoned(): Promise<void> {
+async function removeAbandoned(prefix: string, clear: (directory: string) => Promise<void>): Promise<void> {
   for (const name of await readdir(tmpdir())) {
-    if (!name.startsWith(temporaryPrefix)) continue;
+    if (!name.startsWith(prefix)) continue;
     const directory = join(tmpdir(), name);
     // Its owner may be about to take it: between making a directory and holding its lock there is a moment.
     const changedMs = await stat(directory).then(
       ({ mtimeMs }) => mtimeMs,
       () => Number.POSITIVE_INFINITY,
     );
-    if (Date.now() - changedMs < settledMs || (await isListening(join(directory, lockName)))) continue;
-    // Another user's directory can't be removed, nor read.
-    await rm(directory, { recursive: true, force: true }).catch(() => {});
+    if (Date.now() - changedMs < settledMs) continue;
+    // One that is held is in use. Another user's can't be removed, nor read; what can't be cleared stays for the next start.
+    await lockDirectory(directory, directory)
+      .then((lock) =>
+        clear(directory)
+          .then(() => rm(directory, { recursive: true, force: true }))
+          .finally(() => lock.close()),
+      )
+      .catch(() => {});
   }
 }

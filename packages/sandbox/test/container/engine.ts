@@ -19,24 +19,23 @@ export const options = (given: ContainerDriverOptions = {}): ContainerDriverOpti
   ...given,
 });
 
-/** Why no container can run here; undefined where they can. */
-export const missingEngine: string | undefined = await whyNot();
+/** A driver that has been started, which takes seconds; or why no container can run here. */
+export const started: ContainerDriver | string = await start();
 
-async function whyNot(): Promise<string | undefined> {
-  const driver = new ContainerDriver();
+async function start(): Promise<ContainerDriver | string> {
+  const driver = new ContainerDriver(options());
   try {
     await driver.start({ signal: never });
-    return undefined;
+    return driver;
   } catch (error) {
+    await driver.stop();
     if (error instanceof SandboxError && error.code === 'START_FAILED') return error.message;
     throw error;
-  } finally {
-    await driver.stop();
   }
 }
 
 export const archive = join(folder, 'actor.tar');
-if (missingEngine === undefined) {
+if (typeof started !== 'string') {
   const content = await readFile(new URL('actor.mjs', import.meta.url));
   const environment = ['PATH=/bin', 'NODE_USE_ENV_PROXY=1'];
   await writeFile(

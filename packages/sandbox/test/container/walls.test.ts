@@ -1,19 +1,24 @@
 import { spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { imageArchive } from '../../src/container/image/imageArchive.ts';
+import { tarOf } from '../../src/container/image/tarWriter.ts';
 import { ContainerDriver, type ContainerService, type LoadedImage, type Tenant } from '../../src/index.ts';
+import { sharedLibraries } from '../../src/walls/sharedLibraries.ts';
+import { findTools } from '../../src/walls/tools.ts';
 import { call, never, type WorkloadOverrides } from '../calls.ts';
-import { archive, containerWorkload, folder, missingEngine, options, removeFolder } from './engine.ts';
+import { archive, containerWorkload, folder, options, removeFolder, started } from './engine.ts';
 
+const MiB = 1024 * 1024;
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 afterAll(removeFolder);
 
-if (missingEngine !== undefined) test.skip(`containers: ${missingEngine}`, () => {});
-else
+if (typeof started === 'string') test.skip(`containers: ${started}`, () => {});
+else {
+  const driver = started;
   describe('the walls of containers', () => {
-    let driver: ContainerDriver;
     let image: LoadedImage;
     let tenant: Tenant;
     const open = (overrides: WorkloadOverrides = {}): Promise<Tenant> =>
@@ -23,8 +28,6 @@ else
       ...more,
     });
     beforeAll(async () => {
-      driver = new ContainerDriver(options());
-      await driver.start({ signal: never });
       image = await driver.loadImage(archive, 'actor', never);
       tenant = await open();
     });
@@ -80,11 +83,20 @@ else
       expect(await inside(`modules.fs.writeFileSync('/tmp/x', 'x'); return modules.fs.readdirSync('/tmp')`)).toEqual([
         'x',
       ]);
-      const roomy = await open({ limits: { memoryBytes: 512 * 1024 * 1024 } });
-      const fill = `const file = modules.fs.openSync('/tmp/y', 'w');
-        for (let n = 0; n < 100; n += 1) modules.fs.writeSync(file, Buffer.alloc(1048576));`;
-      expect(await inside(fill, roomy)).toEqual({ error: 'ENOSPC' });
-      await roomy.close();
+      const app = await open({
+        limits: { memoryBytes: 512 * MiB },
+        container: { services: [service('web', { tmpfs: ['/own'] })], port: 8080 },
+      });
+      for (const path of ['/tmp', '/run', '/var/tmp', '/dev/shm', '/own']) {
+        const fill = `const name = '${path}/y', file = modules.fs.openSync(name, 'w');
+          let [mebibytes, end] = [0, 'never'];
+          try { for (; mebibytes < 100; mebibytes += 1) modules.fs.writeSync(file, Buffer.alloc(1048576)); }
+          catch (error) { end = error.code; }
+          modules.fs.unlinkSync(name); modules.fs.closeSync(file);
+          return { mebibytes, end };`;
+        expect({ path, ...((await inside(fill, app)) as object) }).toEqual({ path, mebibytes: 64, end: 'ENOSPC' });
+      }
+      await app.close();
     });
 
     test('nothing of the machine is seen: its processes, its files, its devices', async () => {
@@ -135,9 +147,11 @@ else
     });
 
     test('the end of any container is the end of its app', async () => {
-      const job = service('job', { command: ['-e', 'setTimeout(() => process.exit(0), 2_000)'] });
+      const job = service('job', { command: ['/actor.mjs', '7000'] });
       const app = await open({ container: { services: [service('web'), job], port: 8080 } });
-      const { outcome } = await call(app, '/wait');
+      // It may not listen yet.
+      const dials = `for (;;) await fetch('http://job:7000/exit?n=0').catch(() => new Promise((again) => setTimeout(again, 20)))`;
+      const { outcome } = await call(app, `/run?what=${encodeURIComponent(dials)}`);
       expect(outcome).toMatchObject({ status: 'app-error', message: "The app's process ended during the call (0)" });
       await app.close();
       const failing = await call(tenant, '/exit?n=3');
@@ -159,28 +173,36 @@ else
       expect((await call(tenant, '/echo')).outcome.status).toBe('ok');
     });
 
-    test('what a killed worker leaves is gone at the next start', async () => {
-      const storageDir = join(folder, 'storage');
+    test('what a killed worker leaves of containers, mounts and processes is gone at the next start', async () => {
+      const [runDir, storageDir, temporary] = ['run', 'storage', 'tmp'].map((name) => join(folder, name)) as Paths;
+      mkdirSync(temporary);
+      vi.stubEnv('TMPDIR', temporary);
       const script = join(import.meta.dirname, 'orphanWorker.ts');
-      const child = spawn(process.execPath, [script, storageDir, join(folder, 'run'), archive], {
+      const child = spawn(process.execPath, [script, runDir, storageDir, await sleepArchive()], {
         stdio: ['ignore', 'pipe', 'inherit'],
       });
-      const pid = Number(await new Promise((resolve) => child.stdout.once('data', resolve)));
+      const pids = JSON.parse(String(await new Promise((resolve) => child.stdout.once('data', resolve)))) as number[];
       const killed = new Promise((resolve) => child.once('exit', resolve));
       child.kill('SIGKILL');
       await killed;
-      const isThere = (): boolean => {
-        try {
-          return readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes('libpod');
-        } catch {
-          return false;
-        }
-      };
-      expect(isThere()).toBe(true);
-      const next = new ContainerDriver(options({ storageDir, runDir: join(folder, 'run') }));
-      await next.start({ signal: never });
-      expect(isThere()).toBe(false);
-      await next.stop();
+      const [abandoned = ''] = readdirSync(temporary).filter((name) => name.startsWith('cloister-engine-'));
+      const storages = [storageDir, join(temporary, abandoned)];
+      const left = (): object[] => storages.map((storage, index) => ({ ...leftIn(storage), app: runs(pids[index]) }));
+      // Each app and its relay, with a process of the engine beside each; a root and a folder of shared memory for each.
+      for (const each of left()) expect(each).toMatchObject({ app: true, monitors: 2, mounts: 4 });
+      // Nobody is to be taken for lost who has only just begun.
+      utimesSync(join(temporary, abandoned), 0, 0);
+
+      const next = [new ContainerDriver(options({ storageDir, runDir })), new ContainerDriver(options())];
+      await Promise.all(next.map((each) => each.start({ signal: never })));
+      await expect.poll(() => storages.map((_, index) => runs(pids[index]))).toEqual([false, false]);
+      await Promise.all(next.map((each) => each.stop()));
+      await expect.poll(left).toEqual(storages.map(() => ({ app: false, monitors: 0, mounts: 0 })));
+      expect(readdirSync(temporary)).toEqual([]);
+      expect(
+        readdirSync(join(storageDir, 'root', 'overlay-containers')).filter((name) => /^[0-9a-f]{64}$/.test(name)),
+      ).toEqual([]);
+      vi.unstubAllEnvs();
     });
 
     test('an archive that lies never reaches the engine', async () => {
@@ -193,3 +215,41 @@ else
       await expect(driver.loadImage(lying, 'lying', never)).rejects.toMatchObject({ code: 'IMAGE_MISMATCH' });
     });
   });
+}
+
+type Paths = [runDir: string, storageDir: string, temporary: string];
+
+/** An image of a few megabytes, whose program does nothing. */
+async function sleepArchive(): Promise<string> {
+  const program = '/bin/sleep';
+  const { ldd = '' } = findTools();
+  const files = [program, ...(await sharedLibraries(ldd, [program], [], never))];
+  const layer = tarOf(files.map((name) => ({ name: name.slice(1), content: readFileSync(name), mode: 0o755 })));
+  const file = join(folder, 'sleep.tar');
+  writeFileSync(file, imageArchive({ layers: [layer], entrypoint: [program], command: ['1000000'] }));
+  return file;
+}
+
+/** What the machine holds for an engine of this storage: processes beside its containers, and mounts. */
+function leftIn(storage: string): { monitors: number; mounts: number } {
+  const lines = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((name) => readOr(`/proc/${name}/cmdline`));
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
+  return {
+    monitors: lines.filter((line) => line.includes('conmon') && line.includes(storage)).length,
+    mounts: mounts.filter((line) => line.split(' ')[4]?.startsWith(storage)).length,
+  };
+}
+
+function runs(pid = 0): boolean {
+  return readOr(`/proc/${pid}/cgroup`).includes('libpod');
+}
+
+function readOr(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
