@@ -2,7 +2,7 @@ import type { EngineAnswer } from '../../host/engine.ts';
 import type { Generated, GeneratedPart, Prompt } from '../llama/generated.ts';
 import type { LlamaEngine } from '../llama/llamaEngine.ts';
 import { paddedJson } from './asciiJson.ts';
-import { event, lastEvent, pacedStream, systemTick } from './pacedStream.ts';
+import { type Clock, event, lastEvent, pacedStream, systemTick } from './pacedStream.ts';
 import type { Generation, OutputForm } from './sampling.ts';
 
 /** How one endpoint writes what was generated. */
@@ -17,14 +17,18 @@ export type Shape = {
   readonly usage: (generated: Generated) => object;
 };
 
-/** Generates and answers, at once or as a stream. */
+/**
+ * Generates and answers, at once or as a stream.
+ * @param tick when the pieces of a stream leave
+ */
 export async function generatedAnswer(
-  engine: LlamaEngine,
+  engine: Pick<LlamaEngine, 'roomAfter' | 'grammar' | 'generate' | 'version'>,
   prompt: Prompt,
   generation: Generation,
   form: OutputForm,
   shape: Shape,
   signal: AbortSignal,
+  tick: Clock = systemTick,
 ): Promise<EngineAnswer> {
   // All that can be refused is refused before an answer begins.
   engine.roomAfter(prompt);
@@ -65,7 +69,7 @@ export async function generatedAnswer(
   return {
     status: 200,
     headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store' },
-    body: pacedStream(next, end, systemTick),
+    body: pacedStream(next, end, tick),
     report,
   };
 }
