@@ -69,6 +69,14 @@ export type LoadedApp = {
   readonly guestSocket?: OpenGuestSocket;
 };
 
+/** What a version consists of, fetched, checked and opened. */
+type OpenedParts = {
+  readonly code: Uint8Array;
+  readonly secrets: Awaited<ReturnType<AppSecrets['open']>> | undefined;
+  readonly model: Awaited<ReturnType<ModelLoader['load']>> | undefined;
+  readonly container: Awaited<ReturnType<ContainerLoader['load']>> | undefined;
+};
+
 type Serving = { readonly manifestId: Bytes32; readonly fields: EnforcedFields };
 
 type Entry = {
@@ -208,20 +216,36 @@ export class AppLoader {
     const code = await this.#code(version, signal);
     const model = driver.kind === 'model' ? await this.#model(manifest, code, signal) : undefined;
     const container = driver.kind === 'container' ? await this.#container(manifest, code, signal) : undefined;
+    try {
+      return await this.#openWith(driver, version, { code, secrets: opened, model, container }, signal);
+    } catch (error) {
+      await model?.release();
+      throw error;
+    }
+  }
+
+  /** The tenant with its guest agent: both, or neither. */
+  async #openWith(
+    driver: SandboxDriver,
+    version: SealedVersion & { readonly manifest: Manifest },
+    { code, secrets, model, container }: OpenedParts,
+    signal: AbortSignal,
+  ): Promise<LoadedApp> {
+    const { app, manifestId, manifest, fields } = version;
     const guest = await this.#components.guests.open(version, signal);
     const guestSocket = guest && container && (await this.#guestSocket(guest));
     const opening = this.#openTenant(
       driver,
       {
         tenant: app,
-        version: serving.manifestId,
+        version: manifestId,
         kind: driver.kind,
         code: model === undefined && container === undefined ? code : new Uint8Array(),
         ...(model && { model: model.source }),
         ...(container && {
           container: { ...container.source, ...(guestSocket && { guestSocket: guestSocket.path }) },
         }),
-        env: { ...manifest.env, ...opened?.values },
+        env: { ...manifest.env, ...secrets?.values },
         outboundHosts: outboundPlaces(manifest.outbound).hosts,
         limits: manifest.limits,
         services: givenServices(manifest),
@@ -235,11 +259,11 @@ export class AppLoader {
     const tenant = await opening;
     return {
       app,
-      manifestId: serving.manifestId,
+      manifestId,
       manifest,
-      keyVersion: BigInt(serving.fields.keyVersion),
-      minKeyVersion: BigInt(serving.fields.minKeyVersion),
-      secretsId: opened?.bundleId,
+      keyVersion: BigInt(fields.keyVersion),
+      minKeyVersion: BigInt(fields.minKeyVersion),
+      secretsId: secrets?.bundleId,
       tenant: model?.around(tenant) ?? tenant,
       ...(model && { model: model.identity }),
       ...(container && { container: container.identity }),
@@ -268,7 +292,7 @@ export class AppLoader {
       const { loaded, usedAtMs } = entry;
       if (loaded === undefined || now - usedAtMs <= loaded.manifest.limits.wallMs + untilCallRunsMs) continue;
       this.#entries.delete(app);
-      await loaded.tenant.close();
+      await loaded.tenant.close().finally(() => closeGuest(loaded));
       return true;
     }
     return false;

@@ -177,7 +177,8 @@ export class Worker {
       blobs,
       secrets,
       guests,
-      guestSockets: this.#components.containers && new GuestSockets(this.#components.containers.guestSocketsDir),
+      guestSockets:
+        this.#components.containers && new GuestSockets(this.#components.containers.guestSocketsDir, signal),
       models: this.#models(blobs),
       containers: this.#containers(blobs),
     });

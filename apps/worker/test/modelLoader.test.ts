@@ -1,4 +1,5 @@
-import { readFile, rm, stat } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type CodeReference, manifestOfKind, type WeightsList, weightsListBytes } from '@cloister/core';
 import { randomBytes, SecretBytes, sha256, toHex } from '@cloister/crypto';
@@ -53,6 +54,28 @@ test('sealed weights go with the last tenant that runs on them', async () => {
   expect(dropped).toHaveLength(1);
 });
 
+test('sealed weights are held from when they are loaded: a tenant that closes meanwhile does not take them away', async () => {
+  const { loader, dropped } = loaderWith();
+  const tenantOf = ({ around }: Awaited<ReturnType<typeof load>>) =>
+    around(new StubTenant(new StubDriver('model'), {} as never));
+  const old = tenantOf(await load(loader, sealedList(), { digest, keyVersion: 1 }));
+  const coming = await load(loader, sealedList(), { digest, keyVersion: 1 });
+  await old.close();
+  expect(dropped).toEqual([]);
+  const next = tenantOf(coming);
+  await next.close();
+  await next.close();
+  expect(dropped).toHaveLength(1);
+});
+
+test('sealed weights of which no tenant came go, too', async () => {
+  const { loader, dropped } = loaderWith();
+  const failed = await load(loader, sealedList(), { digest, keyVersion: 1 });
+  await failed.release();
+  await failed.release();
+  expect(dropped).toHaveLength(1);
+});
+
 test('a key is not published, and what was to be sealed is not served open', async () => {
   const { loader } = loaderWith();
   await expect(load(loader, sealedList(), undefined)).rejects.toMatchObject({ code: 'APP_WEIGHTS_INVALID' });
@@ -76,4 +99,30 @@ test('that place is in memory, one for each process, where the system has it', a
   expect(path.dirname(one)).toBe('/dev/shm');
   expect((await stat(one)).mode & 0o777).toBe(0o700);
   await Promise.all([one, other].map((folder) => rm(folder, { recursive: true })));
+});
+
+test('what a killed worker left in memory is removed at the next start, also where its id is used again, and nothing else', async () => {
+  const own = await memoryFolder();
+  if (own === undefined) return;
+  const memory = await mkdtemp('/dev/shm/cloister-test-');
+  try {
+    const [, pid, began] = /weights-(\d+)-(\d+)-/.exec(own) ?? [];
+    const killed = spawnSync(process.execPath, ['-e', '']).pid;
+    const left = [`cloister-weights-${killed}-1-AAAAAA`, `cloister-weights-${pid}-${Number(began) - 1}-AAAAAA`];
+    const kept = [path.basename(own), 'cloister-weights-notes', 'other'];
+    for (const name of [...left, ...kept]) {
+      await mkdir(path.join(memory, name));
+      await writeFile(path.join(memory, name, 'file'), 'plain weights', { mode: 0o444 });
+    }
+    await symlink(own, path.join(memory, `cloister-weights-${killed}-2-AAAAAA`));
+    const made = await memoryFolder(memory);
+    expect((await readdir(memory)).sort()).toEqual([...kept, path.basename(made ?? '')].sort());
+    expect((await stat(own)).isDirectory()).toBe(true);
+  } finally {
+    await Promise.all([own, memory].map((folder) => rm(folder, { recursive: true })));
+  }
+});
+
+test('a folder that is not in memory holds no sealed weights', async () => {
+  expect(await memoryFolder(import.meta.dirname)).toBeUndefined();
 });

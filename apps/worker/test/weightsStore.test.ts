@@ -1,4 +1,16 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  lstat,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Bytes32, sealWeightsChunk, type WeightsList } from '@cloister/core';
@@ -68,6 +80,58 @@ describe('weights', () => {
     await writeFile(file, text('abd'));
     expect(await readFile(await store().file(list, never), 'utf8')).toBe(text('abc'));
     expect(fetched).toBe(6);
+  });
+
+  test.each<[string, (file: string) => Promise<void>]>([
+    ['is gone', (file) => rm(file)],
+    [
+      'has other bytes of the same length, and the times of before',
+      async (file) => {
+        const { atime, mtime } = await stat(file);
+        await chmod(file, 0o644);
+        await writeFile(file, text('abd'));
+        await utimes(file, atime, mtime);
+        await chmod(file, 0o444);
+      },
+    ],
+    [
+      'is another file of that name, length and time',
+      async (file) => {
+        const { atime, mtime } = await stat(file);
+        await writeFile(`${file}.other`, text('abd'), { mode: 0o444 });
+        await utimes(`${file}.other`, atime, mtime);
+        await rename(`${file}.other`, file);
+      },
+    ],
+    [
+      'is a link to another',
+      async (file) => {
+        await writeFile(path.join(directory, 'other'), text('abd'));
+        await rm(file);
+        await symlink(path.join(directory, 'other'), file);
+      },
+    ],
+  ])('a file that was checked and then %s is not used again, but fetched anew', async (_, change) => {
+    const list = published(text('abc'));
+    const weights = store();
+    const file = await weights.file(list, never);
+    await change(file);
+    const [one, other] = await Promise.all([weights.file(list, never), weights.file(list, never)]);
+    expect([one, other]).toEqual([file, file]);
+    expect(await readFile(file, 'utf8')).toBe(text('abc'));
+    expect((await lstat(file)).isFile()).toBe(true);
+    expect(fetched).toBe(6);
+    await weights.file(list, never);
+    expect(fetched).toBe(6);
+  });
+
+  test('a file that only its times have changed of is read again, and stays', async () => {
+    const list = published(text('abc'));
+    const weights = store();
+    const file = await weights.file(list, never);
+    await utimes(file, new Date(), new Date());
+    expect(await weights.file(list, never)).toBe(file);
+    expect(fetched).toBe(3);
   });
 
   test('blobs that are not the file that was promised leave nothing', async () => {

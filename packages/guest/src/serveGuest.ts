@@ -53,14 +53,17 @@ export async function serveGuest({ path, agent, signal }: ServeGuestOptions): Pr
   // The folder around it lets nobody else in; inside its walls, the app's own user has to reach it.
   await chmod(path, 0o666);
   let closed: Promise<void> | undefined;
+  const end = (): void => void close();
   const close = (): Promise<void> =>
     (closed ??= (async () => {
+      // The signal may live longer than this socket, with one listener for each that there ever was.
+      signal.removeEventListener('abort', end);
       ending.abort();
       server.closeAllConnections();
       await new Promise<void>((resolve) => server.close(() => resolve()));
       await unlink(path).catch(() => {});
     })());
-  signal.addEventListener('abort', () => void close(), { once: true });
+  signal.addEventListener('abort', end, { once: true });
   if (signal.aborted) await close();
   return { close };
 }

@@ -25,8 +25,10 @@ export type ModelIdentity = {
 export type LoadedModel = {
   readonly source: ModelSource;
   readonly identity: ModelIdentity;
-  /** Puts what the worker does for a model around it. */
+  /** Puts what the worker does for a model around it. Its closing gives back what was taken for it. */
   readonly around: (tenant: Tenant) => Tenant;
+  /** Gives that back where no tenant came of it. */
+  readonly release: () => Promise<void>;
 };
 
 /** Makes of a model's manifest and list of weights what the sandbox runs. */
@@ -53,11 +55,14 @@ export class ModelLoader {
     const { contextTokens, maxTokens } = manifest.model;
     const weights = sealed === undefined ? this.#components.weights : this.#sealedWeights();
     const weightsFile = await weights.file(list, signal);
+    // From now on: nobody takes the file away while it is being opened.
+    const release = sealed === undefined ? async () => {} : this.#hold(weightsFile, list);
     return {
+      release,
       source: { engine: engine.name, name: manifest.name, weightsFile, contextTokens, maxTokens },
       identity: { engine: engine.name, engineVersion: engine.version, weights: sealed?.digest ?? list.sha256 },
       around: (tenant: Tenant) => {
-        const held = sealed === undefined ? tenant : this.#holding(tenant, weightsFile, list);
+        const held = sealed === undefined ? tenant : releasing(tenant, release);
         if (engine.name !== 'llama-cpp') return held;
         return new ReportedTenant(held, { device, model: manifest.name });
       },
@@ -73,23 +78,33 @@ export class ModelLoader {
     );
   }
 
-  /** The tenant with the file of its weights, which goes when the last one that runs on it is closed. */
-  #holding(tenant: Tenant, file: string, list: WeightsList): Tenant {
+  /** Counts one more that runs on a file of sealed weights. What it gives takes that back, once; the last one takes the file along. */
+  #hold(file: string, list: WeightsList): () => Promise<void> {
     this.#holders.set(file, (this.#holders.get(file) ?? 0) + 1);
-    return {
-      invoke: (request, options) => tenant.invoke(request, options),
-      logs: () => tenant.logs(),
-      close: async () => {
-        await tenant.close();
-        const others = (this.#holders.get(file) ?? 1) - 1;
-        this.#holders.set(file, others);
-        if (others > 0) return;
+    let released = false;
+    return async () => {
+      if (released) return;
+      released = true;
+      const others = (this.#holders.get(file) ?? 1) - 1;
+      this.#holders.set(file, others);
+      if (others === 0) {
         this.#holders.delete(file);
         await this.#components.sealedWeights?.drop(list);
-        list.key?.wipe();
-      },
+      }
+      list.key?.wipe();
     };
   }
+}
+
+function releasing(tenant: Tenant, release: () => Promise<void>): Tenant {
+  return {
+    invoke: (request, options) => tenant.invoke(request, options),
+    logs: () => tenant.logs(),
+    close: async () => {
+      await tenant.close();
+      await release();
+    },
+  };
 }
 
 function listOf(code: Uint8Array, isSealed: boolean): WeightsList {

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { chmod, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { chmod, lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import {
   type BlobList,
@@ -40,12 +40,16 @@ const words = {
   },
 } as const;
 
+/** A file whose bytes were hashed, and which file that was. */
+type Checked = { readonly file: string; readonly identity: string };
 /** `used`: the later, the larger. */
-type Entry = { readonly ready: Promise<string>; readonly bytes: number; fetched: boolean; used: number };
+type Entry = { readonly ready: Promise<Checked>; readonly bytes: number; fetched: boolean; used: number };
 
 /**
  * Files of weights or of images, each fetched once in pieces checked by hash, then whole by its own; kept read-only. What an earlier
- * process left is read again before it is used: who could write to the folder meanwhile, changed nothing unseen.
+ * process left is read again before it is used, and so is a file that is no longer the one that was hashed: who could write to the folder
+ * meanwhile, changed nothing unseen, and what was removed comes back. Against root of this machine, who can set any time of a file,
+ * that says nothing: it is inside the walls of the TEE.
  */
 export class WeightsStore {
   readonly #components: WeightsStoreComponents;
@@ -76,6 +80,11 @@ export class WeightsStore {
    */
   async file(list: BlobList, signal: AbortSignal): Promise<string> {
     let entry = this.#entries.get(fileIdOf(list));
+    if (entry?.fetched && !(await this.#isAsChecked(entry))) {
+      // Of several calls that find this out, one begins again.
+      if (this.#entries.get(fileIdOf(list)) === entry) this.#entries.delete(fileIdOf(list));
+      entry = this.#entries.get(fileIdOf(list));
+    }
     if (entry === undefined) {
       if (list.bytes > this.#init.maxBytes)
         throw new WeightsStoreError(
@@ -87,7 +96,8 @@ export class WeightsStore {
     }
     this.#uses += 1;
     entry.used = this.#uses;
-    return Promise.race([entry.ready, this.#late(list, signal)]);
+    const { file } = await Promise.race([entry.ready, this.#late(list, signal)]);
+    return file;
   }
 
   /** Removes the file of a list that nobody uses any more. */
@@ -126,11 +136,18 @@ export class WeightsStore {
     );
   }
 
-  async #prepare(list: BlobList): Promise<string> {
+  async #isAsChecked({ ready }: Entry): Promise<boolean> {
+    const { file, identity } = await ready;
+    return (await identityOf(file).catch(() => undefined)) === identity;
+  }
+
+  async #prepare(list: BlobList): Promise<Checked> {
     const { directory } = this.#init;
     const file = path.join(directory, `${fileIdOf(list).slice(2)}.weights`);
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    if ((await this.#hashOf(file)) === list.sha256) return file;
+    // Before it is read: what changes while it is, is found out at the next use.
+    const before = await identityOf(file).catch(() => undefined);
+    if (before !== undefined && (await this.#hashOf(file)) === list.sha256) return { file, identity: before };
     await this.#makeRoom(list);
     const part = `${file}.part`;
     try {
@@ -138,7 +155,7 @@ export class WeightsStore {
       // Only for reading, by whichever user a tenant's process gets.
       await chmod(part, 0o444);
       await rename(part, file);
-      return file;
+      return { file, identity: await identityOf(file) };
     } catch (error) {
       await rm(part, { force: true });
       throw error;
@@ -217,6 +234,12 @@ export class WeightsStore {
 function fileIdOf({ sha256: file, key, chunks }: BlobList): Bytes32 {
   if (key === undefined) return file;
   return toHex(sha256(concatBytes(fromHex(file), key.reveal(), ...chunks.map(fromHex))));
+}
+
+/** Which file stands at a path, and when its bytes, its name or its rights last changed: no process but root's can set that back. */
+async function identityOf(file: string): Promise<string> {
+  const { dev, ino, size, mtimeNs, ctimeNs } = await lstat(file, { bigint: true });
+  return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
 }
 
 /** What a file here is named for. */
