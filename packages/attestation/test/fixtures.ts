@@ -14,3 +14,10 @@ export function fixture(path: string): Uint8Array {
 export function fixtureJson<Value>(path: string): Value {
   return JSON.parse(readFileSync(join(root, path), 'utf8')) as Value;
 }
+
+/** Whether one file is there: not all folders of fixtures have all. Says so where it is not. */
+export function hasFixture(path: string): boolean {
+  const found = existsSync(join(root, path));
+  if (!found) console.log(`Skipped: no "${path}" in "${root}" (CLOISTER_FIXTURES names the folder)`);
+  return found;
+}

@@ -11,6 +11,7 @@ import {
   fromBase64,
   nitroEvidenceDocument,
   parseEvidence,
+  parseGpuReport,
   parsePolicy,
   parseQuote,
   readTokenKeys,
@@ -32,6 +33,7 @@ import { parseCrl } from '../src/verify/x509/crl.ts';
 import { readPemChain } from '../src/verify/x509/pem.ts';
 import { amdProfile } from '../src/verify/x509/profile.ts';
 import { awsRoot, makeNitroDocument } from './nitro/syntheticNitro.ts';
+import { makeReport } from './nvidia/syntheticGpu.ts';
 import { amdRoot, makeSnpWorld } from './snp/syntheticSnp.ts';
 import { makeWorld, now } from './synthetic.ts';
 import { encode, issuer, jwks, keys, mintGpuAnswer, mintToken, nonce } from './token/syntheticToken.ts';
@@ -110,6 +112,7 @@ const parsers: readonly (readonly [string, Uint8Array, (bytes: Uint8Array) => un
   ["AMD's CRL", snp.certificates.crl, (bytes) => parseCrl(bytes, 'it', amdProfile)],
   ['a root of anybody', snp.certificates.root, trustRootOfCertificate],
   ['a Nitro document', nitro, parseAttestationDocument],
+  ["a GPU's report", makeReport(), (bytes) => parseGpuReport(bytes)],
   ['keys of tokens', Buffer.from(jwks), (bytes) => readTokenKeys(bytes)],
   ['an SNP document', serialiseEvidence(snpDocument), parseEvidence],
   ['a Nitro evidence document', serialiseEvidence(nitroEvidenceDocument(nitro)), parseEvidence],

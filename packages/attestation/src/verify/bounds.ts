@@ -12,6 +12,11 @@ export const bounds = {
   signedJson: 256 * 1024,
   /** SNP reports have one length. */
   snpReport: 1184,
+  /** A GPU's is 4 kB: 64 measurements of 55 bytes, and 0.5 kB around them. */
+  gpuReport: 32 * 1024,
+  gpuMeasurements: 255,
+  /** GPUs of one machine. */
+  gpus: 16,
   nitroDocument: 32 * 1024,
   token: 64 * 1024,
   /** Runtime data of a paravisor: a JSON of keys and variables, 1 to 3 kB. */

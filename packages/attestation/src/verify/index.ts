@@ -67,12 +67,29 @@ export { type HclReport, parseHclReport } from './hclReport.ts';
 export { type LaunchConfig, launchConfigOf } from './launchConfig.ts';
 export { networkPolicy, networkTrustRoots, snpTcbFloors, statedConfigIdOf } from './networkTrust.ts';
 export { type VerifyNitroOptions, verifyNitroDocument } from './nitro/verifyNitroDocument.ts';
+export { type GpuReport, parseGpuReport } from './nvidia/gpuReport.ts';
+export {
+  type GpuEvidence,
+  type GpuReference,
+  type GpuReportClaims,
+  type GpuVersions,
+  type VerifyGpuReportOptions,
+  verifyGpuReport,
+} from './nvidia/verifyGpuReport.ts';
+export {
+  gpuEvidenceJson,
+  gpuNonceOf,
+  readGpuEvidence,
+  type VerifyGpusOptions,
+  verifyGpusOf,
+} from './nvidia/verifyGpusOf.ts';
 export { type Refusal, refusalOf } from './refusal.ts';
 export {
   amdRoots,
   awsNitroRoot,
   devPrefix,
   intelSgxRoot,
+  nvidiaDeviceRoot,
   pinnedRoots,
   type RoleTableName,
   spkiSha256,

@@ -6,8 +6,8 @@ import { readPemChain } from './x509/pem.ts';
 import type { CertificateProfile } from './x509/profile.ts';
 import { type KeyKind, p256Spki } from './x509/publicKey.ts';
 
-/** Who vouches for hardware: Intel for TDX and SGX, AMD for SEV-SNP, AWS for Nitro. */
-export type Vendor = 'intel' | 'amd' | 'aws';
+/** Who vouches for hardware: Intel for TDX and SGX, AMD for SEV-SNP, AWS for Nitro, NVIDIA for GPUs. */
+export type Vendor = 'intel' | 'amd' | 'aws' | 'nvidia';
 
 /** Which names the certificates below a root bear: the vendor's own, or the same behind {@link devPrefix}. */
 export type RoleTableName = 'vendor' | 'dev';
@@ -68,8 +68,21 @@ export const awsNitroRoot: TrustRoot = {
   name: 'AWS Nitro Enclaves Root G1',
 };
 
+/**
+ * NVIDIA Device Identity CA, P-384, the root of the certificates of GPUs, as its certificate at
+ * https://github.com/NVIDIA/nvtrust (`verifier/certs/verifier_device_root.pem`) bears it: serial 2d3670b1ca100411c1fec0e82a065b54, without
+ * an end that matters, sha256 over its DER 102bf659d5419614c9d8e6aecebc80454eb26b1df6a769ac720b9a690b167b48.
+ */
+export const nvidiaDeviceRoot: TrustRoot = {
+  spkiSha256: '0xa90c4eb5acfd3e3d03a25db6a26b84f720ad0503196c627c21ddd48dd85b06a4',
+  simulated: false,
+  vendor: 'nvidia',
+  roles: 'vendor',
+  name: 'NVIDIA Device Identity CA',
+};
+
 /** The roots that make evidence real. */
-export const pinnedRoots: readonly TrustRoot[] = [intelSgxRoot, ...amdRoots, awsNitroRoot];
+export const pinnedRoots: readonly TrustRoot[] = [intelSgxRoot, ...amdRoots, awsNitroRoot, nvidiaDeviceRoot];
 
 /** What a root certificate may hold, whoever's it is. */
 const anyRoot: CertificateProfile = {
@@ -77,7 +90,7 @@ const anyRoot: CertificateProfile = {
   signatures: ['ecdsa-sha256', 'rsa-pss-sha384', 'ecdsa-sha384'],
   bareLeaves: false,
 };
-/** Each vendor's roots have a kind of key of their own. */
+/** Each vendor of processors has roots of a kind of key of its own. A root for GPUs is named as such: `trustRootOfSpki`. */
 const vendorOf: Readonly<Record<KeyKind, Vendor>> = { p256: 'intel', rsa: 'amd', p384: 'aws' };
 
 /** sha256 over a DER SubjectPublicKeyInfo. */

@@ -7,7 +7,7 @@ export type CertificateProfile = {
   readonly signatures: readonly SignatureAlgorithm[];
   /**
    * Whether a certificate may come without basic constraints and key usage, and with serial number 0: AMD's for single chips
-   * do. One without constraints is no CA (RFC 5280 §4.2.1.9); one without key usage may sign data and nothing else.
+   * do, and NVIDIA's. One without constraints is no CA (RFC 5280 §4.2.1.9); one without key usage may sign data and nothing else.
    */
   readonly bareLeaves: boolean;
 };
@@ -24,3 +24,6 @@ export const amdProfile: CertificateProfile = {
 
 /** AWS Nitro's: P-384 throughout. */
 export const awsProfile: CertificateProfile = { keys: ['p384'], signatures: ['ecdsa-sha384'], bareLeaves: false };
+
+/** NVIDIA's: P-384 throughout; the key that signs a GPU's reports has no basic constraints. */
+export const nvidiaProfile: CertificateProfile = { keys: ['p384'], signatures: ['ecdsa-sha384'], bareLeaves: true };
