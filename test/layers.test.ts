@@ -94,6 +94,7 @@ const computedImporters: Readonly<Record<string, string>> = {
   'apps/cli/bin/cloister.js': 'the built program lies beside it only in the packed package',
   'packages/sandbox/src/model/host/main.ts': 'inside the walls: opens the engine that the driver named',
   'packages/sandbox/src/model/engines/onnx.ts': 'inside the walls: the engine is installed apart from the rest',
+  'packages/sandbox/src/model/engines/onnxWeb.ts': 'inside the walls: the engine is installed apart from the rest',
   'packages/sandbox/src/model/engines/llama/llamaEngine.ts':
     'inside the walls: the engine is installed apart from the rest',
 };

@@ -133,13 +133,27 @@ export const scenario: Scenario = {
     );
     assert.equal(scored.code, 0, JSON.stringify(scored.json));
     const inputs = { x: { type: 'float32', shape: [1, 4], data: [1, 2, 3, 4] } };
-    const inferred = await client.call(scored.json.app, {
-      ...{ method: 'POST', path: '/v1/infer' },
-      body: new TextEncoder().encode(JSON.stringify({ inputs })),
-    });
-    assert.equal(inferred.outcome, 'ok', textOf(inferred));
-    assert.deepEqual(JSON.parse(textOf(inferred)).outputs.y.shape, [1, 2]);
-    assert.equal((inferred.receipt.details.model as Record<string, unknown>).engine, 'onnxruntime');
+    const infer = async (model: Bytes32, engine: string): Promise<string> => {
+      const inferred = await client.call(model, {
+        ...{ method: 'POST', path: '/v1/infer' },
+        body: new TextEncoder().encode(JSON.stringify({ inputs })),
+      });
+      assert.equal(inferred.outcome, 'ok', textOf(inferred));
+      assert.equal((inferred.receipt.details.model as Record<string, unknown>).engine, engine);
+      return textOf(inferred);
+    };
+    const native = await infer(scored.json.app, 'onnxruntime');
+    assert.deepEqual(JSON.parse(native).outputs.y.shape, [1, 2]);
+
+    note('the same file on the second engine, which its cloister.json names');
+    const again = path.join(folder, 'score-again');
+    fs.mkdirSync(again);
+    fs.writeFileSync(path.join(again, 'score.onnx'), tinyOnnx());
+    const runtime = { name: 'onnxruntime-web' };
+    fs.writeFileSync(path.join(again, 'cloister.json'), JSON.stringify({ main: 'score.onnx', runtime }));
+    const web = await cloisterJson<{ app: Bytes32 }>(['deploy', again, '--network', network.file], folder, signal);
+    assert.equal(web.code, 0, JSON.stringify(web.json));
+    assert.equal(await infer(web.json.app, 'onnxruntime-web'), native);
 
     note('a file that is no model is an attested failure, and the model goes on');
     fs.writeFileSync(path.join(folder, 'broken.gguf'), weights.subarray(0, 100_000));

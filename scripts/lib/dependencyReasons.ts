@@ -16,6 +16,8 @@ export const dependencyReasons: Readonly<Record<string, string>> = {
   '@openzeppelin/contracts': 'Token, votes, timelock: audited code instead of our own.',
   'node-llama-cpp': 'Runs GGUF models: llama.cpp with its binaries for the processor alone.',
   'onnxruntime-node': 'Runs ONNX models.',
+  'onnxruntime-web':
+    'Runs ONNX models as WebAssembly, the same on every machine; what it needs beside onnxruntime-common is for browsers and left out.',
   openai: 'The client that people have, unmodified, against our endpoint in tests.',
   '@peculiar/asn1-schema': 'Writes DER for the next line.',
   '@peculiar/asn1-x509': 'Makes the TLS certificates of apps, after the standard’s own forms.',

@@ -20,7 +20,7 @@ export type InstallablePart = {
 export const parts = {
   contracts: { folder: 'contracts', what: 'the Solidity compiler and Hardhat', megabytes: 300 },
   bench: { folder: 'bench', what: 'the peers that benchmarks compare with', megabytes: 1 },
-  engines: { folder: 'engines', what: 'the engines that run models', megabytes: 400 },
+  engines: { folder: 'engines', what: 'the engines that run models', megabytes: 540 },
   packNodes: {
     folder: 'test/packNodes',
     what: 'Node.js 20 and 22 for the test of the packed packages',

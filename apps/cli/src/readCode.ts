@@ -20,12 +20,21 @@ export type ReadCode = {
   readonly manifest: Pick<Partial<Manifest>, 'runtime' | 'container'>;
 };
 
-const engines: Readonly<Record<string, string>> = { '.gguf': 'llama-cpp', '.onnx': 'onnxruntime' };
+/** What runs a file of weights, by its name; the first unless a `cloister.json` says another. */
+const engines: Readonly<Record<string, readonly [string, ...string[]]>> = {
+  '.gguf': ['llama-cpp'],
+  '.onnx': ['onnxruntime', 'onnxruntime-web'],
+};
+
+/** The engines for a file of weights, undefined for any other. */
+export function enginesFor(file: string): readonly [string, ...string[]] | undefined {
+  return engines[path.extname(file).toLowerCase()];
+}
 
 /** What a file would be deployed as; of a file that is not there, what its name says. */
 export async function kindOfCode(file: string): Promise<RunnableKind> {
   if (isCompose(file)) return 'container';
-  if (engines[path.extname(file).toLowerCase()] !== undefined) return 'model';
+  if (enginesFor(file) !== undefined) return 'model';
   return (await isModule(file)) ? 'wasm' : 'function';
 }
 
@@ -48,7 +57,7 @@ export async function readCode(
   }
   if (images.length > 0)
     throw new OptionValueError('--image', images.join(' '), 'left out: only a compose file has images');
-  const engine = engines[path.extname(file).toLowerCase()];
+  const [engine] = enginesFor(file) ?? [];
   if (engine === undefined) {
     const bundle = await bundleApp(file);
     return { ...bundle, bytes: bundle.code.length, manifest: {} };

@@ -9,7 +9,7 @@ export const appFileDescriptions: Readonly<Record<string, string>> = {
   name: 'The name of the app: with your account it decides the id of the app. Default: the name of the folder.',
   runtime: 'What runs the code.',
   'runtime.name':
-    'Default: workerd for a function, wasi-preview1 for a module, the engine of the file for a model, oci for containers.',
+    'Default: workerd for a function, wasi-preview1 for a module, oci for containers, for a model llama-cpp (.gguf) or onnxruntime (.onnx); onnxruntime-web answers with the same bytes on every machine.',
   'runtime.compatibilityDate': 'Day whose behaviour workerd keeps to, YYYY-MM-DD.',
   model: 'Of a model only: tokens of one call.',
   'model.contextTokens': 'Tokens of prompt and answer together. Default 4096.',

@@ -180,7 +180,7 @@ export const freePrice: Manifest['price'] = {
 export const runtimeNames = {
   function: ['workerd', 'quickjs'],
   wasm: ['wasi-preview1'],
-  model: ['llama-cpp', 'onnxruntime'],
+  model: ['llama-cpp', 'onnxruntime', 'onnxruntime-web'],
   container: ['oci'],
 } as const;
 export type RunnableKind = keyof typeof runtimeNames;
@@ -315,7 +315,7 @@ export function unavailableFeature(manifest: Manifest): string | undefined {
 }
 
 function countsNoTokens({ kind, runtime }: Manifest): boolean {
-  return kind !== 'model' || runtime.name === 'onnxruntime';
+  return kind !== 'model' || runtime.name !== 'llama-cpp';
 }
 
 /** What a deterministic function can't have: it sees nothing of the world, and what it may use is counted. */

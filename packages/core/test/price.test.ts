@@ -92,8 +92,10 @@ describe('a fee', () => {
     const price = { ...freePrice, perOutputToken: '1' };
     const named = { name: 'sample', code, price };
     expect(unavailableFeature(manifestOfKind('model', named))).toBe(undefined);
-    const runtime = { name: 'onnxruntime', compatibilityDate: '2026-11-01' };
-    expect(unavailableFeature(manifestOfKind('model', { ...named, runtime }))).toMatch(/price for tokens/);
+    for (const name of ['onnxruntime', 'onnxruntime-web']) {
+      const runtime = { name, compatibilityDate: '2026-11-01' };
+      expect(unavailableFeature(manifestOfKind('model', { ...named, runtime }))).toMatch(/price for tokens/);
+    }
     expect(unavailableFeature(functionManifest(named))).toMatch(/price for tokens/);
   });
 

@@ -61,7 +61,11 @@ describe('the manifest of a model', () => {
     const manifest = modelManifest('llama-cpp', fields);
     expect(manifest).toMatchObject({ kind: 'model', runtime: { name: 'llama-cpp' }, model: { contextTokens: 4_096 } });
     expect(unavailableFeature(manifest)).toBeUndefined();
-    expect(unavailableFeature(modelManifest('onnxruntime', fields))).toBeUndefined();
+    for (const engine of ['onnxruntime', 'onnxruntime-web'])
+      expect(unavailableFeature(modelManifest(engine, fields))).toBeUndefined();
+    // Nothing is counted: what answers for all machines alike is no word for what a call costs.
+    const counted = { ...fields, determinism: 'deterministic' } as const;
+    expect(unavailableFeature(modelManifest('onnxruntime-web', counted))).toContain('limits.fuel');
   });
 
   test.each([

@@ -82,7 +82,8 @@ export type LoadedImage = {
   readonly config: ImageConfig;
 };
 
-export type ModelEngineName = 'llama-cpp' | 'onnxruntime';
+export const modelEngineNames = ['llama-cpp', 'onnxruntime', 'onnxruntime-web'] as const;
+export type ModelEngineName = (typeof modelEngineNames)[number];
 
 /** What a model runs on. */
 export type ModelSource = {

@@ -2,7 +2,14 @@ import { isAbsolute } from 'node:path';
 import { callerAppHeader, isHexOf, serviceName } from '@cloister/core';
 import { parseHostRule } from './gate/hostRule.ts';
 import { roundHeader } from './quickjs/host/round.ts';
-import type { ContainerService, ContainerSource, InvocationRequest, ModelSource, Workload } from './sandbox.ts';
+import {
+  type ContainerService,
+  type ContainerSource,
+  type InvocationRequest,
+  type ModelSource,
+  modelEngineNames,
+  type Workload,
+} from './sandbox.ts';
 import { SandboxError } from './sandboxError.ts';
 import type { ServiceName } from './services.ts';
 
@@ -84,7 +91,7 @@ function checkMagic({ code, deterministic, limits }: Workload): string {
 }
 
 function checkModel({ engine, name, weightsFile, contextTokens, maxTokens }: ModelSource): void {
-  if (engine !== 'llama-cpp' && engine !== 'onnxruntime') throw invalid('model.engine', String(engine).slice(0, 80));
+  if (!modelEngineNames.includes(engine)) throw invalid('model.engine', String(engine).slice(0, 80));
   if (!/^[\x21-\x7e]{1,128}$/.test(name)) throw invalid('model.name', name.slice(0, 128));
   if (!isAbsolute(weightsFile)) throw invalid('model.weightsFile', weightsFile.slice(0, 200));
   for (const [field, value] of Object.entries({ contextTokens, maxTokens }))

@@ -20,6 +20,7 @@ import { field, message, number, tinyOnnx } from './tinyOnnx.ts';
 
 /** Weights that say what isn't so, to the checks before the engines and to the engines themselves. */
 const isLong = process.env.CLOISTER_LONG === '1';
+const onnxEngines: readonly ModelEngineName[] = isLong ? ['onnxruntime', 'onnxruntime-web'] : ['onnxruntime'];
 const MiB = 1024 * 1024;
 const slow = { timeout: isLong ? 900_000 : 90_000 };
 const folder = mkdtempSync(join(tmpdir(), 'cloister-malformed-'));
@@ -121,7 +122,7 @@ describe('an engine that is given', () => {
     bytes: Uint8Array,
     wallMs?: number,
   ): Promise<Outcome & { answered: number }> => {
-    const { path, body } = engine === 'onnxruntime' ? infer : complete;
+    const { path, body } = engine === 'llama-cpp' ? complete : infer;
     const tenant = await open(engine, bytes, wallMs);
     const { outcome, status } = await call(tenant, path, { method: 'POST', body: Buffer.from(body) });
     await tenant.close();
@@ -137,10 +138,10 @@ describe('an engine that is given', () => {
     expect(message).not.toMatch(/root:|import |BEGIN/);
   };
 
-  test('ONNX that lies refuses it by name, and others go on', slow, async () => {
-    const witness = await open('onnxruntime', tinyOnnx());
+  test.each(onnxEngines)('%s refuses ONNX that lies by name, and others go on', slow, async (engine) => {
+    const witness = await open(engine, tinyOnnx());
     for (const [name, bytes] of Object.entries(lyingOnnx).filter((_, index) => isLong || index % 4 === 2)) {
-      const outcome = await outcomeOf('onnxruntime', bytes);
+      const outcome = await outcomeOf(engine, bytes);
       isNamed(name, outcome);
       expect({ name, status: outcome.status }).not.toEqual({ name, status: 'ok' });
       expect((await call(witness, '/v1/model')).outcome.status).toBe('ok');
@@ -148,10 +149,10 @@ describe('an engine that is given', () => {
     await witness.close();
   });
 
-  test('ONNX that asks for more than there is ends by a limit', slow, async () => {
-    const witness = await open('onnxruntime', tinyOnnx());
+  test.each(onnxEngines)('%s ends by a limit where ONNX asks for more than there is', slow, async (engine) => {
+    const witness = await open(engine, tinyOnnx());
     for (const [name, { file, limits }] of Object.entries(greedyOnnx)) {
-      const outcome = await outcomeOf('onnxruntime', file, 4000);
+      const outcome = await outcomeOf(engine, file, 4000);
       isNamed(name, outcome);
       // An allocation that is refused is the engine's own error.
       if (outcome.status !== 'app-error' || !limits.includes('memory'))
@@ -161,14 +162,14 @@ describe('an engine that is given', () => {
     await witness.close();
   });
 
-  test.each<[ModelEngineName, () => Uint8Array]>([
-    ['onnxruntime', tinyOnnx],
-    ['llama-cpp', tinyModel],
+  test.each<readonly [ModelEngineName, () => Uint8Array]>([
+    ...onnxEngines.map((engine) => [engine, tinyOnnx] as const),
+    ['llama-cpp', tinyModel] as const,
   ])('%s with changed bytes ends by name, and others go on', slow, async (engine, original) => {
     const witness = await open(engine, original());
     for (let seed = 1; seed <= (isLong ? 150 : 2); seed += 1) {
       isNamed(`seed ${seed}`, await outcomeOf(engine, mutate(original(), seed)));
-      const path = engine === 'onnxruntime' ? '/v1/model' : '/v1/models';
+      const path = engine === 'llama-cpp' ? '/v1/models' : '/v1/model';
       expect((await call(witness, path)).outcome.status).toBe('ok');
     }
     await witness.close();

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { createModelDriver, type ModelDriverOptions, type Workload } from '../src/index.ts';
+import { createModelDriver, type ModelDriverOptions, type ModelEngineName, type Workload } from '../src/index.ts';
 import type { WorkloadOverrides } from './calls.ts';
 import { sandboxCompliance } from './compliance.ts';
 import { functionWorkload } from './functionWorkload.ts';
@@ -10,11 +10,11 @@ const options = ({ jail, cgroups }: WallSet): ModelDriverOptions => ({
   ...{ jail, cgroups, restarts: { burst: 100, perSecond: 10 } },
   unsafeEngine: { directory, module: 'actor.ts' },
 });
-const workload = (overrides: WorkloadOverrides = {}): Workload =>
+const workload = (engine: ModelEngineName, overrides: WorkloadOverrides = {}): Workload =>
   functionWorkload('', {
     kind: 'model',
     model: {
-      engine: 'llama-cpp',
+      engine,
       name: 'actor',
       weightsFile: fileURLToPath(import.meta.url),
       contextTokens: 1,
@@ -23,16 +23,21 @@ const workload = (overrides: WorkloadOverrides = {}): Workload =>
     ...overrides,
   });
 
+/** What opens a model stands in for each engine: the walls, limits and words around it are what is tested. */
+const engines: readonly ModelEngineName[] =
+  process.env.CLOISTER_LONG === '1' ? ['llama-cpp', 'onnxruntime-web'] : ['llama-cpp'];
+
 behindWalls(
   (set) => {
-    sandboxCompliance({
-      name: 'model',
-      create: () => createModelDriver(options(set)),
-      workload,
-      failure: 'the handler failed',
-      keepsState: true,
-      reachesHosts: false,
-    });
+    for (const engine of engines)
+      sandboxCompliance({
+        name: engine === 'llama-cpp' ? 'model' : `model on ${engine}`,
+        create: () => createModelDriver(options(set)),
+        workload: (overrides) => workload(engine, overrides),
+        failure: 'the handler failed',
+        keepsState: true,
+        reachesHosts: false,
+      });
   },
   { short: 'namespaces without cgroups' },
 );

@@ -1,13 +1,18 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createModelDriver, type ModelDriver, type Tenant } from '../src/index.ts';
+import { createModelDriver, type ModelDriver, type ModelEngineName, type Tenant } from '../src/index.ts';
 import { tensorsFromBytes, tensorsToBytes } from '../src/model/engines/onnx/tensors.ts';
+import { checkOnnx } from '../src/model/engines/onnxHeader.ts';
+import { defaultEnginesDir } from '../src/model/installedEngines.ts';
 import { call, never } from './calls.ts';
 import { functionWorkload } from './functionWorkload.ts';
-import { tinyNetwork, tinyOnnx } from './tinyOnnx.ts';
+import { field, message, node, onnxModel, tensor, tinyNetwork, tinyOnnx, value } from './tinyOnnx.ts';
 
+const require = createRequire(import.meta.url);
 const rows = [
   [1, 2, 3, 4],
   [-1, 0.5, 0, 2],
@@ -27,7 +32,11 @@ const expected = rows.flatMap((row) => {
 });
 const x = { type: 'float32', shape: [2, 4], data: rows.flat() };
 
-describe('an ONNX model', () => {
+const isLong = process.env.CLOISTER_LONG === '1';
+/** The second engine shares all but its opening with the first: the short run has its own tests below. */
+const engines: readonly ModelEngineName[] = isLong ? ['onnxruntime', 'onnxruntime-web'] : ['onnxruntime'];
+
+describe.each(engines)('an ONNX model on %s', (engine) => {
   let driver: ModelDriver;
   let folder: string;
   let tenant: Tenant;
@@ -35,7 +44,7 @@ describe('an ONNX model', () => {
   const open = async (name: string, bytes: Uint8Array): Promise<Tenant> => {
     const weightsFile = join(folder, name);
     await writeFile(weightsFile, bytes, { mode: 0o444 });
-    const model = { engine: 'onnxruntime', name: 'tiny', weightsFile, contextTokens: 1, maxTokens: 1 } as const;
+    const model = { engine, name: 'tiny', weightsFile, contextTokens: 1, maxTokens: 1 } as const;
     return driver.open(functionWorkload('', { kind: 'model', model, limits: { wallMs: 30_000 } }), { signal: never });
   };
   const infer = (body: unknown, headers: [string, string][] = []) =>
@@ -129,4 +138,124 @@ describe('an ONNX model', () => {
     expect((await call(tenant, '/v1/model')).outcome.status).toBe('ok');
     await broken.close();
   });
+});
+
+describe('the second engine, in WebAssembly', () => {
+  let folder: string;
+  let drivers: [ModelDriver, ModelDriver];
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'cloister-onnx-web-'));
+    drivers = [createModelDriver(), createModelDriver()];
+    await Promise.all(drivers.map((driver) => driver.start({ signal: never })));
+  });
+  afterAll(async () => {
+    await Promise.all(drivers.map((driver) => driver.stop()));
+    await rm(folder, { recursive: true });
+  });
+
+  const stored = async (bytes: Uint8Array): Promise<string> => {
+    const file = join(folder, `${Math.random()}.onnx`);
+    await writeFile(file, bytes, { mode: 0o444 });
+    return file;
+  };
+  const open = async (driver: ModelDriver, engine: ModelEngineName, bytes: Uint8Array): Promise<Tenant> => {
+    const model = { engine, name: 'tiny', weightsFile: await stored(bytes), contextTokens: 1, maxTokens: 1 } as const;
+    const workload = functionWorkload('', { kind: 'model', model, limits: { wallMs: 30_000 } });
+    return driver.open(workload, { signal: never });
+  };
+  const inferBytes = async (tenant: Tenant, data: Float32Array, width: number) => {
+    const { body, outcome } = await call(tenant, '/v1/infer', {
+      method: 'POST',
+      headers: [['content-type', 'application/vnd.safetensors']],
+      body: tensorsToBytes(new Map([['x', { type: 'float32', shape: [data.length / width, width], data }]])),
+    });
+    expect(outcome.status).toBe('ok');
+    return body;
+  };
+
+  /** Sums of numbers of many sizes, which come out otherwise in another order, and functions that no two libraries round alike. */
+  const width = 96;
+  const weights = Array.from({ length: width * width }, (_, at) => Math.sin(at) * 10 ** ((at % 7) - 8));
+  const rough = onnxModel(
+    message([
+      ...[node('MatMul', ['x', 'w'], 'a'), node('Softmax', ['a'], 'b'), node('Erf', ['a'], 'c')],
+      ...[node('Exp', ['b'], 'd'), node('Tanh', ['c'], 'e'), node('Mul', ['d', 'e'], 'y')],
+      field(2, 'rough'),
+      tensor('w', [width, width], weights),
+      field(11, value('x', width)),
+      field(12, value('y', width)),
+    ]),
+  );
+  const input = Float32Array.from({ length: 4 * width }, (_, at) => Math.cos(at * 1.7) * 10 ** ((at % 5) - 2));
+
+  test('gives the same bytes in two processes, again and again, and what the first one gives to a few bits', async () => {
+    const [one, other, native] = await Promise.all([
+      open(drivers[0], 'onnxruntime-web', rough),
+      open(drivers[1], 'onnxruntime-web', rough),
+      open(drivers[0], 'onnxruntime', rough),
+    ]);
+    const [bytes, again, natives] = await Promise.all([
+      inferBytes(one, input, width),
+      inferBytes(other, input, width),
+      inferBytes(native, input, width),
+    ]);
+    expect(again).toEqual(bytes);
+    expect(await inferBytes(one, input, width)).toEqual(bytes);
+    const [y, expected] = [bytes, natives].map((found) => {
+      const { shape, data } = tensorsFromBytes(found).get('y') ?? expect.fail('no y');
+      return { shape, numbers: Array.from(data, Number) };
+    }) as [{ shape: number[]; numbers: number[] }, { shape: number[]; numbers: number[] }];
+    expect(y.shape).toEqual([4, width]);
+    const differences = y.numbers.map((found, at) => Math.abs(found - (expected.numbers[at] ?? Number.NaN)));
+    expect(Math.max(...differences)).toBeLessThan(1e-5);
+    expect(new Set(y.numbers).size).toBeGreaterThan(100);
+
+    const odd = Float32Array.from(input);
+    // NaNs of several kinds, one in each row.
+    new Uint32Array(odd.buffer).set([0x7fc0_1234], 0);
+    new Uint32Array(odd.buffer).set([0xffab_cdef], width);
+    const nans = tensorsFromBytes(await inferBytes(one, odd, width)).get('y')?.data as Float32Array;
+    const bits = new Uint32Array(nans.buffer, nans.byteOffset, 2 * width);
+    expect(new Set(bits)).toEqual(new Set([0x7fc0_0000]));
+  });
+
+  const drawing = (operator: string) =>
+    message([node(operator, ['x'], 'y'), field(2, 'draw'), field(11, value('x', 2)), field(12, value('y', 2))]);
+  const subgraph = field(6, drawing('RandomNormalLike'));
+  const inGraph = onnxModel(message([node('If', ['x'], 'y', [message([field(1, 'then_branch'), subgraph])])]));
+  const inFunction = Buffer.concat([tinyOnnx(), field(25, field(7, field(4, 'Bernoulli')))]);
+
+  test.each<[string, Uint8Array, string]>([
+    ['draws at random', onnxModel(drawing('RandomUniformLike')), 'RandomUniformLike'],
+    ['draws in a graph of a node', inGraph, 'RandomNormalLike'],
+    ['draws in a function', inFunction, 'Bernoulli'],
+  ])('has no use for a file that %s, and says by which operator', async (_, bytes, operator) => {
+    const file = await stored(bytes);
+    expect(() => checkOnnx(file, { random: false })).toThrow(`"${operator}"`);
+    checkOnnx(file);
+  });
+
+  if (isLong) {
+    test('refuses such a file in a call; the first engine says different things in each', async () => {
+      const bytes = onnxModel(drawing('RandomUniformLike'));
+      const web = await open(drivers[0], 'onnxruntime-web', bytes);
+      expect((await call(web, '/v1/model')).outcome).toMatchObject({
+        ...{ status: 'app-error', message: expect.stringContaining('draws at random') },
+      });
+      const native = await open(drivers[0], 'onnxruntime', bytes);
+      const zeros = new Float32Array(8);
+      expect(await inferBytes(native, zeros, 2)).not.toEqual(await inferBytes(native, zeros, 2));
+    });
+
+    test('holds no instruction whose result the processor chooses', () => {
+      const file = join(defaultEnginesDir, 'node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm');
+      const validate = (...enabled: string[]) =>
+        spawnSync(process.execPath, [require.resolve('wabt/bin/wasm-validate'), ...enabled, file], {
+          encoding: 'utf8',
+        });
+      // The validator knows relaxed SIMD and has it off; what is off and there, it refuses.
+      expect(validate('--enable-threads')).toMatchObject({ status: 0, stderr: '' });
+      expect(validate('--enable-threads', '--disable-simd').status).not.toBe(0);
+    });
+  }
 });

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ModelEngineName } from '../sandbox.ts';
@@ -8,7 +8,7 @@ export type InstalledEngine = {
   readonly name: ModelEngineName;
   /** Of its npm package. */
   readonly version: string;
-  /** Its native modules, whose shared libraries the jail needs. */
+  /** Its native modules, whose shared libraries the jail needs; WebAssembly has none. */
   readonly nativeModules: readonly string[];
 };
 
@@ -22,13 +22,20 @@ export function installedEngines(directory: string): InstalledEngine[] {
   const places: readonly [ModelEngineName, string, string][] = [
     ['llama-cpp', 'node-llama-cpp', join('@node-llama-cpp', llamaPackage(), 'bins', llamaPackage())],
     ['onnxruntime', 'onnxruntime-node', join('onnxruntime-node', 'bin', 'napi-v6', platform, arch)],
+    ['onnxruntime-web', 'onnxruntime-web', join('onnxruntime-web', 'dist')],
   ];
-  return places.flatMap(([name, packageName, binaries]) => {
+  return places.flatMap(([name, packageName, binaries]): InstalledEngine[] => {
     const version = versionOf(join(modules, packageName));
-    const nativeModules = nativeFiles(join(modules, binaries));
+    const folder = join(modules, binaries);
+    if (name === 'onnxruntime-web')
+      return version !== undefined && existsSync(join(folder, wasmFile)) ? [{ name, version, nativeModules: [] }] : [];
+    const nativeModules = nativeFiles(folder);
     return version === undefined || nativeModules.length === 0 ? [] : [{ name, version, nativeModules }];
   });
 }
+
+/** What onnxruntime-web loads in Node.js, of the four builds in its package. */
+const wasmFile = 'ort-wasm-simd-threaded.wasm';
 
 /** How node-llama-cpp names its packages of binaries for the processor alone. */
 function llamaPackage(): string {

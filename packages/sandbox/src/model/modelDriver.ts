@@ -40,7 +40,7 @@ export function createModelDriver(options: ModelDriverOptions = {}): ModelDriver
 /** Runs models on engines of Node.js, one process for each tenant, without any way out. */
 export class ModelDriver extends ProcessDriver<StartedModels> {
   readonly kind = 'model';
-  readonly runtimes = ['llama-cpp', 'onnxruntime'];
+  readonly runtimes = ['llama-cpp', 'onnxruntime', 'onnxruntime-web'];
   protected readonly overheadBytes = modelOverheadBytes;
   readonly #options: ModelDriverOptions;
 
@@ -152,6 +152,7 @@ export class ModelDriver extends ProcessDriver<StartedModels> {
     return {
       'llama-cpp': unsafeEngine?.module ?? `llama.${extension}`,
       onnxruntime: unsafeEngine?.module ?? `onnx.${extension}`,
+      'onnxruntime-web': unsafeEngine?.module ?? `onnxWeb.${extension}`,
     };
   }
 }

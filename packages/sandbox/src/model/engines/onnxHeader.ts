@@ -20,6 +20,14 @@ const forms: Readonly<Record<Form, Readonly<Record<number, Form>>>> = {
   sparse: { 1: 'tensor', 2: 'tensor' },
   tensor: {},
 };
+/** Of NodeProto: its operator. */
+const operatorType = 4;
+const maxOperatorBytes = 64;
+/** All operators of ONNX and of ONNX Runtime that draw (onnx.ai, "ONNX Operators"; onnxruntime, "ContribOperators"); Dropout does in training. */
+const drawing = new Set([
+  ...['Bernoulli', 'Multinomial', 'RandomNormal', 'RandomNormalLike', 'RandomUniform', 'RandomUniformLike'],
+  ...['Dropout', 'BiasDropout', 'BitmaskDropout', 'BitmaskBiasDropout', 'Sampling'],
+]);
 /** Of TensorProto: where its numbers stand instead of in the file, and that they do. */
 const externalData = 13;
 const dataLocation = 14;
@@ -28,11 +36,12 @@ const dataLocation = 14;
  * Holds the messages of an ONNX file against the file, before anything written in C++ reads it: each has to fit into the one
  * around it, and the graph has to be there. Tensors whose numbers stand in other files are refused: the hash that receipts name
  * would not cover them, and engines read what they are pointed at. Throws MalformedFileError.
+ * @param random whether operators may draw at random, seeded by the time where they name no seed. Default: they may
  */
-export function checkOnnx(path: string): void {
+export function checkOnnx(path: string, { random = true }: { readonly random?: boolean } = {}): void {
   const reader = new FileReader(path);
   const seen = new Set<number>();
-  const budget = { left: maxFields };
+  const budget: Budget = { left: maxFields, random };
   try {
     while (reader.left > 0) seen.add(readField(reader, 'model', reader.size, 0, budget));
   } finally {
@@ -41,8 +50,10 @@ export function checkOnnx(path: string): void {
   if (!seen.has(versionField) || !seen.has(graphField)) throw new MalformedFileError('it is no ONNX file');
 }
 
+type Budget = { left: number; readonly random: boolean };
+
 /** Reads one field of a message that ends at `end`, with all that is in it; gives its number. */
-function readField(reader: FileReader, form: Form, end: number, depth: number, budget: { left: number }): number {
+function readField(reader: FileReader, form: Form, end: number, depth: number, budget: Budget): number {
   budget.left -= 1;
   if (budget.left < 0) throw new MalformedFileError(`it has more than ${maxFields} fields`);
   const tag = varint(reader);
@@ -50,6 +61,11 @@ function readField(reader: FileReader, form: Form, end: number, depth: number, b
   if (tag >= 2 ** 32) throw new MalformedFileError(`it has a field "${tag}"`);
   const [field, wire] = [Math.floor(tag / 8), tag % 8];
   if (form === 'tensor' && (field === externalData || field === dataLocation)) refuseExternal(reader, field, wire);
+  if (form === 'node' && field === operatorType && wire === 2 && !budget.random) {
+    refuseDrawing(reader);
+    if (reader.at > end) throw new MalformedFileError('a part of it reaches beyond the part around it');
+    return field;
+  }
   const inner = forms[form][field];
   if (inner === undefined || wire !== 2) skipField(reader, wire);
   else {
@@ -67,6 +83,19 @@ function readField(reader: FileReader, form: Form, end: number, depth: number, b
 function refuseExternal(reader: FileReader, field: number, wire: number): void {
   if (field === dataLocation && wire === 0 && reader.peek() === 0) return;
   throw new MalformedFileError('a tensor has its numbers in another file');
+}
+
+function refuseDrawing(reader: FileReader): void {
+  const length = varint(reader);
+  if (length > maxOperatorBytes) {
+    reader.skip(length);
+    return;
+  }
+  const operator = reader.bytes(length).toString('latin1');
+  if (drawing.has(operator))
+    throw new MalformedFileError(
+      `it has the operator "${operator}", which draws at random: this engine's answers follow from the request`,
+    );
 }
 
 /** By wire type (protobuf.dev, "Encoding"): groups, which ONNX has not, are refused. */

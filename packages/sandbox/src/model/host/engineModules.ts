@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 /** Packages that come from the folder of engines, wherever that is mounted. */
-const packages = /^(?:node-llama-cpp|onnxruntime-node)$/;
+const packages = /^(?:node-llama-cpp|onnxruntime-node|onnxruntime-web)$/;
 
 /**
  * What node-llama-cpp looks for on the machine before it loads its own binary: the C library in its usual folders, and

@@ -1,4 +1,4 @@
-// The part of onnxruntime-node that is used here. The package is installed where models run, not where this is compiled.
+// The part of onnxruntime-node that is used here, and of onnxruntime-web. The packages are installed where models run, not where this is compiled.
 
 export type TensorData =
   | Float32Array
@@ -31,6 +31,6 @@ export type Session = {
 };
 
 export type OrtModule = {
-  readonly InferenceSession: { create(path: string, options: object): Promise<Session> };
+  readonly InferenceSession: { create(pathOrBytes: string | Uint8Array, options: object): Promise<Session> };
   readonly Tensor: new (type: string, data: TensorData, dims: readonly number[]) => OrtTensor;
 };
