@@ -1,8 +1,9 @@
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { appName, checkedByFile, type ReadAppFile, readAppFile } from '@cloister/build';
 import {
   type AppFile,
+  type Manifest,
   manifestOfKind,
   type RunnableKind,
   runtimeNames,
@@ -11,7 +12,8 @@ import {
   wholeFields,
   zeroBytes32,
 } from '@cloister/core';
-import { kindOfCode } from './readCode.ts';
+import { parseCompose } from '@cloister/sandbox';
+import { enginesFor, kindOfCode } from './readCode.ts';
 import { readSecretsFile } from './secretValues.ts';
 
 /** What is to be deployed, with what a `cloister.json` says of it. */
@@ -52,11 +54,16 @@ export async function checkProject(
         ? `it says "${fields.kind}", and "${main}" is a ${kind}`
         : `no worker of this release runs a "${fields.kind}"`,
     );
+  const engine = fields.runtime?.name;
+  const engines = enginesFor(main);
+  if (engine !== undefined && engines !== undefined && !engines.includes(engine))
+    throw errorAt(['runtime', 'name'], `it says "${engine}", and "${main}" runs on ${engines.join(' or ')}`);
   const secretsFile = fields.secretsFile === undefined ? undefined : beside(read, fields.secretsFile);
   if (secretsFile !== undefined && !(await is(secretsFile, 'file')))
     throw errorAt(['secretsFile'], `there is no file "${secretsFile}"`);
   const names = secretsFile === undefined ? [] : Object.keys(await readSecretsFile('secretsFile', secretsFile)).sort();
-  checkedByFile(read, () => unavailableFeature(manifestOf(fields, kind, names)));
+  const container = kind === 'container' ? await reachedIn(main, read) : undefined;
+  checkedByFile(read, () => unavailableFeature(manifestOf(fields, kind, names, container)));
   return {
     main,
     name: fields.name ?? (code === undefined ? appName(path.join(read.folder, 'index')) : undefined),
@@ -74,14 +81,34 @@ async function mainOf(read: ReadAppFile): Promise<string> {
   throw read.errorAt(['main'], `there is no file "${file}"; where it is built or fetched, do that first`);
 }
 
+/** Where calls of a compose file go, which its `cloister.json` may say too, but not otherwise. Throws ComposeError. */
+async function reachedIn(
+  compose: string,
+  { fields, errorAt }: ReadAppFile,
+): Promise<NonNullable<Manifest['container']>> {
+  const reached = parseCompose(await readFile(compose, 'utf8')).public;
+  for (const field of ['service', 'port'] as const) {
+    const stated = fields.container?.[field];
+    if (stated !== undefined && stated !== reached[field])
+      throw errorAt(
+        ['container', field],
+        `it says "${stated}", and "${compose}" sends calls to "${reached.service}" on ${reached.port}`,
+      );
+  }
+  return reached;
+}
+
 /** The manifest as far as it is known before the code is built. */
-function manifestOf(fields: AppFile, kind: RunnableKind, secrets: readonly string[]) {
+function manifestOf(fields: AppFile, kind: RunnableKind, secrets: readonly string[], container: Manifest['container']) {
   const code = {
     sha256: zeroBytes32,
     bytes: 1,
     ...(fields.sealCode && { sealed: { digest: zeroBytes32, keyVersion: 1 } }),
   };
-  const whole: WholeFields = { ...(secrets.length > 0 && { secrets }), ...wholeFields(fields, kind) };
+  const whole: WholeFields = {
+    ...(secrets.length > 0 && { secrets }),
+    ...wholeFields(fields, kind, container && { container }),
+  };
   return manifestOfKind(kind, { ...whole, name: fields.name ?? 'app', code });
 }
 

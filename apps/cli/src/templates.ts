@@ -21,6 +21,11 @@ export const templates: readonly Template[] = [
     needs: 'workers with the engines: npm run engines beside npm start',
   },
   {
+    name: 'container',
+    about: 'a compose file with one small service, whose image a script makes without a registry',
+    needs: 'workers with podman, and npm run build for its image',
+  },
+  {
     name: 'chat',
     about: "a language model behind OpenAI's API, with a client",
     needs: 'workers with the engines, and weights as model.gguf',
@@ -30,7 +35,7 @@ export const templates: readonly Template[] = [
 /** What a template's files call the app that they make. */
 const placeholder = 'my-app';
 /** Where the name stands; all other files are as they are. */
-const named = new Set(['cloister.json', 'package.json', 'README.md', 'chat.ts']);
+const named = new Set(['cloister.json', 'package.json', 'README.md', 'chat.ts', 'compose.yaml']);
 const schemaFile = 'cloister.schema.json';
 
 const templatesFolder = fileURLToPath(new URL('../templates/', import.meta.url));

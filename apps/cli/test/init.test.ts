@@ -1,10 +1,11 @@
+import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleFunction } from '@cloister/build';
 import { appFileSchema } from '@cloister/core';
-import { checkModule } from '@cloister/sandbox';
+import { checkArchive, checkModule, parseCompose } from '@cloister/sandbox';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import wabt from 'wabt';
 import { tinyOnnx } from '../../../packages/sandbox/test/tinyOnnx.ts';
@@ -97,6 +98,30 @@ describe('what is made works', () => {
     expect((await readFile(join(folder, 'model.onnx'))).equals(tinyOnnx())).toBe(true);
   });
 
+  test('container: its compose file holds, and its script makes an image that workers take', async () => {
+    await make('container');
+    expect(JSON.parse((await check()).out)).toMatchObject({ ok: true, kind: 'container' });
+    const name = `fine-shop-${count}`;
+    const { services, public: reached } = parseCompose(await readFile(join(folder, 'compose.yaml'), 'utf8'));
+    expect(services.map(({ name: service, image, command }) => [service, image, command])).toEqual([
+      ['web', `${name}:1`, ['/app/server.mjs']],
+    ]);
+    expect(reached).toEqual({ service: 'web', port: 8080 });
+    const { scripts } = await json(join(folder, 'package.json'));
+    expect(scripts.deploy).toContain(`--image ${name}:1=image.tar`);
+    // Any program will do where none runs: Node.js is large.
+    const made = spawnSync(process.execPath, ['makeImage.mjs', 'image.tar', '/bin/true'], { cwd: folder });
+    if (process.platform !== 'linux') return expect(String(made.stderr)).toContain('Workers run Linux');
+    expect([made.status, String(made.stderr)]).toEqual([0, '']);
+    const { config } = await checkArchive(join(folder, 'image.tar'), { signal: AbortSignal.timeout(10_000) });
+    expect(config.entrypoint).toEqual(['/bin/program']);
+    expect(String(made.stdout)).toMatch(/^image\.tar: image sha256:[0-9a-f]{64}\n$/);
+    // The same files make the same image, whenever and wherever.
+    const bytes = await readFile(join(folder, 'image.tar'));
+    spawnSync(process.execPath, ['makeImage.mjs', 'again.tar', '/bin/true'], { cwd: folder });
+    expect((await readFile(join(folder, 'again.tar'))).equals(bytes)).toBe(true);
+  });
+
   test('chat: once its weights are there', async () => {
     await make('chat');
     expect((await check()).error).toMatchObject({ message: expect.stringContaining('model.gguf') });
@@ -109,7 +134,7 @@ describe('refuses', () => {
   test('a template that there is not, and names those that there are', async () => {
     expect((await make('../../src')).error).toMatchObject({
       code: 'INIT_TEMPLATE_UNKNOWN',
-      hint: 'Choose one of function, wasm, model, chat',
+      hint: 'Choose one of function, wasm, model, container, chat',
     });
     await expect(readdir(folder)).rejects.toThrow('ENOENT');
   });

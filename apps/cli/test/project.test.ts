@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -63,6 +64,31 @@ describe('deploy FOLDER', () => {
       placement: { replicas: 3, teeTypes: ['tdx'] },
       price: { perCall: '7', failedCalls: 'free' },
     });
+  });
+
+  test('may choose which engine runs its model, of those that read the file', async () => {
+    await write('model.onnx', 'as good as any');
+    await writeAppFile({ main: 'model.onnx', runtime: { name: 'onnxruntime-web' } });
+    expect((await deploy(project)).manifest.runtime.name).toBe('onnxruntime-web');
+    await writeAppFile({ main: 'model.onnx', runtime: { name: 'llama-cpp' } });
+    await expect(deploy(project)).rejects.toThrow(/cloister\.json:4:5: .*"llama-cpp".*onnxruntime or onnxruntime-web/);
+  });
+
+  test('sends the calls of containers where their compose file says, and nowhere else', async () => {
+    await write('compose.yaml', 'services: {web: {image: "notes:1", ports: ["8080"]}}\n');
+    const script = fileURLToPath(new URL('../templates/container/makeImage.mjs', import.meta.url));
+    const archive = join(project, 'image.tar');
+    expect(spawnSync(process.execPath, [script, archive, '/bin/true']).status).toBe(
+      process.platform === 'linux' ? 0 : 1,
+    );
+    if (process.platform !== 'linux') return;
+    await writeAppFile({ main: 'compose.yaml', container: { service: 'web', port: 8080 } });
+    const { manifest } = await deploy(project, '--image', `notes:1=${archive}`);
+    expect([manifest.kind, manifest.container]).toEqual(['container', { service: 'web', port: 8080 }]);
+    await writeAppFile({ main: 'compose.yaml', container: { service: 'store', port: 8080 } });
+    await expect(deploy(project, '--image', `notes:1=${archive}`)).rejects.toThrow(
+      /cloister\.json:4:5: .*"store".*"web" on 8080/,
+    );
   });
 
   test('options override its fields, and only what they name', async () => {

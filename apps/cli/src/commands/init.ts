@@ -25,7 +25,9 @@ export function initCommand(program: Command): void {
       );
       if (options.json) return;
       if (needs !== null) note(`\nBefore it is deployed it needs: ${needs}`);
-      note(`\nDeploy it: cloister deploy${folder === '.' ? '' : ` ${folder}`}`);
+      note(
+        `\nDeploy it: ${options.template === 'container' ? 'npm run deploy in it' : `cloister deploy${folder === '.' ? '' : ` ${folder}`}`}`,
+      );
     });
 }
 
