@@ -6,6 +6,8 @@ import {
   type Manifest,
   manifestFromJson,
   manifestOfKind,
+  needsKeys,
+  outboundPlaces,
   parseContainerList,
   unavailableFeature,
 } from '../src/index.ts';
@@ -55,6 +57,22 @@ describe('the manifest of containers', () => {
       limits: { memoryBytes: 268_435_456 },
     });
     expect(unavailableFeature(manifest)).toBeUndefined();
+  });
+
+  test('may name the guest agent, beside hosts: then it has keys, and runs where it is placed', () => {
+    const asking = manifestOf({ outbound: ['worker:guest', 'api.example.com'] });
+    expect(unavailableFeature(asking)).toBeUndefined();
+    expect([needsKeys(asking), asking.imagePolicy]).toEqual([true, 'both']);
+    expect(outboundPlaces(asking.outbound)).toMatchObject({ asksGuest: true, hosts: ['api.example.com'] });
+    const plain = manifestOf({ outbound: ['api.example.com'] });
+    expect([needsKeys(plain), plain.imagePolicy, outboundPlaces(plain.outbound).asksGuest]).toEqual([
+      false,
+      'network',
+      false,
+    ]);
+    for (const near of ['worker:guest:443', 'worker:Guest', 'worker:', 'http://worker:guest'])
+      expect(() => manifestOf({ outbound: [near] }), near).toThrow();
+    expect(unavailableFeature(manifestOf({ outbound: ['worker:guest', 'chain:read'] }))).toContain('"chain:read"');
   });
 
   test.each<[string, string, Partial<Manifest>]>([
