@@ -157,6 +157,27 @@ export function wireMoneyCalls(contracts: MoneyContracts): GovernedCall[] {
   ];
 }
 
+/**
+ * The calls by which a timelock takes proposals of a Governor alone from then on, and no longer those of who proposed before. Nothing
+ * else changes: whatever the timelock owns stays its own.
+ */
+export function handOverToGovernorCalls(timelock: Address, governor: Address, former: Address): GovernedCall[] {
+  const role = (functionName: 'grantRole' | 'revokeRole', name: string, account: Address): GovernedCall => ({
+    target: timelock,
+    data: encodeFunctionData({
+      abi: timelockControllerAbi,
+      functionName,
+      args: [keccak256(stringToHex(name)), account],
+    }),
+  });
+  return [
+    role('grantRole', 'PROPOSER_ROLE', governor),
+    role('grantRole', 'CANCELLER_ROLE', governor),
+    role('revokeRole', 'PROPOSER_ROLE', former),
+    role('revokeRole', 'CANCELLER_ROLE', former),
+  ];
+}
+
 /** Schedules the calls as one batch and executes them: only where the timelock's delay is zero and the account proposes. */
 export async function governAtOnce(
   account: ChainAccount,

@@ -28,6 +28,7 @@ export {
   blockPlatformCall,
   type GovernedCall,
   governAtOnce,
+  handOverToGovernorCalls,
   type MoneyContracts,
   revokeImageCall,
   setBondRuleCall,

@@ -2,4 +2,4 @@
 
 /** keccak256 over the names and creation codes of all contracts: tells data made by other contracts. */
 export const contractsHash =
-  '0x093452125af73e4e9b7614e3d7c346d418a16173f0a1752f97307c6e276573a1' as const;
+  '0x438a10b1a50d7096fa244db07906c88194ee51d6eadb056ae98576150f948c92' as const;
