@@ -10,11 +10,12 @@ import { runMain, ScriptError } from './lib/scriptError.ts';
 const help = `npm run contracts -- COMMAND
   generate [--check]     write packages/chain/src/generated from the compiled contracts, or only tell whether it is current
   gas [--json] [--check] the gas table; --check compares it with the committed one (also: npm run gas)
+  rights [--write|--check] who may call what, as contracts/rights.json and docs/rights.md have it
   build                  compile
   test                   the Solidity tests and the TypeScript tests of the contracts
   coverage               the same with a coverage report`;
 
-const delegated = new Set(['generate', 'gas', 'build', 'coverage']);
+const delegated = new Set(['generate', 'gas', 'rights', 'build', 'coverage']);
 
 await runMain(async () => {
   const [command = 'generate', ...args] = process.argv.slice(2);

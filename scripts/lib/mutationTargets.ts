@@ -69,7 +69,7 @@ export const mutationTargets: readonly MutationTarget[] = [
     // Each file's chains stay in memory: those of money, which reach little of this, would be most of it.
     tests: [
       'contracts/test/nodejs/attestation/*.test.ts',
-      'contracts/test/nodejs/{batch,committeeResults,creditLine,gatekeeperCommittee,governance}.test.ts',
+      'contracts/test/nodejs/{batch,committeeResults,creditLine,gatekeeperCommittee,governance,rights}.test.ts',
       'contracts/test/nodejs/{imageRegistry,libraries,platformAssurance,vectors}.test.ts',
       'contracts/test/nodejs/workerRegistry.*.test.ts',
     ],
@@ -107,6 +107,21 @@ export const mutationTargets: readonly MutationTarget[] = [
     ],
     tests: ['contracts/test/nodejs/{emission,epochRecords,epochRewards}.test.ts'],
     gasLimit: 20_000_000,
+  },
+  {
+    name: 'contracts/governor',
+    language: 'solidity',
+    sources: solidity('governance/governor', [
+      'ActRules',
+      'Acts',
+      'CloisterGovernor',
+      'GovernorActs',
+      'GovernorQueue',
+      'GovernorRules',
+      'PoolVotes',
+      'StakeDelegates',
+    ]),
+    tests: ['contracts/test/nodejs/governor.*.test.ts', 'contracts/test/nodejs/rights.test.ts'],
   },
   {
     name: 'contracts/payments',
