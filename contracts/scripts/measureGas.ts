@@ -7,6 +7,7 @@ import { recordedAt } from '../test/support/recordedPlatform.ts';
 import { chainId, farFuture, lastRecord, signerOf } from '../test/support/world.ts';
 import { measureAttestationGas } from './measureAttestationGas.ts';
 import { measureCommitteeGas, measureLargerCommitteeGas } from './measureCommitteeGas.ts';
+import { measureGovernorGas } from './measureGovernorGas.ts';
 import { measurePaymentsGas } from './measurePaymentsGas.ts';
 import { measureRewardGas } from './measureRewardGas.ts';
 import { measureStakeGas } from './measureStakeGas.ts';
@@ -124,6 +125,9 @@ export async function measureGas(create: Network['create']): Promise<GasTable> {
   const storing = await connect();
   await measureStorageGas(storing, measureOn);
   await storing.close();
+  const governing = await connect();
+  await measureGovernorGas(governing, measureOn);
+  await governing.close();
   gas['voucher-claim-per-channel-64'] = Math.ceil((gas['voucher-claim-64'] ?? 0) / 64);
   return gas;
 }
