@@ -10,7 +10,7 @@ export const reportingBit = 128n;
 const coverageAddress = '0xc0bEc0BEc0BeC0bEC0beC0bEC0bEC0beC0beC0BE';
 
 const bound = (name: string, operator: string, moved: string) =>
-  ['uint256', 'bytes32'].map(
+  ['uint256', 'bytes32', 'address'].map(
     (type) => `
 function ${mutantFunction}${name}(uint256 id, ${type} a, ${type} b) view returns (bool) {
     return ${mutantFunction}(id) ? a ${moved} b : a ${operator} b;

@@ -103,7 +103,9 @@ export function findSolidityMutants(file: string, source: string, ast: SolidityN
       const id = add('remove modifier', modifier, [...path, node], text(modifier));
       wraps.push({ start: modifier.start, end: modifier.end, before: '', after: '', replace: ' ' });
       const body = child(node, 'body').start + 1;
-      wrap({ start: node.end, end: node.end }, ` function __guard${id}() private view ${text(modifier)} {}`, '');
+      // A modifier may write, such as that of a Governor which takes what it checks off a list.
+      const reads = node.raw.stateMutability === 'view' ? 'view ' : '';
+      wrap({ start: node.end, end: node.end }, ` function __guard${id}() private ${reads}${text(modifier)} {}`, '');
       wrap({ start: body, end: body }, ` if (!${mutantFunction}(${id})) __guard${id}();`, '');
     }
   };

@@ -151,8 +151,10 @@ describe('instrumented Solidity', () => {
     );
     const guarded = 'contract A { function f() external only { g(); } }';
     expect(instrumentSolidity(guarded, find(guarded).wraps)).toMatch(
-      /function f\(\) external {3}\{ if \(!__mutant\(1\)\) __guard1\(\); .* function __guard1\(\) private view only \{\}/,
+      /function f\(\) external {3}\{ if \(!__mutant\(1\)\) __guard1\(\); .* function __guard1\(\) private only \{\}/,
     );
+    const reading = 'contract A { function f() external view only { g(); } }';
+    expect(instrumentSolidity(reading, find(reading).wraps)).toContain('function __guard1() private view only {}');
   });
 
   test('leaves every line of a file its number', () => {

@@ -10,7 +10,8 @@ contract UnsafeBridgedSupply is IBridgedSupply {
         Refusal,
         AllGas,
         Nothing,
-        TwoWords
+        TwoWords,
+        RefusalOfAWord
     }
 
     Answer private _answer;
@@ -26,6 +27,7 @@ contract UnsafeBridgedSupply is IBridgedSupply {
         if (answer == Answer.AllGas) while (true) {}
         if (answer == Answer.Nothing) assembly { return(0, 0) }
         if (answer == Answer.TwoWords) assembly { return(0, 64) }
+        if (answer == Answer.RefusalOfAWord) assembly { revert(0, 32) }
         return _amount;
     }
 }

@@ -29,7 +29,7 @@ import {
   stakeIn,
   vote,
 } from '../support/governorWorld.ts';
-import { refused } from '../support/refused.ts';
+import { refusalOf, refused } from '../support/refused.ts';
 import { day, pha } from '../support/stakeWorld.ts';
 
 const connection = await network.create();
@@ -335,7 +335,7 @@ describe('CloisterGovernor: what it takes', () => {
 
   it('longer than any way out, for what touches stake; the longest of all acts counts', async () => {
     const loaded = await load();
-    const { pools, payments, workers, timelock, governor, actRules, gatekeeperImages, images } = loaded;
+    const { pools, payments, workers, timelock, governor, actRules, gatekeeperImages, images, token } = loaded;
     assert.equal(await actRules.read.longestExit(), BigInt(days(24)));
     assert.equal(await actRules.read.longestPayout(), 3600n);
     const shares = { gateway: 1, gatekeepers: 1, treasury: 1 };
@@ -352,6 +352,9 @@ describe('CloisterGovernor: what it takes', () => {
       [[act(images, 'allow', [zeroHash, 0n, 1n, 'image'])], false, days(2)],
       [[act(gatekeeperImages, 'allow', [zeroHash, 0n, 1n, 'image'])], true, days(7)],
       [[act(gatekeeperImages, 'revoke', [zeroHash])], false, days(2)],
+      [[act(token, 'transfer', [timelock.address, 1n])], true, days(7)],
+      [[act(token, 'burn', [1n])], true, days(7)],
+      [[act(token, 'approve', [timelock.address, 1n])], true, days(stakeDays)],
       [[{ target: images.address, data: '0x' }], true, days(stakeDays)],
       [[{ target: images.address, data: '0x123456' }], true, days(stakeDays)],
       [[{ target: images.address, data: '0x12345678' }], true, days(stakeDays)],
@@ -586,7 +589,7 @@ describe('CloisterGovernor: a target that calls back', () => {
 });
 
 describe('CloisterGovernor: PHA on other chains', () => {
-  const answers = { amount: 0, refusal: 1, allGas: 2, nothing: 3, twoWords: 4 } as const;
+  const answers = { amount: 0, refusal: 1, allGas: 2, nothing: 3, twoWords: 4, refusalOfAWord: 5 } as const;
 
   async function bridged(loaded: GovernorWorld) {
     const bridge = await loaded.viem.deployContract('UnsafeBridgedSupply');
@@ -614,10 +617,12 @@ describe('CloisterGovernor: PHA on other chains', () => {
     const loaded = await load();
     const { governor, stranger } = loaded;
     const bridge = await bridged(loaded);
-    for (const answer of [answers.refusal, answers.allGas, answers.nothing, answers.twoWords]) {
+    const { amount, ...failing } = answers;
+    assert.equal(amount, 0);
+    for (const answer of Object.values(failing)) {
       await bridge.write.set([answer, 0n]);
       const proposal = await proposalOf(loaded, [ordinaryAct(loaded)], `Answer ${answer}`);
-      await governor.write.propose(proposing(proposal), { account: stranger.account, gas: 1_500_000n });
+      await governor.write.propose(proposing(proposal), { account: stranger.account, gas: 5_000_000n });
       assert.equal((await governor.read.termsOf([proposal.id])).needed, pha('40000000'), `${answer}`);
     }
   });
@@ -626,10 +631,21 @@ describe('CloisterGovernor: PHA on other chains', () => {
     const loaded = await load();
     const { governor } = loaded;
     await bridged(loaded);
-    const data = encodeFunctionData({ abi: governor.abi, functionName: 'allPha', args: [await past()] });
-    const asked = (gas: bigint) => loaded.publicClient.call({ to: governor.address, data, gas });
-    await refused(asked(380_000n), 'CloisterGovernorTooLittleGas');
-    assert.equal((await asked(500_000n)).data, toHex(pha('50000000'), { size: 32 }));
+    const asking = encodeFunctionData({ abi: governor.abi, functionName: 'allPha', args: [await past()] });
+    const proposal = await proposalOf(loaded, [ordinaryAct(loaded)]);
+    const doing = encodeFunctionData({ abi: governor.abi, functionName: 'propose', args: proposing(proposal) });
+    const send = (data: Hex, gas: bigint) =>
+      loaded.publicClient.call({ account: loaded.stranger.account, to: governor.address, data, gas });
+    const right = toHex(pha('50000000'), { size: 32 });
+    const outcomes = new Set<string | undefined>();
+    for (let gas = 100_000n; gas < 2_000_000n; gas += 50_000n) {
+      // With any gas it is refused or right, never taken for a bridge that fails.
+      const answer = await send(asking, gas).catch(() => undefined);
+      assert.ok(answer === undefined || answer.data === right, `${gas} gas`);
+      outcomes.add(await refusalOf(send(doing, gas)).catch(() => 'out of gas'));
+    }
+    assert.ok(outcomes.has('CloisterGovernorTooLittleGas') && outcomes.has(undefined), [...outcomes].join());
+    assert.equal((await send(asking, 2_000_000n)).data, right);
   });
 
   it('is a contract or none', async () => {

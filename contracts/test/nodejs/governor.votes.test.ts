@@ -244,6 +244,23 @@ describe('PoolVotes: counting', () => {
     ]);
   });
 
+  it('and accounts out of order', async () => {
+    const loaded = await load();
+    const { alice, bob, stranger, pool, delegates } = loaded;
+    for (const { account } of [alice, bob]) await delegates.write.delegate([stranger.account.address], { account });
+    const proposal = await voting(loaded);
+    const [first, last] = [alice, bob].sort((a, b) =>
+      a.account.address.toLowerCase() < b.account.address.toLowerCase() ? -1 : 1,
+    ) as [Staker, Staker];
+    const reversed = concatHex([pairs(mine(last, pool)), pairs(mine(first, pool))]);
+    await refused(vote(loaded, proposal, stranger, inFavour, reversed), 'PoolVotesNotAscending', [
+      first.account.address,
+      pool,
+    ]);
+    await vote(loaded, proposal, stranger, inFavour, pairs(mine(first, pool), mine(last, pool)));
+    assert.deepEqual(await tallyOf(loaded, proposal), [0n, pha('10800000'), 0n]);
+  });
+
   it('refuses params that are none, by their length', async () => {
     const loaded = await load();
     const { alice, pool } = loaded;

@@ -68,8 +68,8 @@ contract ActRules is IActRules {
 
     /// @inheritdoc IActRules
     function ruleOf(address target, bytes calldata data) external view returns (bool dangerous, uint256 delay) {
-        // What is too short for a selector is no function that is named anywhere.
-        bytes4 selector = data.length < 4 ? bytes4(0) : bytes4(data);
+        // What is shorter is filled up with zeros: no selector that is named anywhere ends in one.
+        bytes4 selector = bytes4(data);
         // Who won once could keep on winning by the treasury's votes.
         if (target == token && selector == IVotes.delegate.selector) revert ActRulesTreasuryDelegates();
         if (target == timelock && selector == TimelockController.updateDelay.selector) _checkTimelockDelay(data);

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {Governor} from "@openzeppelin/contracts/governance/Governor.sol";
 import {IERC6372} from "@openzeppelin/contracts/interfaces/IERC6372.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {Time} from "@openzeppelin/contracts/utils/types/Time.sol";
 
@@ -108,7 +109,7 @@ contract CloisterGovernor is GovernorActs, PoolVotes, GovernorRules, GovernorQue
             length += calldatas[i].length;
             (bool dangerous, uint256 delay) = actRules.ruleOf(targets[i], calldatas[i]);
             if (dangerous) terms.dangerous = true;
-            if (delay > longest) longest = delay;
+            longest = Math.max(longest, delay);
         }
         if (length > MAX_CALLS) revert CloisterGovernorCallsTooLong(length, MAX_CALLS);
         uint256 timepoint = clock() - 1;

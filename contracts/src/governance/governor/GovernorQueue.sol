@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {Governor} from "@openzeppelin/contracts/governance/Governor.sol";
 import {IGovernor} from "@openzeppelin/contracts/governance/IGovernor.sol";
 import {TimelockController} from "@openzeppelin/contracts/governance/TimelockController.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
 import {IActRules} from "./IActRules.sol";
@@ -65,9 +66,7 @@ abstract contract GovernorQueue is Governor {
         bytes[] memory calldatas,
         bytes32 descriptionHash
     ) internal virtual override returns (uint48) {
-        uint256 delay = _proposalDelay(proposalId);
-        uint256 least = _timelock.getMinDelay();
-        if (delay < least) delay = least;
+        uint256 delay = Math.max(_proposalDelay(proposalId), _timelock.getMinDelay());
         bytes32 salt = _saltOf(descriptionHash);
         _operations[proposalId] = _timelock.hashOperationBatch(targets, values, calldatas, 0, salt);
         _timelock.scheduleBatch(targets, values, calldatas, 0, salt, delay);

@@ -9,15 +9,14 @@ import {IStakeDelegates} from "./IStakeDelegates.sol";
 contract StakeDelegates is IStakeDelegates {
     using Checkpoints for Checkpoints.Trace160;
 
-    /// @dev Zero: the account itself.
+    /// @dev Nothing, or zero: the account itself.
     mapping(address account => Checkpoints.Trace160) private _voters;
 
     /// @inheritdoc IStakeDelegates
     function delegate(address voter) external {
         address present = voterOf(msg.sender);
         if (voter == address(0) || voter == present) revert StakeDelegatesUnchanged(msg.sender, present);
-        uint160 kept = voter == msg.sender ? 0 : uint160(voter);
-        _voters[msg.sender].push(uint96(block.timestamp), kept);
+        _voters[msg.sender].push(uint96(block.timestamp), uint160(voter));
         emit StakeDelegated(msg.sender, voter);
     }
 

@@ -2,4 +2,4 @@
 
 /** keccak256 over the names and creation codes of all contracts: tells data made by other contracts. */
 export const contractsHash =
-  '0x438a10b1a50d7096fa244db07906c88194ee51d6eadb056ae98576150f948c92' as const;
+  '0x7b1dbe2799003ea84180734cd7969e715dd11c680c8b1d4bc6db7c6a38a160a0' as const;
