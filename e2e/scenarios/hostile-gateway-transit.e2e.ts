@@ -129,7 +129,7 @@ export const scenario: Scenario = {
       await gateway.during({ answer: onCalls(dropLast) }, async () => {
         const response = await fresh().fetchFor(app)('https://app.invalid/?size=2000');
         assert.equal(response.status, 200);
-        await refusedWith('RESPONSE_TRUNCATED', response.text());
+        await refusedWith('CALL_ANSWER_INCOMPLETE', response.text());
       });
 
       note('the gateway holds the answer back');

@@ -202,7 +202,8 @@ export class Call {
         return;
       } catch (error) {
         signal.throwIfAborted();
-        if (begun || !this.#isRepairable(error) || attempt >= maxAttempts) throw this.#explained(error, signal);
+        if (begun) throw this.#brokenOff(error);
+        if (!this.#isRepairable(error) || attempt >= maxAttempts) throw this.#explained(error, signal);
         await within(signal, pauseBefore(attempt, signal));
         tried = route;
       }
@@ -240,6 +241,23 @@ export class Call {
       false,
       error,
       'It may have run: make a new call with a new stream, or give the body as bytes, which is repeated safely',
+    );
+  }
+
+  /** What was given out can't be taken back, and another answer might go on in another way: only the caller can begin again. */
+  #brokenOff(error: unknown): unknown {
+    if (this.#body?.failure !== undefined) return this.#body.failure;
+    if (!isPassing(error)) return error;
+    const isSafe = this.#options.idempotent === true;
+    const again = this.#body === undefined ? 'call again' : 'make a new call with a new stream';
+    return new CallError(
+      'CALL_ANSWER_INCOMPLETE',
+      `The answer broke off before its receipt, so that what came of it is neither whole nor proven: ${describeError(error)}`,
+      isSafe && this.#body === undefined,
+      error,
+      isSafe
+        ? `The app may safely run twice: ${again}`
+        : `It may have run: ${again} only if running twice is safe, or mark such calls idempotent`,
     );
   }
 

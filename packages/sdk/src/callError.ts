@@ -5,6 +5,7 @@ export type CallErrorCode =
   | 'CALL_NOT_DELIVERED'
   | 'CALL_CONNECTION_LOST'
   | 'CALL_KEY_REFUSED'
+  /** An answer that was already being given out broke off. */
   | 'CALL_ANSWER_INCOMPLETE'
   | 'CALL_ANSWER_TOO_LARGE'
   | 'CALL_WORKER_LOST'

@@ -12,7 +12,7 @@ import { fromHex, generateSecp256k1, recoverAddress, signDigest, toHex, utf8 } f
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type CallOptions, createClient, memoryPayerStore, type PayerInit } from '../src/index.ts';
 import { Payer } from '../src/payments/payer.ts';
-import { address, nowSeconds, SimulatedNetwork, type StubWorker } from './simulatedNetwork.ts';
+import { address, nowSeconds, SimulatedNetwork, type StubWorker, sealedResponse } from './simulatedNetwork.ts';
 
 const price = { ...freePrice, perCall: '10', perCpuMs: '1' };
 const limits = { wallMs: 5_000, cpuMs: 90 };
@@ -189,6 +189,17 @@ describe('an answer that is lost', () => {
     expect(offers.at(-1)?.maxClaimableAmount).toBe(2n * highest);
     expect(charged.cumulative).toBe(36n);
   });
+});
+
+test('an answer that breaks off while it is read counts as the most of one call, and the next receipt says what it was', async () => {
+  network.gateway.faults.push(async (to, bytes) => sealedResponse((await to.serve(bytes)).slice(0, 2)));
+  const client = funded();
+  const sealed = client.fetchFor(app, { maxFee: highest });
+  await expect((await sealed('https://app.example/')).text()).rejects.toMatchObject({ code: 'CALL_ANSWER_INCOMPLETE' });
+  expect([worker.runs, network.gateway.calls.length]).toEqual([1, 1]);
+  for (let made = 0; made < 2; made++) await call(client);
+  expect(offers.map(({ maxClaimableAmount }) => maxClaimableAmount)).toEqual([highest, 2n * highest, 2n * highest]);
+  expect(charged.cumulative).toBe(36n);
 });
 
 describe("a payer's state", () => {

@@ -12,6 +12,7 @@ vi.mock('@cloister/core', async (original) => {
 
 let network: SimulatedNetwork;
 let worker: StubWorker;
+let app: `0x${string}`;
 let sealed: typeof globalThis.fetch;
 type Seen = { method: string; path: string; headers: readonly (readonly [string, string])[]; body: string };
 let seen: Seen[];
@@ -19,7 +20,7 @@ let seen: Seen[];
 beforeEach(async () => {
   network = await SimulatedNetwork.start();
   worker = await network.addWorker();
-  const { app } = network.addApp({ limits: { wallMs: 1_000 } });
+  ({ app } = network.addApp({ limits: { wallMs: 1_000 } }));
   sealed = createClient({ network: network.file, fetch: network.gateway.fetch }).fetchFor(app, { timeoutMs: 5_000 });
   seen = [];
   worker.run = ({ request }) => {
@@ -142,12 +143,22 @@ describe('an answer without a receipt that holds', () => {
 
   test('fails at its end when it was cut off', async () => {
     network.gateway.faults.push(truncated);
-    await expect((await sealed(url)).text()).rejects.toMatchObject({ code: 'RESPONSE_TRUNCATED' });
+    await expect((await sealed(url)).text()).rejects.toMatchObject({
+      code: 'CALL_ANSWER_INCOMPLETE',
+      retry: false,
+      hint: expect.stringContaining('only if running twice is safe'),
+      cause: expect.objectContaining({ code: 'RESPONSE_TRUNCATED' }),
+    });
+    network.gateway.faults.push(truncated);
+    const idempotent = createClient({ network: network.file, fetch: network.gateway.fetch }).fetchFor(app, {
+      idempotent: true,
+    });
+    await expect((await idempotent(url)).text()).rejects.toMatchObject({ code: 'CALL_ANSWER_INCOMPLETE', retry: true });
   });
 
   test.each([
     ['a bad receipt', 'RECEIPT_REFUSED', () => bad()],
-    ['no last chunk', 'RESPONSE_TRUNCATED', () => void network.gateway.faults.push(truncated)],
+    ['no last chunk', 'CALL_ANSWER_INCOMPLETE', () => void network.gateway.faults.push(truncated)],
   ])('is not given out at all where it has no body: %s', async (_, code, arrange) => {
     worker.run = () => ({ status: 204 });
     arrange();
