@@ -1,5 +1,6 @@
 import type { RegistryReader } from '@cloister/chain';
 import {
+  type Address,
   type Bytes32,
   CloisterError,
   differingEnforcedField,
@@ -33,6 +34,33 @@ export async function readServingApp(
   if (differing !== undefined)
     throw new AppFieldsError(serving.manifestId, differing.field, differing.stated, differing.enforced);
   return { app, manifestId: serving.manifestId, version: serving.version, manifest };
+}
+
+/** `name` is null where no gateway has the manifest. */
+export type ListedApp = {
+  readonly app: Bytes32;
+  readonly name: string | null;
+  readonly version: number;
+  readonly manifestId: Bytes32;
+};
+
+/** The apps that an account created, with what they serve now. */
+export async function appsOf(
+  { registry, gateways }: { readonly registry: RegistryReader; readonly gateways: Gateways },
+  owner: Address,
+  signal: AbortSignal | undefined,
+): Promise<ListedApp[]> {
+  const created = await registry.appsCreatedBy(owner, signal);
+  return Promise.all(
+    created.map(async (app) => {
+      const { manifestId, version } = await registry.currentApp(app, undefined, signal);
+      const name = await readServingApp(registry, gateways, app, signal).then(
+        ({ manifest }) => manifest.name,
+        () => null,
+      );
+      return { app, name, version, manifestId };
+    }),
+  );
 }
 
 export class AppFieldsError extends CloisterError<'APP_FIELDS_DIFFER'> {

@@ -7,31 +7,26 @@ import {
   SlashingReader,
   StakingReader,
   StorageReader,
-  workerRegistryAbi,
 } from '@cloister/chain';
-import { RequestSealer } from '@cloister/channel/client';
 import {
   type Address,
   type Bytes32,
-  CloisterError,
   type Hex,
   highestFeeOf,
   logsPath,
   type NetworkFile,
   networkFileId,
   parseNetworkFile,
-  withDeadline,
-  zeroBytes32,
 } from '@cloister/core';
 import type { Placement } from '@cloister/placement';
 import type { LocalAccount } from 'viem';
 import { AppFetch } from './appFetch.ts';
 import { type AppState, readAppState } from './appState.ts';
-import { readServingApp, type ServingApp } from './apps.ts';
-import { Call } from './call.ts';
-import type { CallComponents } from './callComponents.ts';
-import type { CallOptions, CallRequest, CallResult, SessionRequest } from './callTypes.ts';
-import { isChainAway } from './chainAway.ts';
+import { appsOf, type ListedApp, readServingApp, type ServingApp } from './apps.ts';
+import type { CallOptions, CallRequest, CallResult } from './callTypes.ts';
+import { ClientCalls } from './clientCalls.ts';
+import { ClientError } from './clientError.ts';
+import type { ClientOptions } from './clientOptions.ts';
 import { CloisterSocket, type SessionOptions } from './cloisterSocket.ts';
 import { Committee } from './committee.ts';
 import { type DeployedApp, type DeployOptions, deployApp } from './deploy.ts';
@@ -39,9 +34,8 @@ import { Epochs } from './epochs.ts';
 import { ReceiptWatch } from './equivocation/receiptWatch.ts';
 import { Gateways } from './gateways.ts';
 import { gatherLogs, readLogs, signLogRequest, type WorkerLogs } from './logs.ts';
-import type { CallPaymentMethod } from './payments/callPaymentMethod.ts';
 import { CallPayments } from './payments/callPayments.ts';
-import { type LastReceipts, type Payee, Payer, type PayerInit } from './payments/payer.ts';
+import { type LastReceipts, type Payee, Payer } from './payments/payer.ts';
 import { Payments } from './payments/payments.ts';
 import {
   type ProofFile,
@@ -52,54 +46,20 @@ import {
   verifyProof,
 } from './proof.ts';
 import { type Reconciliation, reconcile } from './reconcile.ts';
+import { evictWorker, retireWorker } from './removeWorker.ts';
 import { type RotatedKeys, type RotateKeysOptions, rotateAppKeys } from './rotateKeys.ts';
 import { RoundStatements } from './roundStatements.ts';
 import type { Route } from './route.ts';
 import { type ListedWorker, RouteFinder } from './routeFinder.ts';
 import type { Exchange, ExchangeReceipt } from './sealedFetch.ts';
-import { anchorSecrets, assertValuesFor, type SecretValues, sealSecrets } from './secrets.ts';
+import type { SecretValues } from './secrets.ts';
+import { setSecrets } from './setSecrets.ts';
 import { Staking } from './staking/staking.ts';
 import { Storage } from './storage/storage.ts';
-import { sendable } from './streamedBody.ts';
 import { WorkerVerifier } from './verifyWorker.ts';
 import { Versions } from './versions/versions.ts';
 import { storeSealedWeights, storeWeights } from './weights.ts';
 import type { ChannelScheme } from './x402/channelScheme.ts';
-
-export type ClientOptions = {
-  /** The network to trust: a parsed or unparsed network file, chosen by you and never fetched from a gateway. */
-  readonly network: NetworkFile | Uint8Array | object;
-  /** Replaces the network file's RPC URLs, for a node of your own. */
-  readonly rpcs?: readonly string[];
-  /** Replaces the network file's gateways. */
-  readonly gateways?: readonly string[];
-  readonly fetch?: typeof globalThis.fetch;
-  /** For sessions, where the runtime has no WebSocket of its own: Node.js before 22. */
-  readonly webSocket?: typeof WebSocket;
-  /** Pays for calls of apps with a price, by vouchers of a key of its own. */
-  readonly payer?: PayerInit;
-  /**
-   * Remembers receipts, so that a worker which signs two different ones for one place is noticed: calls then throw RECEIPT_EQUIVOCATION.
-   * Clients may share one; with a store it outlives the process. Default: a new one, in memory.
-   */
-  readonly receipts?: ReceiptWatch;
-  /**
-   * The time of day in ms, by which a chain is judged to be up to date and a round's statement to be of now. Where this machine's clock
-   * may be wrong, give one that is as right as what you rest on it. @default Date.now
-   */
-  readonly clockMs?: () => number;
-};
-
-/** `name` is null where no gateway has the manifest. */
-export type ListedApp = {
-  readonly app: Bytes32;
-  readonly name: string | null;
-  readonly version: number;
-  readonly manifestId: Bytes32;
-};
-
-const maxAppAgeMs = 30_000;
-const maxKnownApps = 1_024;
 
 /** Opens a network: everything that the client trusts stands in `options.network`. Throws SchemaError for a bad file. */
 export function createClient(options: ClientOptions): CloisterClient {
@@ -124,32 +84,28 @@ export class CloisterClient {
   readonly storage: Storage;
   /** The versions of apps: listed, published again, with another number of hosts. */
   readonly versions: Versions;
-  readonly #callPayments: CallPayments | undefined;
   readonly #appFetch: AppFetch;
   readonly #verifier: WorkerVerifier;
-  readonly #fetch: typeof globalThis.fetch;
-  readonly #webSocket: typeof WebSocket | undefined;
-  readonly #sealer = new RequestSealer();
+  readonly #calls: ClientCalls;
   readonly #rpcs: readonly string[];
   readonly #routes: RouteFinder;
   readonly #receipts: ReceiptWatch;
-  readonly #apps = new Map<Bytes32, { readonly app: ServingApp; readonly atMs: number }>();
 
   constructor(options: ClientOptions) {
     this.network = parseNetworkFile(options.network);
     this.networkId = networkFileId(this.network);
     this.#rpcs = options.rpcs ?? this.network.rpcs;
-    this.#fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
-    this.#webSocket = options.webSocket ?? (globalThis as { WebSocket?: typeof WebSocket }).WebSocket;
+    const fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
+    const webSocket = options.webSocket ?? (globalThis as { WebSocket?: typeof WebSocket }).WebSocket;
     const view = new ChainView({ chainId: this.network.chainId, rpcs: this.#rpcs });
     this.registry = new RegistryReader(view, this.network.contracts);
-    this.gateways = new Gateways({ urls: options.gateways ?? this.network.gateways, fetch: this.#fetch });
-    this.committee = new Committee({ network: this.network, registry: this.registry, fetch: this.#fetch });
+    this.gateways = new Gateways({ urls: options.gateways ?? this.network.gateways, fetch });
+    this.committee = new Committee({ network: this.network, registry: this.registry, fetch });
     this.epochs = new Epochs({
       network: this.network,
       registry: this.registry,
       committee: this.committee,
-      fetch: this.#fetch,
+      fetch,
     });
     const { clockMs } = options;
     this.#verifier = new WorkerVerifier({ network: this.network, registry: this.registry, clockMs });
@@ -163,16 +119,19 @@ export class CloisterClient {
     const domain = { chainId: network.chainId, payments: network.contracts.payments };
     const payer =
       options.payer && new Payer({ payments: domain, reader, receipts: this.#knownReceipts }, options.payer);
-    this.#callPayments = payer && new CallPayments({ payer, gateways });
-    const payments = this.#callPayments;
+    const payments = payer && new CallPayments({ payer, gateways });
+    const routes = this.#routes;
+    const paymentFor = (callOptions: CallOptions) => this.#appFetch.paymentFor(callOptions);
+    const calls = { network, registry, gateways, fetch, webSocket, routes, receipts, payments, paymentFor };
+    this.#calls = new ClientCalls(calls);
     this.#appFetch = new AppFetch({
       network,
       view,
       reader,
-      routes: this.#routes,
+      routes,
       paying: payer && payments && { payer, payments },
-      servingApp: (app, signal) => this.#servingApp(app, signal),
-      newCall: (app, request, callOptions, method) => this.#newCall(app, request, callOptions, method),
+      servingApp: (app, signal) => this.#calls.serving(app, signal),
+      newCall: (app, request, callOptions, method) => this.#calls.newCall(app, request, callOptions, method),
     });
     this.payments = new Payments({
       network,
@@ -209,35 +168,8 @@ export class CloisterClient {
   }
 
   /** Calls an app and answers once the whole answer is there and its receipt verified. Throws rather than answer unverified. */
-  async call(app: Bytes32, request: CallRequest = {}, options: CallOptions = {}): Promise<CallResult> {
-    const { timeoutMs, signal } = options;
-    if (timeoutMs === undefined) return this.#call(app, request, options);
-    // The caller's deadline is for everything, reading the app's manifest included.
-    return withDeadline({ timeoutMs, signal, what: 'The call' }, (inner) =>
-      this.#call(app, request, { ...options, signal: inner }),
-    );
-  }
-
-  async #call(app: Bytes32, request: CallRequest, options: CallOptions): Promise<CallResult> {
-    const result = await (await this.#newCall(app, request, options)).buffered();
-    const canRepeat = request.body === undefined || request.body instanceof Uint8Array;
-    // This client has forgotten what it promised, or another process uses its key. Nothing has run.
-    if (isRefusedAs('PAYMENT_VOUCHER_TOO_LOW', result) && (await this.#callPayments?.recover(result)) && canRepeat)
-      return (await this.#newCall(app, request, { ...options, worker: result.worker.workerId })).buffered();
-    // A term has ended since this client asked who hosts the app.
-    if (isRefusedAs('APP_NOT_PLACED', result)) {
-      this.#routes.forgetHosts(app);
-      // A streamed body is gone: the caller has the refusal, and a new call finds the new hosts.
-      if (!canRepeat) return result;
-      return (await this.#newCall(app, request, options)).buffered();
-    }
-    if (!isRefusedAs('APP_OTHER_MANIFEST', result) || options.manifest !== undefined) return result;
-    // Somebody published a version since this client last looked. Nothing has run: the worker's signed refusal says so.
-    this.#apps.delete(app);
-    if (!canRepeat) return result;
-    const serving = await this.#servingApp(app, options.signal);
-    if (serving.manifestId === result.app.manifestId) return result;
-    return (await this.#newCall(app, request, options)).buffered();
+  call(app: Bytes32, request: CallRequest = {}, options: CallOptions = {}): Promise<CallResult> {
+    return this.#calls.call(app, request, options);
   }
 
   /**
@@ -257,7 +189,7 @@ export class CloisterClient {
     path = '/',
     options: SessionOptions & Omit<CallOptions, 'exact'> = {},
   ): CloisterSocket {
-    return new CloisterSocket(app, path, options, (request) => this.#newCall(app, request, options));
+    return new CloisterSocket(app, path, options, (request) => this.#calls.newCall(app, request, options));
   }
 
   /** The same for a `Request`, with the verified receipt of each answer, once its body was read. */
@@ -289,7 +221,7 @@ export class CloisterClient {
   }
 
   #forget(app: Bytes32): void {
-    this.#apps.delete(app);
+    this.#calls.forget(app);
     this.#routes.forgetHosts(app);
   }
 
@@ -315,16 +247,10 @@ export class CloisterClient {
       readonly signal?: AbortSignal;
     },
   ): Promise<Bytes32> {
-    const { values, signal } = options;
-    assertValuesFor((await this.app(app, signal)).manifest.secrets, values);
-    const { fields } = await this.registry.currentApp(app, undefined, signal);
-    const { gateways, network, storage } = this;
+    const { network, registry, gateways, storage } = this;
     const account = this.#account(options.account);
-    const sign = (digest: Bytes32) => account.signDigest(digest);
-    const bundle = await sealSecrets({ network, app, keyVersion: fields.keyVersion, values, sign });
-    const bundleId = await anchorSecrets({ account, gateways, network, storage }, bundle, signal);
-    await storage.claim(app, [bundleId], { account: account.local, ...(signal && { signal }) });
-    return bundleId;
+    const { manifest } = await this.app(app, options.signal);
+    return setSecrets({ account, registry, gateways, network, storage }, app, manifest, options);
   }
 
   /**
@@ -340,7 +266,7 @@ export class CloisterClient {
     const { manifest } = await this.app(app, options.signal);
     const account = this.#account(options.account);
     const rotated = await rotateAppKeys({ account, registry, gateways, network, storage }, app, manifest, options);
-    this.#apps.delete(app);
+    this.#calls.forget(app);
     const { account: owner, signal } = options;
     await storage.claimServing(app, { account: owner, ...(signal && { signal }) }).catch(() => {});
     return rotated;
@@ -351,10 +277,8 @@ export class CloisterClient {
     workerId: Bytes32,
     options: { readonly account: LocalAccount | Hex; readonly signal?: AbortSignal },
   ): Promise<void> {
-    const { account, signal } = options;
-    const record = await this.registry.workerRecord(workerId, undefined, signal);
-    const contract = { address: this.network.contracts.workerRegistry, abi: workerRegistryAbi };
-    await this.#account(account).write({ ...contract, functionName: 'evict', args: [workerId, record] }, signal);
+    const { registry, network } = this;
+    await evictWorker({ registry, account: this.#account(options.account) }, network, workerId, options.signal);
   }
 
   /**
@@ -363,13 +287,7 @@ export class CloisterClient {
    * where the account is not its operator or it is not registered.
    */
   async retireWorker(workerId: Bytes32, options: { readonly account: LocalAccount | Hex }): Promise<void> {
-    const { workerRegistry: address } = this.network.contracts;
-    await this.#account(options.account).write({
-      address,
-      abi: workerRegistryAbi,
-      functionName: 'retire',
-      args: [workerId],
-    });
+    await retireWorker(this.#account(options.account), this.network, workerId);
   }
 
   /** Takes over what a payer's store knows of signers' last receipts. */
@@ -408,9 +326,8 @@ export class CloisterClient {
     request: CallRequest,
     options: Omit<CallOptions, 'worker'> = {},
   ): Promise<CallResult> {
-    const serving = await this.#servingApp(app, options.signal);
-    const components = this.#callComponents(worker);
-    return new Call(components, serving, request, { ...options, worker }, [zeroBytes32]).buffered();
+    const serving = await this.#calls.serving(app, options.signal);
+    return this.#calls.askWorker(serving, request, { ...options, worker });
   }
 
   async #logsOf(
@@ -421,16 +338,16 @@ export class CloisterClient {
   ): Promise<WorkerLogs> {
     const head = await this.registry.view.head(signal);
     const body = await signLogRequest(this.network, account, serving.app, route.worker.workerId, head.timestamp);
-    const components = { ...this.#callComponents(), routes: async () => ({ usable: [route], unusable: [] }) };
-    const call = new Call(components, serving, { method: 'POST', path: logsPath, body }, signal ? { signal } : {}, [
-      zeroBytes32,
-    ]);
-    return readLogs(route.worker.workerId, await call.buffered());
+    const request = { method: 'POST', path: logsPath, body };
+    return readLogs(
+      route.worker.workerId,
+      await this.#calls.askWorker(serving, request, signal ? { signal } : {}, route),
+    );
   }
 
   /** What a call of an app costs at the most, at all of its limits; zero where it is free. */
   async quote(app: Bytes32, signal?: AbortSignal): Promise<bigint> {
-    return highestFeeOf((await this.#servingApp(app, signal)).manifest);
+    return highestFeeOf((await this.#calls.serving(app, signal)).manifest);
   }
 
   /** Whom calls of an app would pay: the operators of its verified workers, each by its gateway. */
@@ -482,70 +399,13 @@ export class CloisterClient {
   }
 
   /** The apps that an account created, with what they serve now. */
-  async apps(owner: Address, signal?: AbortSignal): Promise<ListedApp[]> {
-    const created = await this.registry.appsCreatedBy(owner, signal);
-    return Promise.all(
-      created.map(async (app) => {
-        const { manifestId: id, version } = await this.registry.currentApp(app, undefined, signal);
-        const name = await this.app(app, signal).then(
-          ({ manifest }) => manifest.name,
-          () => null,
-        );
-        return { app, name, version, manifestId: id };
-      }),
-    );
+  apps(owner: Address, signal?: AbortSignal): Promise<ListedApp[]> {
+    return appsOf({ registry: this.registry, gateways: this.gateways }, owner, signal);
   }
 
   /** Every worker that any gateway lists, verified now or refused with the reason. */
   workers(signal?: AbortSignal): Promise<ListedWorker[]> {
     return this.#routes.workers(signal);
-  }
-
-  async #newCall(
-    app: Bytes32,
-    request: CallRequest | SessionRequest,
-    options: CallOptions,
-    payments: CallPaymentMethod | undefined = this.#appFetch.paymentFor(options),
-  ): Promise<Call> {
-    // Who was caught before is not asked at all.
-    await this.#receipts.load();
-    const serving = await this.#servingApp(app, options.signal);
-    if (options.manifest !== undefined && options.manifest !== serving.manifestId)
-      throw new ClientError(
-        'CLIENT_OTHER_MANIFEST',
-        `App "${app}" serves manifest "${serving.manifestId}", not the expected "${options.manifest}"`,
-      );
-    const components = { ...this.#callComponents(options.worker), payments };
-    return new Call(components, serving, 'follows' in request ? request : await sendable(request), options);
-  }
-
-  #callComponents(only?: Bytes32): CallComponents {
-    return {
-      chainId: this.network.chainId,
-      registry: this.network.contracts.workerRegistry,
-      fetch: this.#fetch,
-      webSocket: this.#webSocket,
-      sealer: this.#sealer,
-      payments: this.#callPayments,
-      receipts: this.#receipts,
-      routes: (serving, refresh, signal) => this.#routes.routes(serving, { refresh, only }, signal),
-      doubt: (route) => this.#routes.doubt(route),
-    };
-  }
-
-  async #servingApp(app: Bytes32, signal: AbortSignal | undefined): Promise<ServingApp> {
-    const known = this.#apps.get(app);
-    if (known !== undefined && Date.now() - known.atMs < maxAppAgeMs) return known.app;
-    try {
-      const serving = await this.app(app, signal);
-      this.#apps.set(app, { app: serving, atMs: Date.now() });
-      if (this.#apps.size > maxKnownApps) this.#apps.delete(this.#apps.keys().next().value as Bytes32);
-      return serving;
-    } catch (error) {
-      // A worker that knows of a later version refuses this one, signed.
-      if (known !== undefined && isChainAway(error)) return known.app;
-      throw error;
-    }
   }
 
   /**
@@ -566,17 +426,5 @@ export class CloisterClient {
   async placement(app: Bytes32, signal?: AbortSignal): Promise<Placement> {
     const { manifest } = await this.app(app, signal);
     return this.#routes.placement(app, manifest, signal ?? new AbortController().signal);
-  }
-}
-
-/** Whether a worker refused the call, signed and unrun, with this code. */
-function isRefusedAs(code: string, { outcome, receipt: { receipt, details } }: CallResult): boolean {
-  return outcome === 'refused' && receipt.manifest === zeroBytes32 && details.code === code;
-}
-
-export class ClientError extends CloisterError<'CLIENT_NO_RPC' | 'CLIENT_OTHER_MANIFEST'> {
-  override readonly name = 'ClientError';
-  constructor(code: 'CLIENT_NO_RPC' | 'CLIENT_OTHER_MANIFEST', message: string) {
-    super({ code, message });
   }
 }

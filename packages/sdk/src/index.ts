@@ -18,7 +18,9 @@ export { type AppState, AppStateError, type MemberWord, type PartitionState } fr
 export { AppFieldsError, type ServingApp } from './apps.ts';
 export { CallError, type CallErrorCode } from './callError.ts';
 export type { CallerWitness, CallOptions, CallRequest, CallResult, SentRequest } from './callTypes.ts';
-export { ClientError, type ClientOptions, CloisterClient, createClient } from './client.ts';
+export { CloisterClient, createClient } from './client.ts';
+export { ClientError } from './clientError.ts';
+export type { ClientOptions } from './clientOptions.ts';
 export { CloisterSocket, type SessionOptions, SocketCloseEvent, SocketErrorEvent } from './cloisterSocket.ts';
 export { Committee, type GatekeeperReport } from './committee.ts';
 export { appSalt, DeployAppError, type DeployedApp, type DeployOptions } from './deploy.ts';
