@@ -1,7 +1,8 @@
+import { defaultMessageLimits } from '@cloister/channel/client';
 import { CallError } from './callError.ts';
 
-/** How much of a body is held, so that it can be given out again, in bytes. */
-export const maxHeldBytes = 1_048_576;
+/** How much of a body is held, so that it can be given out again, in bytes: as much as a body that is not streamed may have. */
+export const maxHeldBytes = defaultMessageLimits.maxBodyBytes;
 
 /**
  * The stream that a body comes from: each part of it is read once, and held for as long as it may have to be given out again. What is

@@ -311,7 +311,8 @@ export class Call {
     signal.throwIfAborted(); // else workers that could not be verified in time would look as if there were none
     const usable = await this.#payable(found.usable, tried, signal);
     const isIdempotent = this.#options.idempotent === true;
-    return chooseRoute({ usable, unusable: found.unusable }, { attempt, tried, isIdempotent });
+    const isKeyRefused = this.#keyRefusals > 0;
+    return chooseRoute({ usable, unusable: found.unusable }, { attempt, tried, isIdempotent, isKeyRefused });
   }
 
   async #payable(routes: readonly Route[], tried: Route | undefined, signal: AbortSignal): Promise<readonly Route[]> {

@@ -15,7 +15,7 @@ export type CallRequest = {
   /**
    * A stream is sent as it comes, at the pace of the app, which may answer before its end. Once a part of it was taken, the call is not
    * repeated: what breaks then is CALL_BODY_CONSUMED. Only where the worker's key has changed it goes to the new one, unless more than
-   * 1 MiB was taken: CALL_KEY_REFUSED. Where the runtime can't stream requests, it is read first, up to 8 MiB.
+   * 8 MiB were taken: CALL_KEY_REFUSED. Where the runtime can't stream requests, it is read first, up to 8 MiB.
    */
   readonly body?: Uint8Array | ReadableStream<Uint8Array>;
 };

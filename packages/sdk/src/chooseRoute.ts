@@ -9,12 +9,17 @@ export type NextAttempt = {
   readonly tried: Route | undefined;
   /** Whether the app may run twice. */
   readonly isIdempotent: boolean;
+  /** Whether it is said that the worker did not open the request: nobody signs that. */
+  readonly isKeyRefused: boolean;
 };
 
 /**
  * The first route, or after a failure the same worker again, another only where running twice is allowed. Throws CALL_NO_WORKER, CALL_WORKER_LOST.
  */
-export function chooseRoute({ usable, unusable }: Routes, { attempt, tried, isIdempotent }: NextAttempt): Route {
+export function chooseRoute(
+  { usable, unusable }: Routes,
+  { attempt, tried, isIdempotent, isKeyRefused }: NextAttempt,
+): Route {
   const [first] = usable;
   if (tried === undefined) {
     if (first !== undefined) return first;
@@ -33,6 +38,14 @@ export function chooseRoute({ usable, unusable }: Routes, { attempt, tried, isId
   const other = isIdempotent && attempt > 2 ? usable.find((route) => route.worker.workerId !== workerId) : undefined;
   const chosen = other ?? same ?? (isIdempotent ? first : undefined);
   if (chosen !== undefined) return chosen;
+  if (isKeyRefused)
+    throw new CallError(
+      'CALL_WORKER_LOST',
+      `Worker "${workerId}" refused the key that this client knew of it, and is gone or was started again since`,
+      false,
+      undefined,
+      'By what the gateway passes on it did not run there: call again, unless running twice would be worse than not at all',
+    );
   throw new CallError(
     'CALL_WORKER_LOST',
     `Worker "${workerId}" was lost in mid-call and its answer with it`,

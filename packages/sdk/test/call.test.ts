@@ -269,6 +269,20 @@ describe('a key that is refused', () => {
     expect(calls()).toBe(2);
   });
 
+  test('by a worker that was started again is said so, and the next call goes to its new process', async () => {
+    const known = client();
+    await known.call(app);
+    await worker.restart();
+    // Only the gateway says that it did not run, and whoever it went to is gone.
+    await expect(known.call(app)).rejects.toMatchObject({
+      code: 'CALL_WORKER_LOST',
+      message: expect.stringContaining('refused the key'),
+      hint: expect.stringContaining('did not run'),
+    });
+    expect((await known.call(app)).worker.receiptSigner).toBe(worker.receiptSigner);
+    expect(calls()).toBe(3);
+  });
+
   test("a new key that is not the worker's own is not sealed to", async () => {
     network.gateway.faults.push(async () => {
       const foreign = await network.addWorker(address(0x0d));

@@ -157,18 +157,18 @@ describe('a streamed body that was sealed to a key which is over', () => {
   });
 
   test('is refused by name where more was taken than is held, and the next call goes to the new key', async () => {
-    ({ app } = network.addApp({ limits: { wallMs: 5_000, inputBytes: 8 * MiB } }));
+    ({ app } = network.addApp({ limits: { wallMs: 5_000, inputBytes: 16 * MiB } }));
     const known = await stale();
-    const long = () => streamOf(Array.from({ length: 6 }, () => new Uint8Array(MiB / 2)));
-    const call = known.call(app, { method: 'POST', body: long() });
+    const long = streamOf(Array.from({ length: 9 }, () => new Uint8Array(MiB)));
+    const call = known.call(app, { method: 'POST', body: long });
     await expect(call).rejects.toMatchObject({
       code: 'CALL_KEY_REFUSED',
       retry: false,
-      message: expect.stringContaining(`"${3 * MiB}" bytes`),
+      message: expect.stringContaining(`"${9 * MiB}" bytes`),
       hint: expect.stringContaining('it did not run'),
     });
     expect([network.gateway.calls.length, worker.runs]).toEqual([1, 0]);
-    expect((await known.call(app, { method: 'POST', body: long() })).body.length).toBe(6 + 3 * MiB);
+    expect(text((await known.call(app, { method: 'POST', body: streamOf([utf8('x')]) })).body)).toBe('heard x');
     expect([network.gateway.calls.length, worker.runs]).toEqual([2, 1]);
   });
 
