@@ -27,7 +27,7 @@ import {
   makePeople,
   type Person,
 } from '../../gatekeeper/test/ceremonyRoom.ts';
-import { KeyClient } from '../src/keys/keyClient.ts';
+import { KeyClient, type KeyClientComponents } from '../src/keys/keyClient.ts';
 
 const b32 = (byte: number): Bytes32 => `0x${byte.toString(16).padStart(2, '0').repeat(32)}`;
 const wish: KeyIdentity & { manifest: Bytes32 } = {
@@ -66,10 +66,10 @@ class Committee {
     return publicShareAt(this.generation.made.apps, 0);
   }
 
-  client(): KeyClient {
+  client(pausesMs: readonly number[] = [1, 1]): KeyClient {
     const status = { generation: { ...this.#state().generation } } as unknown as CommitteeStatus;
     const head = { number: 100n, hash: zeroBytes32, timestamp: 1_000n };
-    return new KeyClient({
+    const components: KeyClientComponents = {
       network: {
         chainId: domain.chainId,
         contracts: { workerRegistry: domain.registry },
@@ -83,7 +83,8 @@ class Committee {
       clock: { genesis: 0n, epochLength: 100n },
       fetch: (async (input: string | URL | Request, init?: RequestInit) =>
         this.#fetch(String(input), init)) as typeof fetch,
-    });
+    };
+    return new KeyClient(components, { pausesMs });
   }
 
   async #fetch(url: string, init: RequestInit | undefined): Promise<Response> {
@@ -212,7 +213,7 @@ describe('an app’s key', () => {
   test('is asked for again where parts came that do not fit together: members were handing over', async () => {
     const all = committee();
     for (const index of [0, 1, 2]) all.faults.set(index, 'lies');
-    const asked = all.client().signature(wish, signal());
+    const asked = all.client([300]).signature(wish, signal());
     await vi.waitUntil(() => all.asked.length === people.length);
     all.faults.clear();
     expect(holds(all, await asked)).toBe(true);

@@ -45,6 +45,14 @@ export type KeyClientComponents = {
   readonly fetch?: typeof globalThis.fetch;
 };
 
+export type KeyClientInit = {
+  /** Pauses before it is asked again where the parts that came are of two generations. ms. @default [500, 2_000] */
+  readonly pausesMs: readonly number[];
+};
+
+/** A handover takes all members within seconds. */
+const defaultInit: KeyClientInit = { pausesMs: [500, 2_000] };
+
 export type KeyWish = KeyIdentity & { readonly manifest: Bytes32 };
 
 type Answer = { readonly generation: bigint; readonly partial: Partial };
@@ -61,11 +69,13 @@ const info = utf8('cloister/key-answer: v1');
  */
 export class KeyClient {
   readonly #components: KeyClientComponents;
+  readonly #pausesMs: readonly number[];
   readonly #fetch: typeof globalThis.fetch;
   #members: { readonly status: CommitteeStatus; readonly readAtMs: number } | undefined;
 
-  constructor(components: KeyClientComponents) {
+  constructor(components: KeyClientComponents, { pausesMs }: KeyClientInit = defaultInit) {
     this.#components = components;
+    this.#pausesMs = pausesMs;
     this.#fetch = components.fetch ?? globalThis.fetch;
   }
 
@@ -78,7 +88,7 @@ export class KeyClient {
     if (network.networkKeys === null)
       throw new KeyClientError('KEYS_ABSENT', 'The network file names no keys: this network has no committee', []);
     const publicKey = fromHex(network.networkKeys.apps);
-    for (const pauseMs of handoverPausesMs) {
+    for (const pauseMs of this.#pausesMs) {
       try {
         return await this.#askOnce(wish, publicKey, signal);
       } catch (error) {
@@ -233,9 +243,6 @@ function refusalOf({ operator }: CommitteeMember, error: unknown): MemberRefusal
   if (error instanceof MemberRefusedError) return { member: operator, code: error.code, message: error.message };
   return { member: operator, code: 'NO_ANSWER', message: describeError(error) };
 }
-
-/** Pauses before it is asked again where the parts that came are of two generations: a handover takes all members within seconds. */
-const handoverPausesMs: readonly number[] = [500, 2_000];
 
 /** Rules that waiting may satisfy: another epoch, a member that has fallen behind. */
 const passing = new Set([
