@@ -11,6 +11,7 @@ import {
   scheduleBookKey,
   scheduleStep,
 } from './scheduleBook.ts';
+import type { DueApp } from './scheduledApps.ts';
 import type { SchedulerComponents, ServedVersion } from './schedulerComponents.ts';
 
 /** How much later each host looks than the one before it, so that one of them mostly does it alone; and the latest. */
@@ -20,8 +21,9 @@ const maxPatienceSeconds = 30;
 const claimMarginSeconds = 30;
 /** An app is looked after so often at least. */
 const maxWakeSeconds = 3_600;
-/** Runs at once. */
+/** Runs at once: in all, and of the apps of one publisher. */
 const maxRuns = 16;
+const maxRunsOfOne = 4;
 const finishPauseMs = 2_000;
 
 /**
@@ -31,14 +33,14 @@ const finishPauseMs = 2_000;
 export class AppSchedules {
   readonly #components: SchedulerComponents;
   /** By app and schedule. */
-  readonly #runs = new Map<string, Promise<void>>();
+  readonly #runs = new Map<string, { readonly publisher: string; readonly done: Promise<void> }>();
 
   constructor(components: SchedulerComponents) {
     this.#components = components;
   }
 
   /** Does what there is to do; answers when to look again, undefined for an app without schedules. Runs go on afterwards. */
-  async attend(app: Bytes32, signal: AbortSignal): Promise<number | undefined> {
+  async attend({ app, publisher }: DueApp, signal: AbortSignal): Promise<number | undefined> {
     const { serving, hosts, workerId, now } = this.#components;
     const version = await serving(app, signal);
     const crons = version.manifest.schedules.map(({ cron }) => cron);
@@ -50,7 +52,7 @@ export class AppSchedules {
     const values = await this.#book(version).read([scheduleBookKey], signal);
     const book = readScheduleBook(values.get(scheduleBookKey));
     const looked = await Promise.allSettled(
-      crons.map((cron) => this.#attendOne(version, cron, book.get(cron), patience, signal)),
+      crons.map((cron) => this.#attendOne({ ...version, publisher }, cron, book.get(cron), patience, signal)),
     );
     const failed = looked.find((one) => one.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
@@ -59,11 +61,11 @@ export class AppSchedules {
 
   /** Once all runs are over. */
   async settled(): Promise<void> {
-    await Promise.all(this.#runs.values());
+    await Promise.all([...this.#runs.values()].map(({ done }) => done));
   }
 
   async #attendOne(
-    version: ServedVersion,
+    version: ServedVersion & { readonly publisher: string },
     cron: string,
     known: ScheduleRecord | undefined,
     patience: number,
@@ -78,15 +80,21 @@ export class AppSchedules {
       // Still going here, beyond its time: another host may begin again.
       if (this.#runs.has(key)) return now() + 1;
       if (now() < step.due + patience) return step.due + patience;
-      if (this.#runs.size >= maxRuns) return now() + 1;
+      // It stays due from then on: what waits longest for room comes first.
+      if (!this.#hasRoom(version.publisher)) return step.due;
       // A host that can't run it claims nothing.
       await apps.load(version.app, signal, version.manifestId);
     }
     const claim = await this.#decide(version, cron, signal);
     if (claim === undefined) return step.type === 'run' ? now() + 1 : dueAfter(cron, now()) + patience;
-    const run = this.#run(version, cron, claim, signal).finally(() => this.#runs.delete(key));
-    this.#runs.set(key, run);
+    const done = this.#run(version, cron, claim, signal).finally(() => this.#runs.delete(key));
+    this.#runs.set(key, { publisher: version.publisher, done });
     return Math.min(dueAfter(cron, now()), claim.until) + patience;
+  }
+
+  #hasRoom(publisher: string): boolean {
+    const { length } = [...this.#runs.values()].filter((run) => run.publisher === publisher);
+    return this.#runs.size < maxRuns && length < maxRunsOfOne;
   }
 
   /** What there is to do is judged again by what stands in the book when it is changed; answers what this host is to run. */

@@ -1,5 +1,6 @@
 import { type Bytes32, sleep } from '@cloister/core';
 import { AppSchedules } from './appSchedules.ts';
+import type { DueApp } from './scheduledApps.ts';
 import type { SchedulerComponents } from './schedulerComponents.ts';
 import { Counts } from './turns.ts';
 
@@ -52,11 +53,12 @@ export class Scheduler {
     const { scheduled, now } = this.#components;
     const ofOne = new Counts();
     for (const { publisher } of this.#attending.values()) ofOne.add(publisher, 1);
-    for (const { app, publisher } of scheduled.due(now())) {
+    for (const due of scheduled.due(now())) {
+      const { app, publisher } = due;
       if (this.#attending.size >= maxAtOnce) break;
       if (this.#attending.has(app) || ofOne.of(publisher) >= maxOfOne) continue;
       ofOne.add(publisher, 1);
-      const done = this.#attend(app, signal).finally(() => this.#attending.delete(app));
+      const done = this.#attend(due, signal).finally(() => this.#attending.delete(app));
       this.#attending.set(app, { publisher, done });
     }
     scheduled.read(now(), signal);
@@ -72,10 +74,11 @@ export class Scheduler {
     await this.#schedules.settled();
   }
 
-  async #attend(app: Bytes32, signal: AbortSignal): Promise<void> {
+  async #attend(due: DueApp, signal: AbortSignal): Promise<void> {
+    const { app } = due;
     const { scheduled, now, log } = this.#components;
     try {
-      scheduled.next(app, await this.#schedules.attend(app, signal), now());
+      scheduled.next(app, await this.#schedules.attend(due, signal), now());
       this.#failures.delete(app);
     } catch (error) {
       const failures = this.#failures.get(app) ?? 0;
