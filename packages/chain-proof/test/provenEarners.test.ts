@@ -117,7 +117,10 @@ test('an RPC that tells of another bond, budget or k is found out', async () => 
   ];
   for (const [what, lie] of lies) {
     lying.lie = lie;
-    await expect(earners(new ProvenView({ chainId, rpcs: [lying.url] }), town.workerId), what).rejects.toMatchObject({
+    await expect(
+      earners(new ProvenView({ chainId, rpcs: [lying.url], pausesMs: [1, 1] }), town.workerId),
+      what,
+    ).rejects.toMatchObject({
       code: expect.stringMatching(/^CHAIN_/),
     });
   }
