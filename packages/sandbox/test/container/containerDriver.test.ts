@@ -9,12 +9,13 @@ afterAll(removeFolder);
 
 if (typeof started === 'string') test.skip(`containers: ${started}`, () => {});
 else {
-  const image = await started.loadImage(archive, 'actor', never);
+  const driver = started;
+  const image = await driver.loadImage(archive, 'actor', never);
   describe('podman', () => {
     sandboxCompliance({
       name: 'container',
       create: () => new ContainerDriver(options()),
-      started,
+      started: driver,
       workload: (overrides) => containerWorkload(image, overrides),
       failure: 'The answer broke off or was not valid HTTP',
       keepsState: true,
