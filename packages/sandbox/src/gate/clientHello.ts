@@ -20,21 +20,23 @@ export function serverNameIn(bytes: Buffer): string | 'more' | undefined {
 
 /** The first handshake message, put together from its records. */
 function handshakeMessage(bytes: Buffer): Buffer | 'more' | undefined {
-  let message = Buffer.alloc(0);
+  // Copied once, however many records there are.
+  const message = Buffer.alloc(bytes.length);
+  let length = 0;
   for (let at = 0; ; ) {
-    if (message.length >= 4) {
+    if (length >= 4) {
       if (message[0] !== clientHello) return undefined;
-      const length = message.readUIntBE(1, 3);
-      if (message.length >= 4 + length) return message.subarray(4, 4 + length);
+      const end = 4 + message.readUIntBE(1, 3);
+      if (length >= end) return message.subarray(4, end);
     }
     if (bytes.length < at + 1) return 'more';
     if (bytes[at] !== handshakeRecord) return undefined;
     if (bytes.length < at + 5) return 'more';
-    const length = bytes.readUInt16BE(at + 3);
-    if (length === 0 || length > 16_384) return undefined;
-    if (bytes.length < at + 5 + length) return 'more';
-    message = Buffer.concat([message, bytes.subarray(at + 5, at + 5 + length)]);
-    at += 5 + length;
+    const size = bytes.readUInt16BE(at + 3);
+    if (size === 0 || size > 16_384) return undefined;
+    if (bytes.length < at + 5 + size) return 'more';
+    length += bytes.copy(message, length, at + 5, at + 5 + size);
+    at += 5 + size;
   }
 }
 

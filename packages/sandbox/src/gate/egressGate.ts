@@ -49,6 +49,7 @@ export class EgressGate {
   readonly #isOwn: (address: string) => boolean;
   readonly #limits: GateLimits;
   readonly #server: Server;
+  readonly #handedOver = new Set<Socket>();
   #rules: readonly HostRule[] = [];
   #passedBytes = 0;
   #onRefused: (host: string) => void = () => {};
@@ -70,10 +71,14 @@ export class EgressGate {
     this.#server.on('request', (request, response) => void this.#handle(request, response));
     // Upgrades, and tunnels where the runtime can do without, would take bytes past every check.
     this.#server.on('connect', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+      this.#takeOver(socket);
       if (tunnels) void this.#tunnel(request, socket, head);
       else this.#refuseTunnel(request, socket);
     });
-    this.#server.on('upgrade', (request: IncomingMessage, socket: Socket) => this.#refuseTunnel(request, socket));
+    this.#server.on('upgrade', (request: IncomingMessage, socket: Socket) => {
+      this.#takeOver(socket);
+      this.#refuseTunnel(request, socket);
+    });
     this.#server.on('clientError', (_error, socket) => socket.destroy());
   }
 
@@ -102,8 +107,10 @@ export class EgressGate {
     });
   }
 
+  /** Ends what is under way. */
   async close(): Promise<void> {
     this.#server.closeAllConnections();
+    for (const socket of this.#handedOver) socket.destroy();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 
@@ -131,11 +138,17 @@ export class EgressGate {
     }
   }
 
+  /** A connection that the server hands over has nobody there any more who hears its errors, which would end this process, or ends it. */
+  #takeOver(socket: Socket): void {
+    this.#handedOver.add(socket);
+    socket.on('error', () => {});
+    socket.once('close', () => this.#handedOver.delete(socket));
+  }
+
   /** The place is checked as that of any request; what is said inside is the tenant's and the host's alone. */
   async #tunnel(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     const given = new AbortController();
     socket.once('close', () => given.abort());
-    socket.on('error', () => {});
     const signal = AbortSignal.any([given.signal, AbortSignal.timeout(this.#limits.timeMs)]);
     try {
       const place = placeOf(new URL(`https://${request.url ?? ''}`));
@@ -183,7 +196,9 @@ export class EgressGate {
 
   #refuseTunnel(request: IncomingMessage, socket: Socket, host = request.url ?? ''): void {
     this.#onRefused(host.slice(0, 300));
-    socket.end('HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+    socket.write('HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+    // Whoever asked need not close it, and would keep a place.
+    socket.destroySoon();
   }
 }
 

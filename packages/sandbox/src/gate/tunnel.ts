@@ -19,8 +19,8 @@ export type Tunnel = {
   readonly signal: AbortSignal;
 };
 
-/** A first message longer than this is none that a client sends. */
-const maxHelloBytes = 64 * 1024;
+/** A first message longer than this is none that a client sends: with keys for times to come it has some two thousand. */
+const maxHelloBytes = 16 * 1024;
 
 /**
  * Takes bytes both ways, bounded, once the tenant has begun TLS with the host that was checked: behind one address there may
