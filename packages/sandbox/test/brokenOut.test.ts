@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createModelDriver, type ModelDriver, type Tenant, type Workload } from '../src/index.ts';
 import { processTree } from '../src/process/procFs.ts';
+import { bytesRead } from './bytesRead.ts';
 import { call, never, type WorkloadOverrides } from './calls.ts';
 import { functionWorkload } from './functionWorkload.ts';
 import { behindWalls } from './jails.ts';
@@ -208,11 +209,6 @@ behindWalls(
   },
   { short: 'namespaces without cgroups' },
 );
-
-/** Bytes that this process has read so far, from whatever (proc(5), /proc/PID/io). */
-function bytesRead(): number {
-  return Number(/^rchar: (\d+)$/m.exec(readFileSync('/proc/self/io', 'utf8'))?.[1]);
-}
 
 function nameOf(pid: number): string {
   return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();

@@ -54,8 +54,11 @@ createServer(async (request, response) => {
       );
     case '/exit':
       return process.exit(n);
-    case '/run':
-      return response.end(await run(url.searchParams.get('what')));
+    case '/run': {
+      let source = url.searchParams.get('what') ?? '';
+      for await (const chunk of request) source += chunk;
+      return response.end(await run(source));
+    }
   }
   response.writeHead(404).end('no such behaviour');
 }).listen(Number(process.argv[2] ?? 8080));

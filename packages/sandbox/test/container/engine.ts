@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TarMember } from '../../src/container/image/tarWriter.ts';
 import {
   ContainerDriver,
   type ContainerDriverOptions,
@@ -9,6 +10,8 @@ import {
   SandboxError,
   type Workload,
 } from '../../src/index.ts';
+import { sharedLibraries } from '../../src/walls/sharedLibraries.ts';
+import { findTools } from '../../src/walls/tools.ts';
 import { never, type WorkloadOverrides } from '../calls.ts';
 import { functionWorkload } from '../functionWorkload.ts';
 
@@ -38,9 +41,17 @@ export const archive = join(folder, 'actor.tar');
 if (typeof started !== 'string') {
   const content = await readFile(new URL('actor.mjs', import.meta.url));
   const environment = ['PATH=/bin', 'NODE_USE_ENV_PROXY=1'];
-  await writeFile(
-    archive,
-    await nodeImage([{ name: 'actor.mjs', content }], { command: ['/actor.mjs'], environment }, never),
+  const files = [{ name: 'actor.mjs', content }, ...(await programs(['mount', 'unshare']))];
+  await writeFile(archive, await nodeImage(files, { command: ['/actor.mjs'], environment }, never));
+}
+
+/** Programs of this machine, and the libraries that they need, for an image. */
+export async function programs(names: readonly ('mount' | 'unshare' | 'sleep')[]): Promise<TarMember[]> {
+  const { ldd = '' } = findTools();
+  const paths = names.map((name) => `/bin/${name}`);
+  const libraries = await sharedLibraries(ldd, paths, [], never);
+  return Promise.all(
+    [...paths, ...libraries].map(async (path) => ({ name: path.slice(1), content: await readFile(path), mode: 0o755 })),
   );
 }
 

@@ -6,18 +6,20 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { imageArchive } from '../../src/container/image/imageArchive.ts';
 import { tarOf } from '../../src/container/image/tarWriter.ts';
 import { ContainerDriver, type ContainerService, type LoadedImage, type Tenant } from '../../src/index.ts';
-import { sharedLibraries } from '../../src/walls/sharedLibraries.ts';
-import { findTools } from '../../src/walls/tools.ts';
 import { call, never, type WorkloadOverrides } from '../calls.ts';
-import { archive, containerWorkload, folder, options, removeFolder, started } from './engine.ts';
+import { archive, containerWorkload, folder, options, programs, removeFolder, started } from './engine.ts';
+import { hostileContainers } from './hostileContainers.ts';
 
 const MiB = 1024 * 1024;
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
-afterAll(removeFolder);
 
 if (typeof started === 'string') test.skip(`containers: ${started}`, () => {});
 else {
   const driver = started;
+  afterAll(async () => {
+    await driver.stop();
+    await removeFolder();
+  });
   describe('the walls of containers', () => {
     let image: LoadedImage;
     let tenant: Tenant;
@@ -31,7 +33,6 @@ else {
       image = await driver.loadImage(archive, 'actor', never);
       tenant = await open();
     });
-    afterAll(() => driver.stop());
 
     /** What a piece of a function's body comes to inside. */
     async function inside(source: string, where = tenant): Promise<unknown> {
@@ -162,17 +163,6 @@ else {
       expect((await call(tenant, '/echo')).outcome.status).toBe('ok');
     });
 
-    test('processes without end are stopped by their number', async () => {
-      const fork = `const children = [];
-        const { spawn } = process.getBuiltinModule('node:child_process');
-        for (let n = 0; n < 100; n += 1) children.push(spawn('/bin/node', ['-e', 'setInterval(() => {}, 1000)']).on('error', () => {}));
-        return new Promise((resolve) => setTimeout(() => resolve(children.filter(({ pid }) => pid !== undefined).length), 1500))`;
-      const { outcome } = await call(tenant, `/run?what=${encodeURIComponent(fork)}`);
-      // Each has some ten threads: the kernel refuses more, or memory ends first.
-      expect(['limit', 'app-error']).toContain(outcome.status);
-      expect((await call(tenant, '/echo')).outcome.status).toBe('ok');
-    });
-
     test('what a killed worker leaves of containers, mounts and processes is gone at the next start', async () => {
       const [runDir, storageDir, temporary] = ['run', 'storage', 'tmp'].map((name) => join(folder, name)) as Paths;
       mkdirSync(temporary);
@@ -215,18 +205,17 @@ else {
       await expect(driver.loadImage(lying, 'lying', never)).rejects.toMatchObject({ code: 'IMAGE_MISMATCH' });
     });
   });
+
+  hostileContainers(driver, archive);
 }
 
 type Paths = [runDir: string, storageDir: string, temporary: string];
 
 /** An image of a few megabytes, whose program does nothing. */
 async function sleepArchive(): Promise<string> {
-  const program = '/bin/sleep';
-  const { ldd = '' } = findTools();
-  const files = [program, ...(await sharedLibraries(ldd, [program], [], never))];
-  const layer = tarOf(files.map((name) => ({ name: name.slice(1), content: readFileSync(name), mode: 0o755 })));
+  const layer = tarOf(await programs(['sleep']));
   const file = join(folder, 'sleep.tar');
-  writeFileSync(file, imageArchive({ layers: [layer], entrypoint: [program], command: ['1000000'] }));
+  writeFileSync(file, imageArchive({ layers: [layer], entrypoint: ['/bin/sleep'], command: ['1000000'] }));
   return file;
 }
 

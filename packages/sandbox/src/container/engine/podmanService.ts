@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { SandboxError, throwIfAborted } from '../../sandboxError.ts';
 import { findTools, type Tools } from '../../walls/tools.ts';
 import { EngineClient } from './engineClient.ts';
+import { seccompProfile } from './seccompProfile.ts';
 
 export type PodmanOptions = {
   /** For images and containers, of this worker alone. Kept over restarts, so that what a killed worker left is found. */
@@ -36,7 +37,9 @@ export async function startPodman(options: PodmanOptions, signal: AbortSignal): 
     throw noEngine(`"${podman === undefined ? 'podman' : 'runc'}" is not installed`);
   if (process.getuid?.() !== 0)
     throw noEngine('Only root can give each container a user and a control group of its own');
-  const environment = await configure(options, runtime);
+  const profile = seccompProfile();
+  if (profile === undefined) throw noEngine(`There is no filter of system calls for "${process.arch}"`);
+  const environment = await configure(options, runtime, profile);
   const child = serve(tools, podman, options, environment);
   try {
     const client = new EngineClient(options.socketPath);
@@ -63,10 +66,11 @@ async function removeAll(client: EngineClient, signal: AbortSignal): Promise<voi
 }
 
 /** Settings of this service alone: what the machine has for people's own containers changes nothing here. */
-async function configure({ storageDir }: PodmanOptions, runtime: string): Promise<NodeJS.ProcessEnv> {
+async function configure({ storageDir }: PodmanOptions, runtime: string, profile: object): Promise<NodeJS.ProcessEnv> {
   const at = (name: string): string => join(storageDir, name);
   await mkdir(at('config/containers'), { recursive: true, mode: 0o700 });
   await forgetOtherBoot(storageDir);
+  await writeFile(at('seccomp.json'), JSON.stringify(profile));
   await writeFile(
     at('containers.conf'),
     [
@@ -76,6 +80,7 @@ async function configure({ storageDir }: PodmanOptions, runtime: string): Promis
       'default_capabilities = []',
       'log_driver = "none"',
       'netns = "none"',
+      `seccomp_profile = ${JSON.stringify(at('seccomp.json'))}`,
       '[engine]',
       'cgroup_manager = "cgroupfs"',
       'events_logger = "none"',

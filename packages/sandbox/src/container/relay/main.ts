@@ -8,6 +8,8 @@ const retryMs = 25;
 const pingMs = 5_000;
 const readyMs = 30_000;
 const maxOutbound = 64;
+/** Answers before the answer (RFC 9110 §15.2), of which an app may send none that ends it all. */
+const maxInterim = 16;
 
 /** Whether the app has taken a connection: until then it is starting, and is waited for. */
 let listening = false;
@@ -82,6 +84,11 @@ async function forward(asked: IncomingMessage, answer: ServerResponse): Promise<
     left.signal.addEventListener('abort', () => outgoing.destroy(), { once: true });
     outgoing.once('error', fail);
     outgoing.once('upgrade', fail);
+    let interim = 0;
+    outgoing.on('information', () => {
+      interim += 1;
+      if (interim > maxInterim) fail();
+    });
     outgoing.once('response', (given) => {
       answer.sendDate = false;
       given.once('error', fail);
