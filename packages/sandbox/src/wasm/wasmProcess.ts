@@ -20,6 +20,8 @@ export type WasmProcessOptions = {
   readonly program: string;
   /** What the program is told with its tenant. */
   readonly loadMessage: LoadMessage;
+  /** Most memory that JavaScript may hold in each thread, in MiB. */
+  readonly heapMebibytes: number;
   readonly limits: Parameters<typeof ConfinedProcess.start>[1]['limits'];
 };
 
@@ -77,7 +79,7 @@ export class WasmProcess implements RuntimeProcess {
       files: { [programName]: options.program },
       limits: options.limits,
       args: (inside) => [
-        ...['--no-warnings', '--expose-gc', '--max-old-space-size=64'],
+        ...['--no-warnings', '--expose-gc', `--max-old-space-size=${options.heapMebibytes}`],
         inside.file(programName),
         ...['data', 'control'].map((socket) => `${inside.runDir}/${socket}.sock`),
       ],

@@ -12,6 +12,8 @@ const threadDataBytes = 48 * MiB;
 /** Node.js has some threads of its own, for compiling and for files, beside those that run calls. */
 const maxPids = 64;
 const maxOpenFiles = 512;
+/** What JavaScript needs here by itself. */
+const ownHeapMebibytes = 64;
 
 export type WasmProcessFactoryOptions = {
   readonly surroundings: Surroundings;
@@ -56,6 +58,9 @@ export class WasmProcessFactory {
         socketBase: runDirectory.socketBase,
         program,
         loadMessage,
+        // The engine takes a module's memory for part of its heap: beyond half of the most that this may hold, it looks for
+        // garbage each time a module takes a page, which makes that some hundred times slower.
+        heapMebibytes: ownHeapMebibytes + 2 * Math.ceil(memoryBytes / MiB),
         limits: {
           memoryBytes: totalBytes,
           pids: maxPids,

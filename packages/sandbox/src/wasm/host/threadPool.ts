@@ -16,9 +16,11 @@ type Job<Prepared> = {
 /** A call under way: ends it, whatever it is doing. */
 export type RunningCall = { readonly abort: () => void };
 
-/** In MB. The stack is twice what the count of a deterministic module allows (`deterministicStackSlots`). */
+/**
+ * In MB; the rest of the heap has the limit of the process. The stack is twice what the count of a deterministic module allows
+ * (`deterministicStackSlots`).
+ */
 export const threadLimits = {
-  maxOldGenerationSizeMb: 48,
   maxYoungGenerationSizeMb: 8,
   codeRangeSizeMb: 16,
   stackSizeMb: 16,
