@@ -53,7 +53,7 @@ behindWalls(
       });
 
       test.each(Object.entries(greedy))('code that %s is ended by its limit', async (_name, { source, limit }) => {
-        await withTenant(source, { limits: { wallMs: limit === 'wall' ? 500 : 15_000 } }, async (tenant) => {
+        await withTenant(source, { limits: { wallMs: limit === 'wall' ? 250 : 15_000 } }, async (tenant) => {
           expect((await call(tenant, '/')).outcome).toMatchObject({ status: 'limit', limit });
         });
       });
@@ -62,7 +62,7 @@ behindWalls(
         const spies = [process.stdout, process.stderr].map((stream) => vi.spyOn(stream, 'write'));
         const flood =
           'const l = "mark-of-the-tenant ".repeat(500); for (let i = 0; i < 100000; i += 1) console.log(i, l); return new Response();';
-        await withTenant(handler(flood), { limits: { wallMs: 1500 } }, async (tenant) => {
+        await withTenant(handler(flood), { limits: { wallMs: 700 } }, async (tenant) => {
           expect((await call(tenant, '/')).outcome.status).not.toBe('ok');
           const lines = tenant.logs();
           expect(lines.length).toBeLessThanOrEqual(1000);

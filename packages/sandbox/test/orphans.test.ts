@@ -20,58 +20,55 @@ const newRunDir = (): string => {
   return join(base, `run-${count}`);
 };
 
-behindWalls(
-  (set) => {
-    const options = driverOptions(set);
-    describe('the end of a driver', () => {
-      test('no process outlives a parent that is killed, and the next start cleans up after it', async () => {
-        const runDir = newRunDir();
-        const parent = spawn(
-          process.execPath,
-          [join(import.meta.dirname, 'orphanParent.ts'), runDir, options.jail ?? 'auto', String(options.cgroups)],
-          { stdio: ['ignore', 'pipe', 'inherit'] },
-        );
-        const [line] = await once(parent.stdout, 'data');
-        const { pids } = JSON.parse(String(line)) as { pids: number[] };
-        expect(pids.length).toBeGreaterThanOrEqual(2);
-        const born = new Map(pids.map((pid) => [pid, processStartTime(pid)]));
-        parent.kill('SIGKILL');
-        await once(parent, 'exit');
-        const alive = (): number[] =>
-          pids.filter((pid) => processStartTime(pid) === born.get(pid) && processName(pid) !== '');
-        await expect.poll(alive, { timeout: 5000 }).toEqual([]);
+behindWalls((set) => {
+  const options = driverOptions(set);
+  describe('the end of a driver', () => {
+    test('no process outlives a parent that is killed, and the next start cleans up after it', async () => {
+      const runDir = newRunDir();
+      const parent = spawn(
+        process.execPath,
+        [join(import.meta.dirname, 'orphanParent.ts'), runDir, options.jail ?? 'auto', String(options.cgroups)],
+        { stdio: ['ignore', 'pipe', 'inherit'] },
+      );
+      const [line] = await once(parent.stdout, 'data');
+      const { pids } = JSON.parse(String(line)) as { pids: number[] };
+      expect(pids.length).toBeGreaterThanOrEqual(2);
+      const born = new Map(pids.map((pid) => [pid, processStartTime(pid)]));
+      parent.kill('SIGKILL');
+      await once(parent, 'exit');
+      const alive = (): number[] =>
+        pids.filter((pid) => processStartTime(pid) === born.get(pid) && processName(pid) !== '');
+      await expect.poll(alive, { timeout: 5000 }).toEqual([]);
 
-        // What the killed parent left: its sockets here, and its groups in the kernel.
-        expect(readdirSync(runDir).length).toBeGreaterThan(0);
-        const driver = createFunctionDriver({ ...options, runDir, pooled: 0 });
-        await driver.start({ signal: never });
-        expect(readdirSync(runDir).filter((entry) => /^[0-9a-f]{12}/.test(entry))).toEqual([]);
-        const tenant = await driver.open(actorWorkload(), { signal: never });
-        expect((await call(tenant, '/echo')).outcome.status).toBe('ok');
-        await driver.stop();
-        expect(existsSync(runDir)).toBe(false);
-      });
-
-      test('a stop leaves no process', async () => {
-        const driver = createFunctionDriver({ ...options, runDir: newRunDir(), pooled: 2 });
-        await driver.start({ signal: never });
-        const tenants = await Promise.all([1, 2].map(() => driver.open(actorWorkload(), { signal: never })));
-        await Promise.all(tenants.map((tenant) => call(tenant, '/echo')));
-        const before = processTree(process.pid).slice(1);
-        expect(before.length).toBeGreaterThanOrEqual(2);
-        await driver.stop();
-        await expect
-          .poll(() =>
-            processTree(process.pid)
-              .slice(1)
-              .filter((pid) => before.includes(pid)),
-          )
-          .toEqual([]);
-      });
+      // What the killed parent left: its sockets here, and its groups in the kernel.
+      expect(readdirSync(runDir).length).toBeGreaterThan(0);
+      const driver = createFunctionDriver({ ...options, runDir, pooled: 0 });
+      await driver.start({ signal: never });
+      expect(readdirSync(runDir).filter((entry) => /^[0-9a-f]{12}/.test(entry))).toEqual([]);
+      const tenant = await driver.open(actorWorkload(), { signal: never });
+      expect((await call(tenant, '/echo')).outcome.status).toBe('ok');
+      await driver.stop();
+      expect(existsSync(runDir)).toBe(false);
     });
-  },
-  { all: true },
-);
+
+    test('a stop leaves no process', async () => {
+      const driver = createFunctionDriver({ ...options, runDir: newRunDir(), pooled: 2 });
+      await driver.start({ signal: never });
+      const tenants = await Promise.all([1, 2].map(() => driver.open(actorWorkload(), { signal: never })));
+      await Promise.all(tenants.map((tenant) => call(tenant, '/echo')));
+      const before = processTree(process.pid).slice(1);
+      expect(before.length).toBeGreaterThanOrEqual(2);
+      await driver.stop();
+      await expect
+        .poll(() =>
+          processTree(process.pid)
+            .slice(1)
+            .filter((pid) => before.includes(pid)),
+        )
+        .toEqual([]);
+    });
+  });
+});
 
 describe('the directory of a driver', () => {
   test('is of one driver only', async () => {
