@@ -14,6 +14,10 @@ export type ResponseEvents = {
 const maxHeadBytes = 64 * 1024;
 const maxHeaders = 512;
 const maxLineBytes = 4096;
+/** A line that only says how long a chunk is. Nobody here sends extensions, by which one byte could come in thousands. */
+const maxChunkLineBytes = 64;
+/** Smaller pieces of a body that have come together go on together: each costs whoever takes it as much as a large one. */
+const smallPieceBytes = 4096;
 const statusLine = /^HTTP\/1\.1 ([2-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/;
 const headerLine = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t ]*([\t\x20-\x7e\x80-\xff]*)$/;
 const chunkLine = /^([0-9A-Fa-f]{1,12})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/;
@@ -32,6 +36,7 @@ export class ResponseParser {
   #left = 0;
   #trailerBytes = 0;
   #trailers: (readonly [string, string])[] = [];
+  #pieces: Uint8Array[] = [];
   #keepAlive = true;
 
   constructor(events: ResponseEvents) {
@@ -55,13 +60,17 @@ export class ResponseParser {
   take(bytes: Uint8Array): void {
     let rest = this.#pending.length === 0 ? bytes : concat(this.#pending, bytes);
     this.#pending = new Uint8Array();
-    while (rest.length > 0) {
-      const used = this.#step(rest);
-      if (used === 0) {
-        this.#pending = rest;
-        return;
+    try {
+      while (rest.length > 0) {
+        const used = this.#step(rest);
+        if (used === 0) {
+          this.#pending = rest;
+          return;
+        }
+        rest = rest.subarray(used);
       }
-      rest = rest.subarray(used);
+    } finally {
+      this.#passOn();
     }
   }
 
@@ -76,7 +85,7 @@ export class ResponseParser {
       case 'chunk-data':
         return this.#takeData(bytes);
       case 'chunk-size':
-        return this.#takeLine(bytes, (line) => this.#beginChunk(line));
+        return this.#takeLine(bytes, (line) => this.#beginChunk(line), maxChunkLineBytes);
       case 'chunk-end':
         return this.#takeLine(bytes, (line) => {
           if (line !== '') throw new ResponseSyntaxError('a chunk without an end');
@@ -136,7 +145,9 @@ export class ResponseParser {
   #takeData(bytes: Uint8Array): number {
     const chunk = bytes.length <= this.#left ? bytes : bytes.subarray(0, this.#left);
     this.#left -= chunk.length;
-    this.#events.data(chunk);
+    if (chunk.length >= smallPieceBytes) this.#passOn();
+    this.#pieces.push(chunk);
+    if (chunk.length >= smallPieceBytes) this.#passOn();
     if (this.#left === 0) {
       if (this.#state === 'fixed') this.#finish();
       else this.#state = 'chunk-end';
@@ -144,10 +155,17 @@ export class ResponseParser {
     return chunk.length;
   }
 
-  #takeLine(bytes: Uint8Array, use: (line: string) => void): number {
+  #passOn(): void {
+    const pieces = this.#pieces;
+    const [first] = pieces;
+    if (first === undefined) return;
+    this.#pieces = [];
+    this.#events.data(pieces.length === 1 ? first : Buffer.concat(pieces));
+  }
+
+  #takeLine(bytes: Uint8Array, use: (line: string) => void, most = maxLineBytes): number {
     const end = bytes.indexOf(10);
-    if (end > maxLineBytes || (end === -1 && bytes.length > maxLineBytes))
-      throw new ResponseSyntaxError('a line that is too long');
+    if (end > most || (end === -1 && bytes.length > most)) throw new ResponseSyntaxError('a line that is too long');
     if (end === -1) return 0;
     if (end === 0 || bytes[end - 1] !== 13) throw new ResponseSyntaxError('a line that ends oddly');
     use(latin1(bytes.subarray(0, end - 1)));
@@ -155,6 +173,7 @@ export class ResponseParser {
   }
 
   #finish(): void {
+    this.#passOn();
     this.#state = 'done';
     this.#events.end(this.#trailers);
   }
