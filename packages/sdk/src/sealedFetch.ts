@@ -12,6 +12,7 @@ import {
 import { concatBytes } from '@cloister/crypto';
 import type { Call } from './call.ts';
 import type { AnswerEvent, CallRequest } from './callTypes.ts';
+import { HeldEnd } from './heldEnd.ts';
 import type { CallPaymentMethod } from './payments/callPaymentMethod.ts';
 import type { ProofStep } from './steps.ts';
 import type { CallPayment } from './verifyReceipt.ts';
@@ -60,7 +61,7 @@ export type Exchange = {
 /**
  * A `fetch` for existing HTTP clients: the request goes sealed to the app, the answer streams back, and the stream fails
  * at its end unless the receipt verifies and says what the answer's status said: an answer that broke off in the app never
- * ends like a whole one. A request that has to be paid and is not is answered by x402's 402; the payment of its repetition goes inside the seal, to the worker alone.
+ * ends like a whole one, and the last event of an event stream comes once it is proven ({@link HeldEnd}). A request that has to be paid and is not is answered by x402's 402; the payment of its repetition goes inside the seal, to the worker alone.
  */
 export function createSealedFetch(components: SealedFetchComponents): typeof globalThis.fetch {
   return async (input, init) => {
@@ -145,15 +146,24 @@ async function streamed(
   const bodyless = request.method === 'HEAD' || status === 204 || status === 205 || status === 304;
   // Without a body nobody would read on to the receipt: the answer waits for it here.
   if (bodyless) for await (const event of events) if (event.type === 'done') checkEnd(event);
+  const heldEnd = isEventStream(headers) ? new HeldEnd() : undefined;
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
-        const next = await events.next();
-        if (next.done) controller.close();
-        else if (next.value.type === 'done') {
-          checkEnd(next.value);
-          controller.close();
-        } else if (next.value.type === 'body') controller.enqueue(next.value.bytes);
+        for (let given = 0; given === 0; ) {
+          const next = await events.next();
+          if (next.done) return controller.close();
+          if (next.value.type === 'done') {
+            checkEnd(next.value);
+            const end = heldEnd?.release();
+            if (end !== undefined && end.length > 0) controller.enqueue(end);
+            return controller.close();
+          }
+          if (next.value.type !== 'body') continue;
+          const bytes = heldEnd?.push(next.value.bytes) ?? next.value.bytes;
+          if (bytes.length > 0) controller.enqueue(bytes);
+          given = bytes.length;
+        }
       } catch (error) {
         resolve(undefined);
         controller.error(error);
@@ -170,6 +180,10 @@ async function streamed(
     headers: headers.map(([name, value]): [string, string] => [name, value]),
   });
   return { response, receipt };
+}
+
+function isEventStream(headers: Head['headers']): boolean {
+  return headers.some(([name, value]) => name.toLowerCase() === 'content-type' && /^text\/event-stream\b/i.test(value));
 }
 
 function receiptOf({ receipt, verified, route }: Done): ExchangeReceipt {

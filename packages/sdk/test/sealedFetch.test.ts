@@ -169,6 +169,74 @@ describe('an answer without a receipt that holds', () => {
   });
 });
 
+describe('an event stream', () => {
+  const events = ['data: {"n":1}\n\n', 'data: {"n":2}\n\n', 'data: [DONE]\n\n', ': filled\n\n'];
+  const streams = (parts: readonly string[], type = 'text/event-stream; charset=utf-8') => {
+    worker.run = () => ({ headers: [['content-type', type]], body: parts.map((part) => utf8(part)) });
+  };
+  /** What a client reads that stops at the last event, as OpenAI's does, and how its reading ended. */
+  async function readToDone(): Promise<{ text: string; error?: unknown }> {
+    const reader = (await sealed(url)).body?.pipeThrough(new TextDecoderStream()).getReader() ?? expect.fail();
+    let text = '';
+    try {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) return { text };
+        text += value;
+        if (/data: ?\[DONE\]/.test(text)) return { text };
+      }
+    } catch (error) {
+      return { text, error };
+    }
+  }
+  const lastLess: CallFault = async (to, bytes) => sealedResponse((await to.serve(bytes)).slice(0, -1));
+
+  test.each([
+    ['in events', events],
+    ['in bytes', [...events.join('')]],
+    ['in one piece', [events.join('')]],
+    ['with carriage returns', events.map((event) => event.replaceAll('\n', '\r\n'))],
+    [
+      'with carriage returns alone, and no spaces',
+      events.map((event) => event.replaceAll('\n', '\r').replace(': ', ':')),
+    ],
+  ])('%s is given out whole, and its last event not before the receipt holds', async (_, parts) => {
+    streams(parts);
+    expect(await (await sealed(url)).text()).toBe(parts.join(''));
+    network.gateway.faults.push(lastLess);
+    const { text, error } = await readToDone();
+    expect(error).toMatchObject({ code: 'CALL_ANSWER_INCOMPLETE' });
+    expect(text).toBe(parts.join('').split(/data: ?\[DONE/)[0]);
+    worker.editReceipt = (receipt) => ({ ...receipt, outputCommitment: bytes32(0xee) });
+    expect((await readToDone()).error).toMatchObject({ code: 'RECEIPT_REFUSED' });
+  });
+
+  test('that only speaks of its end passes at once', async () => {
+    const [first = '', ...others] = ['data: x data: [DONE]\n', 'data: [DON\n', 'data', ': more\n\n'];
+    streams([first, ...others]);
+    const { fault, release } = holdBack(2);
+    network.gateway.faults.push(fault);
+    const reader = (await sealed(url)).body?.getReader() ?? expect.fail();
+    expect(new TextDecoder().decode((await reader.read()).value)).toBe(first);
+    release();
+    let text = '';
+    for (let next = await reader.read(); !next.done; next = await reader.read())
+      text += new TextDecoder().decode(next.value);
+    expect(text).toBe(others.join(''));
+  });
+
+  test('that goes on without end after its last event is refused', async () => {
+    streams([...events, ':'.repeat(70_000)]);
+    await expect((await sealed(url)).text()).rejects.toThrow('follow the last event');
+  });
+
+  test('of another type is not held', async () => {
+    streams(events, 'text/plain');
+    network.gateway.faults.push(lastLess);
+    expect((await readToDone()).text).toContain('[DONE]');
+  });
+});
+
 describe('an answer that the app did not finish', () => {
   test('never ends like a whole one', async () => {
     worker.run = () => ({ body: [utf8('half of ')], outcome: 'limit' });
