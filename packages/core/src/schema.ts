@@ -3,23 +3,24 @@ import { CloisterError } from './errors.ts';
 import type { Address, Bytes32, Hex } from './hex.ts';
 import type { Json } from './jcs.ts';
 
+// By name, not out of the namespace: bundlers keep all of a namespace that is used as a value, every language of zod's messages with it.
+export {
+  array,
+  boolean,
+  discriminatedUnion,
+  enum as enumOf,
+  exactOptional,
+  literal,
+  nullable,
+  optional,
+  record,
+  strictObject,
+  toJSONSchema,
+  union,
+} from 'zod/mini';
 // The vocabulary in which the records of this package describe their JSON forms, over zod: strict objects, bounded
 // values, and one error that names the place.
 export type { Json } from './jcs.ts';
-export const {
-  toJSONSchema,
-  strictObject,
-  literal,
-  array,
-  optional,
-  exactOptional,
-  nullable,
-  boolean,
-  union,
-  record,
-  discriminatedUnion,
-} = z;
-export const enumOf = z.enum;
 
 /** A string of at most `max` characters. */
 export function text(max: number) {
