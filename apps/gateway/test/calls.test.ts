@@ -45,6 +45,7 @@ describe('a call', () => {
     const response = await net.call(workerId, bytesOf(10), { headers });
     expect(response.headers.get('access-control-allow-origin')).toBe('*');
     expect(response.headers.get('access-control-expose-headers')).toContain('content-type');
+    expect(response.headers.get('access-control-allow-credentials')).toBeNull();
     expect((await response.arrayBuffer()).byteLength).toBe(10);
   });
 
@@ -192,19 +193,39 @@ describe('what the gateway refuses', () => {
     expect(heard).toBe(0);
   });
 
-  test('a preflight is answered', async () => {
+  test('a page of any origin gets permission for all that a client sends, and never to send who its user is', async () => {
     const net = await gateway();
-    const response = await fetch(`${net.url}/v1/workers/${`0x${'00'.repeat(32)}`}/call`, {
-      method: 'OPTIONS',
-      headers: {
-        origin: 'https://app.example',
-        'access-control-request-method': 'POST',
-        'access-control-request-headers': 'content-type',
+    let heard = 0;
+    const { workerId } = await net.dial({
+      serve: async (stream) => {
+        heard += 1;
+        await echo(stream);
       },
     });
-    expect(response.status).toBe(204);
-    expect(response.headers.get('access-control-allow-methods')).toContain('POST');
-    expect(response.headers.get('access-control-allow-headers')).toContain('content-type');
+    const blob = `0x${'00'.repeat(32)}`;
+    for (const [path, method, names] of [
+      [`/v1/workers/${workerId}/call`, 'POST', 'content-type'],
+      [`/v1/blobs/${blob}`, 'PUT', 'cloister-claim,content-type'],
+      [`/v1/blobs/${blob}`, 'GET', 'if-none-match'],
+      ['/v1/claims', 'POST', 'content-type'],
+    ] as const) {
+      const response = await fetch(`${net.url}${path}`, {
+        method: 'OPTIONS',
+        headers: {
+          origin: 'https://app.example',
+          'access-control-request-method': method,
+          'access-control-request-headers': names,
+        },
+      });
+      const allowed = (what: string) => response.headers.get(`access-control-allow-${what}`)?.split(', ');
+      expect([response.status, await response.text()]).toEqual([204, '']);
+      expect(allowed('origin')).toEqual(['*']);
+      expect(allowed('methods')).toContain(method);
+      expect(allowed('headers')).toEqual(expect.arrayContaining(names.split(',')));
+      expect(allowed('headers')).not.toContain('authorization');
+      expect(allowed('credentials')).toBeUndefined();
+    }
+    expect(heard).toBe(0);
   });
 
   test('calls beyond the rate, with Retry-After', async () => {
