@@ -25,7 +25,7 @@ import { type AppState, readAppState } from './appState.ts';
 import { appsOf, type ListedApp, readServingApp, type ServingApp } from './apps.ts';
 import type { CallOptions, CallRequest, CallResult } from './callTypes.ts';
 import { ClientCalls } from './clientCalls.ts';
-import { ClientError } from './clientError.ts';
+import { assertWebCrypto, ClientError } from './clientError.ts';
 import type { ClientOptions } from './clientOptions.ts';
 import { CloisterSocket, type SessionOptions } from './cloisterSocket.ts';
 import { Committee } from './committee.ts';
@@ -61,7 +61,10 @@ import { Versions } from './versions/versions.ts';
 import { storeSealedWeights, storeWeights } from './weights.ts';
 import type { ChannelScheme } from './x402/channelScheme.ts';
 
-/** Opens a network: everything that the client trusts stands in `options.network`. Throws SchemaError for a bad file. */
+/**
+ * Opens a network: everything that the client trusts stands in `options.network`. Throws SchemaError for a bad file, CLIENT_NO_WEBCRYPTO in
+ * a page whose browser gives it no WebCrypto.
+ */
 export function createClient(options: ClientOptions): CloisterClient {
   return new CloisterClient(options);
 }
@@ -92,6 +95,7 @@ export class CloisterClient {
   readonly #receipts: ReceiptWatch;
 
   constructor(options: ClientOptions) {
+    assertWebCrypto();
     this.network = parseNetworkFile(options.network);
     this.networkId = networkFileId(this.network);
     this.#rpcs = options.rpcs ?? this.network.rpcs;

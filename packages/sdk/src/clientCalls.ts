@@ -91,7 +91,8 @@ export class ClientCalls {
         `App "${app}" serves manifest "${serving.manifestId}", not the expected "${options.manifest}"`,
       );
     const components = { ...this.#callComponents(options.worker), payments };
-    return new Call(components, serving, 'follows' in request ? request : await sendable(request), options);
+    const sent = 'follows' in request ? request : await sendable(request, this.#components.gateways.urls);
+    return new Call(components, serving, sent, options);
   }
 
   /** Asks a worker itself, not the app on it: what it answers, it answers for itself. */

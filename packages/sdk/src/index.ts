@@ -19,7 +19,7 @@ export { AppFieldsError, type ServingApp } from './apps.ts';
 export { CallError, type CallErrorCode } from './callError.ts';
 export type { CallerWitness, CallOptions, CallRequest, CallResult, SentRequest } from './callTypes.ts';
 export { CloisterClient, createClient } from './client.ts';
-export { ClientError } from './clientError.ts';
+export { ClientError, type ClientErrorCode } from './clientError.ts';
 export type { ClientOptions } from './clientOptions.ts';
 export { CloisterSocket, type SessionOptions, SocketCloseEvent, SocketErrorEvent } from './cloisterSocket.ts';
 export { Committee, type GatekeeperReport } from './committee.ts';

@@ -123,11 +123,20 @@ export class StreamedBody {
   }
 }
 
-/** A request that this runtime can send: where it can't stream, the body is read first. Throws CALL_BODY_TOO_LARGE, CALL_BODY_FAILED, CALL_BODY_REFUSED. */
-export async function sendable(request: CallRequest): Promise<CallRequest> {
+/**
+ * A request that this runtime can send by these gateways: where it can't stream, the body is read first. Throws CALL_BODY_TOO_LARGE,
+ * CALL_BODY_FAILED, CALL_BODY_REFUSED.
+ */
+export async function sendable(request: CallRequest, gateways: readonly string[]): Promise<CallRequest> {
   const { body } = request;
-  if (body === undefined || body instanceof Uint8Array || canStreamRequests) return request;
+  if (body === undefined || body instanceof Uint8Array || canStreamTo(gateways)) return request;
   return { ...request, body: await new StreamedBody(body, defaultMessageLimits.maxBodyBytes).gathered() };
+}
+
+/** Browsers stream over HTTP/2 and later alone, and speak that by https alone: by http, Chromium fails the request before it is sent. */
+function canStreamTo(gateways: readonly string[]): boolean {
+  const isBrowser = 'isSecureContext' in globalThis;
+  return canStreamRequests && !(isBrowser && gateways.some((url) => !url.startsWith('https:')));
 }
 
 /** Whether this runtime's fetch can send what is still being made. */

@@ -250,6 +250,16 @@ describe('what is remembered', () => {
   });
 });
 
+test('a page without WebCrypto gets no client', () => {
+  const { getRandomValues } = crypto;
+  vi.stubGlobal('crypto', { getRandomValues });
+  try {
+    expect(() => client()).toThrow(expect.objectContaining({ code: 'CLIENT_NO_WEBCRYPTO', hint: expect.any(String) }));
+  } finally {
+    vi.unstubAllGlobals();
+  }
+});
+
 describe('apps', () => {
   test('a call may insist on a manifest', async () => {
     const { app: other, manifest } = network.addApp({ name: 'other' });

@@ -1,6 +1,6 @@
 import { utf8 } from '@cloister/crypto';
 import { createClient } from '@cloister/sdk';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { keyProblem, SimulatedNetwork, type StubWorker } from './simulatedNetwork.ts';
 
 let network: SimulatedNetwork;
@@ -48,6 +48,33 @@ describe('a streamed body', () => {
     const init = { method: 'POST', body: streamOf([utf8('x')]), duplex: 'half' } as RequestInit;
     expect(await (await sealed('https://app.example/', init)).text()).toBe('heard x');
     expect(text((await send(streamOf([]))).body)).toBe('heard ');
+  });
+
+  test.each([
+    ['by http, which never speaks HTTP/2 there, whole', ['http://127.0.0.1:1'], 'message/cloister-req'],
+    ['by https as it comes', ['https://gateway.example'], 'message/cloister-req-stream'],
+    [
+      'whole where any gateway is reached by http',
+      ['https://gateway.example', 'http://127.0.0.1:1'],
+      'message/cloister-req',
+    ],
+  ])('in a browser goes %s', async (_, gateways, type) => {
+    vi.stubGlobal('isSecureContext', true);
+    try {
+      const types: (string | null)[] = [];
+      const toStub: typeof fetch = (input, init) => {
+        const request = new Request(input, init);
+        if (request.method === 'POST') types.push(request.headers.get('content-type'));
+        return network.gateway.fetch(String(input).replace(/^https?:..[^/]+/, network.gateway.url), init);
+      };
+      const result = await createClient({ network: network.file, gateways, fetch: toStub }).call(app, {
+        ...{ method: 'POST', body: streamOf([utf8('a'), utf8('b')]) },
+      });
+      expect(text(result.body)).toBe('heard ab');
+      expect(types).toEqual([type]);
+    } finally {
+      vi.unstubAllGlobals();
+    }
   });
 
   test('may be taken in part alone: the receipt is of that part', async () => {
