@@ -30,6 +30,8 @@ export const dependencyReasons: Readonly<Record<string, string>> = {
   '@x402/core': 'The x402 client that pays us in tests, unmodified; nothing that ships needs it.',
   '@x402/evm': 'The same: its scheme `exact`.',
   '@x402/fetch': 'The same: its wrapper around a `fetch`.',
+  '@sparticuz/chromium':
+    'A headless Chromium inside an npm package, for the scenario in a page. None of its JavaScript is loaded: its flags would switch off the rules that are tried.',
   ai: 'The AI SDK that web applications have, unmodified, against our endpoint in tests.',
   commander: 'Reads the command line of `cloister`; itself without dependencies.',
   esbuild: 'Bundles a function from one source file to one module.',
@@ -49,6 +51,7 @@ export const dependencyReasons: Readonly<Record<string, string>> = {
   'node22-linux-x64': 'An older Node.js to try the packed packages under.',
   'node-gyp-build': 'Finds the native part of secp256k1; a test takes it away and expects a refusal.',
   pino: 'Logs of processes: JSON lines with redaction.',
+  'playwright-core': 'Starts that Chromium and asks its page; downloads nothing.',
   'quickjs-wasi':
     'QuickJS (quickjs-ng) in one WebAssembly file, pinned by its hash: runs deterministic functions. None of its JavaScript is loaded.',
   secp256k1: 'libsecp256k1 for workers: constant-time signatures, several times as fast.',

@@ -41,6 +41,7 @@ const groups: readonly { readonly folder: string; readonly title: string; readon
     installed: '.toolchain',
   },
   { folder: 'test/packNodes', title: 'Test of the packed packages (`test/packNodes/`, installed when first needed)' },
+  { folder: 'test/browser', title: 'Browser of a scenario (`test/browser/`, installed when first needed)' },
   { folder: 'engines', title: 'Engines for models (`engines/`, installed by `npm run engines`)' },
   { folder: 'bench', title: 'Benchmarks (`bench/`, installed when first needed)' },
 ];

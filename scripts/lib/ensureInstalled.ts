@@ -26,6 +26,7 @@ export const parts = {
     what: 'Node.js 20 and 22 for the test of the packed packages',
     megabytes: 235,
   },
+  browser: { folder: 'test/browser', what: 'a headless Chromium for the scenario in a page', megabytes: 90 },
 } as const satisfies Record<string, InstallablePart>;
 
 export type InstallComponents = {
