@@ -9,8 +9,8 @@ import { type RunResult, runNode } from './runProcess.ts';
 /** One thing that `npm run check` looks at. */
 export type Check = {
   readonly name: string;
-  /** Set where it takes a minute or more: it begins first. */
-  readonly slow?: true;
+  /** Set where it compiles the contracts, or needs what that gave. */
+  readonly compiles?: true;
   /** Undefined where the check does not apply on this machine; the text is what people see where it fails. */
   readonly run: () => Promise<CheckResult>;
 };
@@ -62,11 +62,12 @@ export function checks({ installAll, structure }: CheckOptions): readonly Check[
     },
     {
       name: 'generated files are current',
-      slow: true,
+      compiles: true,
       run: async () => (withContracts() ? resultOf(await runContractsScript('generate', ['--check'])) : notInstalled),
     },
     {
       name: 'types of the contracts’ tests',
+      compiles: true,
       run: async () =>
         withContracts()
           ? program('contracts/node_modules/typescript/lib/tsc.js', [
