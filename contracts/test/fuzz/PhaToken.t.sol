@@ -43,6 +43,51 @@ contract PhaTokenFuzzTest {
         }
     }
 
+    /// @notice Whatever routes burn and mint, in whatever order and for whomever: each mints at most what went out through
+    /// it, and the supply, what is outstanding and what was burnt are together what was issued.
+    function testFuzz_routes(uint256[16] calldata amounts, uint64 kinds) external {
+        address[] memory holders = new address[](1);
+        uint256[] memory genesis = new uint256[](1);
+        (holders[0], genesis[0]) = (address(this), 1_000e18);
+        PhaTokenHarness token = new PhaTokenHarness(holders, genesis);
+        uint256[2] memory out;
+        uint256 burnt;
+        for (uint256 i = 0; i < amounts.length; ++i) {
+            uint256 kind = (kinds >> (i * 4)) & 7;
+            uint256 index = (kinds >> (i * 4 + 3)) & 1;
+            address route = index == 0 ? address(0xa1) : address(0xa2);
+            // Sometimes more than there is.
+            uint256 amount = bound(amounts[i], 0, 600e18);
+            if (kind < 3) {
+                bool fits = amount <= token.balanceOf(address(this));
+                token.approve(route, amount);
+                vm.prank(route);
+                try token.crosschainBurn(address(this), amount) {
+                    assert(fits);
+                    out[index] += amount;
+                } catch {
+                    assert(!fits);
+                }
+                assert(!fits || token.allowance(address(this), route) == 0);
+            } else if (kind < 7) {
+                vm.prank(route);
+                try token.crosschainMint(address(this), amount) {
+                    assert(amount <= out[index]);
+                    out[index] -= amount;
+                } catch {
+                    assert(amount > out[index]);
+                }
+            } else if (amount <= token.balanceOf(address(this))) {
+                token.burn(amount);
+                burnt += amount;
+            }
+            assert(token.outstandingOf(address(0xa1)) == out[0] && token.outstandingOf(address(0xa2)) == out[1]);
+            assert(token.outstanding() == out[0] + out[1]);
+            assert(token.totalSupply() + token.outstanding() + burnt == token.issuedEver());
+            assert(token.issuedEver() == 1_000e18);
+        }
+    }
+
     /// @notice An authorization moves its amount if and only if its holder signed it for this token, the time is strictly
     /// between its bounds, and it was neither used nor cancelled; and then once. Else nothing moves.
     function testFuzz_authorization(

@@ -93,6 +93,66 @@ describe('PhaToken votes', () => {
   });
 });
 
+describe('PhaToken routes', () => {
+  it('burn what they are allowed and mint back no more than went out through them', async () => {
+    const { token, genesis, alice, bob, carol } = await load();
+    const issued = genesis[0] + genesis[1];
+    const from = alice.account.address;
+    const [route, other] = [carol.account, bob.account];
+    await refused(token.write.crosschainBurn([from, 7n], { account: route }), 'ERC20InsufficientAllowance');
+    await refused(token.write.crosschainMint([from, 1n], { account: route }), 'PhaTokenOutstandingExceeded', [
+      route.address,
+      0,
+      1,
+    ]);
+    await token.write.approve([route.address, 7n]);
+    await token.write.crosschainBurn([from, 7n], { account: route });
+    await refused(token.write.crosschainBurn([from, 1n], { account: route }), 'ERC20InsufficientAllowance');
+    // A holder is a route of its own, without an allowance.
+    await token.write.crosschainBurn([other.address, 5n], { account: other });
+    assert.deepEqual(
+      [
+        await token.read.outstandingOf([route.address]),
+        await token.read.outstandingOf([other.address]),
+        await token.read.outstanding(),
+        await token.read.totalSupply(),
+        await token.read.issuedEver(),
+      ],
+      [7n, 5n, 12n, issued - 12n, issued],
+    );
+    await refused(token.write.crosschainMint([from, 8n], { account: route }), 'PhaTokenOutstandingExceeded', [
+      route.address,
+      7,
+      8,
+    ]);
+    await token.write.crosschainMint([route.address, 7n], { account: route });
+    assert.equal(await token.read.balanceOf([route.address]), 7n);
+    assert.equal(await token.read.outstanding(), 5n);
+    assert.equal(await token.read.issuedEver(), issued);
+    await refused(token.write.crosschainMint([from, 1n], { account: route }), 'PhaTokenOutstandingExceeded');
+  });
+
+  it('keep their sum for every past moment, and say ERC-7802', async () => {
+    const { token, alice } = await load();
+    const from = alice.account.address;
+    const now = async () => (await (await viem.getPublicClient()).getBlock()).timestamp;
+    await token.write.crosschainBurn([from, 7n]);
+    const first = await now();
+    await networkHelpers.time.increase(100);
+    await token.write.crosschainMint([from, 3n]);
+    await networkHelpers.time.increase(100);
+    const past = (at: bigint) => token.read.getPastOutstanding([at]);
+    assert.deepEqual([await past(first - 1n), await past(first), await past(first + 99n)], [0n, 7n, 7n]);
+    assert.equal(await past((await now()) - 1n), 4n);
+    await refused(past((await now()) + 1_000n), 'ERC5805FutureLookup');
+    const supports = (id: `0x${string}`) => token.read.supportsInterface([id]);
+    assert.deepEqual(
+      [await supports('0x33331994'), await supports('0x01ffc9a7'), await supports('0xffffffff')],
+      [true, true, false],
+    );
+  });
+});
+
 describe('PhaToken permits', () => {
   it('approves by signature, once and in time', async () => {
     const { token, carol } = await load();

@@ -269,6 +269,7 @@ export const contractErrorsAbi = [
   {"inputs":[{"internalType":"address","name":"store","type":"address"}],"name":"PckRegistryStoreWithoutCode","type":"error"},
   {"inputs":[{"internalType":"uint256","name":"holders","type":"uint256"},{"internalType":"uint256","name":"amounts","type":"uint256"}],"name":"PhaTokenGenesisLengthMismatch","type":"error"},
   {"inputs":[{"internalType":"uint256","name":"issuedEver","type":"uint256"},{"internalType":"uint256","name":"amount","type":"uint256"},{"internalType":"uint256","name":"cap","type":"uint256"}],"name":"PhaTokenIssueCapExceeded","type":"error"},
+  {"inputs":[{"internalType":"address","name":"route","type":"address"},{"internalType":"uint256","name":"outstanding","type":"uint256"},{"internalType":"uint256","name":"amount","type":"uint256"}],"name":"PhaTokenOutstandingExceeded","type":"error"},
   {"inputs":[{"internalType":"bytes32","name":"platformId","type":"bytes32"},{"internalType":"address","name":"auditor","type":"address"}],"name":"PlatformAssuranceAuditedByOther","type":"error"},
   {"inputs":[{"internalType":"address","name":"auditor","type":"address"},{"internalType":"bool","name":"elected","type":"bool"}],"name":"PlatformAssuranceAuditorUnchanged","type":"error"},
   {"inputs":[{"internalType":"address","name":"caller","type":"address"}],"name":"PlatformAssuranceCallerNotAuditor","type":"error"},

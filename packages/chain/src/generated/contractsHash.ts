@@ -2,4 +2,4 @@
 
 /** keccak256 over the names and creation codes of all contracts: tells data made by other contracts. */
 export const contractsHash =
-  '0x7b1dbe2799003ea84180734cd7969e715dd11c680c8b1d4bc6db7c6a38a160a0' as const;
+  '0x330ef131c8794757110af386686518de6aa4487f72a69ee69e43717fa4a68c93' as const;
