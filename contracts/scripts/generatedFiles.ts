@@ -56,6 +56,11 @@ export const generatedContracts = [
   ['src/governance/governor/CloisterGovernor.sol', 'CloisterGovernor'],
   ['src/PlatformAssurance.sol', 'PlatformAssurance'],
   ['src/Batch.sol', 'Batch'],
+  ['src/token/RemotePha.sol', 'RemotePha'],
+  ['src/bridge/Bridge.sol', 'Bridge'],
+  ['src/bridge/RemoteCommittee.sol', 'RemoteCommittee'],
+  ['src/bridge/HomePhaRoute.sol', 'HomePhaRoute'],
+  ['src/bridge/RemotePhaRoute.sol', 'RemotePhaRoute'],
   ['src/receipts/CloisterConsumer.sol', 'CloisterConsumer'],
   ['src/examples/CreditLine.sol', 'CreditLine'],
 ] as const;

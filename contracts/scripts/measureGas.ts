@@ -1,11 +1,13 @@
 import type { network } from 'hardhat';
 import { type Hex, keccak256, stringToHex, toHex, zeroAddress, zeroHash } from 'viem';
 import { deployAttestationWorld } from '../test/support/attestationWorld.ts';
+import { remoteChainId } from '../test/support/bridgeWorld.ts';
 import { defaultImageId } from '../test/support/evidence.ts';
 import { commitment, contextOf, decisionBody, receiptWith, signReceipt, subjectOf } from '../test/support/receipts.ts';
 import { recordedAt } from '../test/support/recordedPlatform.ts';
 import { chainId, farFuture, lastRecord, signerOf } from '../test/support/world.ts';
 import { measureAttestationGas } from './measureAttestationGas.ts';
+import { measureBridgeGas, measureLargerBridgeGas } from './measureBridgeGas.ts';
 import { measureCommitteeGas, measureLargerCommitteeGas } from './measureCommitteeGas.ts';
 import { measureGovernorGas } from './measureGovernorGas.ts';
 import { measurePaymentsGas } from './measurePaymentsGas.ts';
@@ -21,8 +23,8 @@ export type GasTable = Readonly<Record<string, number>>;
  * values everywhere.
  */
 export async function measureGas(create: Network['create']): Promise<GasTable> {
-  const connect = async () => {
-    const connection = await create({ override: { initialDate: new Date(recordedAt * 1000) } });
+  const connect = async (chain = chainId) => {
+    const connection = await create({ override: { initialDate: new Date(recordedAt * 1000), chainId: chain } });
     tickPerTransaction(connection);
     return connection;
   };
@@ -111,6 +113,12 @@ export async function measureGas(create: Network['create']): Promise<GasTable> {
     const another = await connect();
     await measureCommittee(another, measureOn);
     await another.close();
+  }
+  for (const measureBridge of [measureBridgeGas, measureLargerBridgeGas]) {
+    const [home, remote] = [await connect(), await connect(remoteChainId)];
+    await measureBridge(home, remote, measureOn);
+    await home.close();
+    await remote.close();
   }
   const staking = await connect();
   await measureStakeGas(staking, measureOn);

@@ -613,6 +613,21 @@ describe('CloisterGovernor: PHA on other chains', () => {
     }
   });
 
+  it('is counted by the token itself: who sends PHA out or brings it back changes no quorum', async () => {
+    const loaded = await load();
+    const { governor, token, alice } = loaded;
+    await enact(loaded, [act(governor, 'setBridgedSupply', [token.address])], 'Count what is out');
+    const all = await governor.read.allPha([await past()]);
+    const amount = pha('1000');
+    await token.write.crosschainBurn([alice.account.address, amount], { account: alice.account });
+    await time.increase(10);
+    assert.equal(await token.read.bridgedOutAt([await past()]), amount);
+    assert.equal(await governor.read.allPha([await past()]), all);
+    await token.write.crosschainMint([alice.account.address, amount], { account: alice.account });
+    await time.increase(10);
+    assert.equal(await governor.read.allPha([await past()]), all);
+  });
+
   it('a bridge that fails makes quorums as high as they get, and stops no proposal', async () => {
     const loaded = await load();
     const { governor, stranger } = loaded;

@@ -141,7 +141,7 @@ describe('PhaToken routes', () => {
     await networkHelpers.time.increase(100);
     await token.write.crosschainMint([from, 3n]);
     await networkHelpers.time.increase(100);
-    const past = (at: bigint) => token.read.getPastOutstanding([at]);
+    const past = (at: bigint) => token.read.bridgedOutAt([at]);
     assert.deepEqual([await past(first - 1n), await past(first), await past(first + 99n)], [0n, 7n, 7n]);
     assert.equal(await past((await now()) - 1n), 4n);
     await refused(past((await now()) + 1_000n), 'ERC5805FutureLookup');

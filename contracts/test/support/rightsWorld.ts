@@ -32,9 +32,11 @@ export async function deployRightsWorld(connection: Connection) {
   // Its roles are an account's that nobody has: on a network anyone executes.
   const timelock = await viem.deployContract('TimelockController', [0n, [someone], [someone], zeroAddress]);
   const assurance = await viem.deployContract('PlatformAssurance', [staking.timelock.address, staking.workers.address]);
+  const bridging = await deployRouteEnds(connection, committee);
   const meter = await viem.deployContract('WorkMeter', [records.address, staking.bonds.address]);
   const contracts: Readonly<Record<string, Deployed>> = {
     AppRegistry: governing.apps,
+    ...bridging.contracts,
     CloisterGovernor: governing.governor,
     DepositBond: committee.bond,
     Emission: emission,
@@ -76,6 +78,7 @@ export async function deployRightsWorld(connection: Connection) {
   const purchase = { app: toHex(0xa, { size: 32 }), gateway: storageGateway, size: gib, fromEpoch: 0, epochs: 10 };
   await storing.rent.write.prepay([[purchase], pha('1')], { account: storing.borrower.account });
   args.set('StorageRent.cancel', [[1n]]);
+  args.set('RemoteCommittee.handOver', [{ ...bridging.generation, generation: 2n }, '0x', '0x']);
 
   const { deployer, stranger, otherOperator } = governing;
   const strangers = [
@@ -83,6 +86,28 @@ export async function deployRightsWorld(connection: Connection) {
     ...[governing.governor, governing.actRules, staking.slashing, emission].map(({ address }) => address),
   ];
   return { contracts, timelocks, args, strangers, governing };
+}
+
+/** A bridge, both ends of a route and a mirrored committee, all on one chain. */
+async function deployRouteEnds(
+  { viem }: Connection,
+  { timelock, committee, token }: Awaited<ReturnType<typeof deployCommitteeWorld>>,
+): Promise<{ readonly contracts: Readonly<Record<string, Deployed>>; readonly generation: object }> {
+  const generation = { generation: 1n, threshold: 2, signers: [1, 2, 3].map((seed) => signerOf(seed).address) };
+  const shared = { timelock: timelock.address, guardian: someone } as const;
+  const bridge = await viem.deployContract('Bridge', [
+    { ...shared, peerChain: 1n, peerBridge: someone, committee: committee.address, lifetime: 86_400n },
+  ]);
+  const route = { ...shared, bridge: bridge.address, peerRoute: someone, limits: { window: 0n, large: 0n } };
+  const remoteRoute = await viem.deployContract('RemotePhaRoute', [route]);
+  const contracts = {
+    Bridge: bridge,
+    HomePhaRoute: await viem.deployContract('HomePhaRoute', [route, token.address]),
+    RemotePhaRoute: remoteRoute,
+    RemotePha: await viem.getContractAt('RemotePha', await remoteRoute.read.token()),
+    RemoteCommittee: await viem.deployContract('RemoteCommittee', [timelock.address, someone, 90_000n, generation]),
+  };
+  return { contracts, generation };
 }
 
 type Prepared = Map<string, readonly unknown[]>;

@@ -4,6 +4,10 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ERC20Burnable} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Burnable.sol";
 
+import {IBridge} from "../../bridge/IBridge.sol";
+import {IGuarded} from "../../bridge/IGuarded.sol";
+import {IPhaRoute} from "../../bridge/IPhaRoute.sol";
+import {IRemoteCommittee} from "../../bridge/IRemoteCommittee.sol";
 import {IEmission} from "../../emission/IEmission.sol";
 import {IEpochRewards} from "../../emission/IEpochRewards.sol";
 import {IImageRegistry} from "../../IImageRegistry.sol";
@@ -42,14 +46,16 @@ library Acts {
             || selector == IImageRegistry.allowConfig.selector || selector == IImageRegistry.unblockPlatform.selector
             || selector == IPlatformAssurance.setAuditor.selector || selector == IEpochRecords.setChallengeApp.selector
             || selector == IEpochRewards.lift.selector || selector == IFeeLedger.setFeeShares.selector
-            || selector == IFeeLedger.sweepSurplus.selector || selector == IStorageRent.setPrice.selector;
+            || selector == IFeeLedger.sweepSurplus.selector || selector == IStorageRent.setPrice.selector
+            || selector == IGuarded.lift.selector || selector == IBridge.revive.selector
+            || selector == IBridge.setLifetime.selector;
     }
 
     /// @dev Takes a permission back or keeps something from happening: never heavy, whatever it belongs to.
     function stops(bytes4 selector) internal pure returns (bool) {
         return selector == IImageRegistry.revoke.selector || selector == IImageRegistry.revokeConfig.selector
             || selector == IImageRegistry.blockPlatform.selector || selector == IEpochRewards.blockEpoch.selector
-            || selector == ISlashing.veto.selector;
+            || selector == ISlashing.veto.selector || selector == IGuarded.stop.selector;
     }
 
     /// @dev What stake may lose or must keep, within bounds of the contracts.
@@ -67,6 +73,8 @@ library Acts {
             || selector == IEpochRewards.setGuardian.selector || selector == IEpochRewards.setFeeSink.selector
             || selector == ISlashing.setTreasury.selector || selector == IFeeLedger.setFeeRecipients.selector
             || selector == IPayments.setWorkerRegistry.selector || selector == IERC20.transfer.selector
-            || selector == ERC20Burnable.burn.selector;
+            || selector == ERC20Burnable.burn.selector || selector == IBridge.setCommittee.selector
+            || selector == IRemoteCommittee.handOver.selector || selector == IPhaRoute.setLimits.selector
+            || selector == IPhaRoute.cancelTransfer.selector;
     }
 }

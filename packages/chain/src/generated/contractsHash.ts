@@ -2,4 +2,4 @@
 
 /** keccak256 over the names and creation codes of all contracts: tells data made by other contracts. */
 export const contractsHash =
-  '0x330ef131c8794757110af386686518de6aa4487f72a69ee69e43717fa4a68c93' as const;
+  '0x5e088259903790984ca88c33a6a6374a0307267acf67d6a93a9295ab08f6f7b2' as const;
