@@ -308,8 +308,10 @@ describe('PHA under anything at all', () => {
       let waiting: (Transfer & { readonly at: Side })[] = [];
       let voided: Transfer[] = [];
       const done: Transfer[] = [];
+      const seen = new Set<string>();
       const note = async (transfer: Transfer, at: Side) => {
         const { left } = await at.route.read.transferOf([transfer.envelope.id]);
+        seen.add(left === 0n ? 'paid' : 'waiting');
         if (left !== 0n) waiting.push({ ...transfer, at });
         else done.push(transfer);
       };
@@ -339,6 +341,7 @@ describe('PHA under anything at all', () => {
           if (next === undefined) return;
           await deliver(world, next.to, next.envelope);
           const { status } = await next.to.bridge.read.arrivalOf([next.envelope.id]);
+          if (status === 3) seen.add('expired');
           if (status === 3) voided.push(next);
           else await note(next, next.to);
         },
@@ -375,11 +378,13 @@ describe('PHA under anything at all', () => {
           await known.at.route.write.cancelTransfer([known.envelope.id], { account: known.at.stranger.account });
           waiting = waiting.filter((other) => other !== known);
           voided.push(known);
+          seen.add('cancelled');
         },
         refund: async () => {
           const known = pick(voided);
           if (known === undefined) return;
           await refund(world, known.from, known.envelope);
+          seen.add('refunded');
           voided = voided.filter((other) => other !== known);
           await note(known, known.from);
         },
@@ -399,7 +404,9 @@ describe('PHA under anything at all', () => {
         const there = (await queued(remote)) + onTheWay('out');
         await conserved(world, there, (await queued(home)) + onTheWay('back'));
       }
-      assert.ok(done.length > 0);
+      const all = ['cancelled', 'expired', 'paid', 'refunded', 'waiting'];
+      assert.deepEqual([...seen].sort(), long ? all : all.filter((what) => seen.has(what)));
+      assert.ok(done.length > 0 && waiting.length + voided.length > 0, [...seen].join());
     });
 });
 

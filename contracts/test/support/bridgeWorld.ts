@@ -212,13 +212,12 @@ export async function wait({ home, remote }: BridgeWorld, seconds: number | bigi
 export async function twoChains() {
   const home = await network.create();
   const remote = await network.create({ override: { chainId: remoteChainId } });
-  let made: { readonly world: BridgeWorld; readonly restore: () => Promise<void> } | undefined;
+  const onBoth = () => deployBridgeWorld(home, remote);
+  // What the first made on the other chain is kept there by a fixture of that chain's own.
+  const asItIs = async () => {};
   return async (): Promise<BridgeWorld> => {
-    if (made === undefined) {
-      const world = await deployBridgeWorld(home, remote);
-      const snapshots = [await home.networkHelpers.takeSnapshot(), await remote.networkHelpers.takeSnapshot()];
-      made = { world, restore: async () => void (await Promise.all(snapshots.map((snapshot) => snapshot.restore()))) };
-    } else await made.restore();
-    return made.world;
+    const world = await home.networkHelpers.loadFixture(onBoth);
+    await remote.networkHelpers.loadFixture(asItIs);
+    return world;
   };
 }
