@@ -221,6 +221,54 @@ describe('Bridge, expired', () => {
   });
 });
 
+describe('Bridge, to the second', () => {
+  it('a message lives until its expiry and no longer', async () => {
+    const { world, remote, recipient, send } = await withRecipient();
+    const { time } = remote.connection.networkHelpers;
+    const [first, second] = [await send('0x01'), await send('0x02')];
+    await time.setNextBlockTimestamp(first.message.expiry - 1n);
+    await deliver(world, remote, first);
+    assert.equal(await statusOf(remote, first), status.delivered);
+    await time.setNextBlockTimestamp(second.message.expiry);
+    await deliver(world, remote, second);
+    assert.equal(await statusOf(remote, second), status.void);
+    assert.equal(await recipient.read.taken(), 1n);
+  });
+
+  it('a failed one is handed over before its expiry, and void from then on', async () => {
+    const { world, remote, recipient, send } = await withRecipient();
+    const { time } = remote.connection.networkHelpers;
+    const sent = await send();
+    await recipient.write.setMode([mode.revert, '0x']);
+    await deliver(world, remote, sent);
+    const { expiry } = sent.message;
+    await time.setNextBlockTimestamp(expiry - 2n);
+    await refused(remote.bridge.write.expire([sent.id], { gas: 100_000n }), 'BridgeMessageNotExpired');
+    await time.setNextBlockTimestamp(expiry);
+    await refused(remote.bridge.write.retry([sent.message, sent.payload], { gas: 900_000n }), 'BridgeMessageExpired');
+    await remote.bridge.write.expire([sent.id]);
+    assert.equal(await statusOf(remote, sent), status.void);
+  });
+
+  it('a stop ends when it says, and governance revives nothing before', async () => {
+    const { world, remote, send } = await withRecipient();
+    const sent = await send();
+    const { bridge, govern, stranger, timelock, publicClient } = remote;
+    await bridge.write.stop({ account: stranger.account });
+    await refused(
+      govern(bridge, 'revive', [sent.message, sent.payload, await signed(world, sent.id)]),
+      'GuardedStopped',
+    );
+    const until = await bridge.read.stoppedUntil();
+    const data = encodeFunctionData({ abi: bridge.abi, functionName: 'lift' });
+    const lift = { account: timelock.address, to: bridge.address, data } as const;
+    await publicClient.call(lift);
+    await remote.connection.networkHelpers.time.increaseTo(until);
+    await refused(publicClient.call(lift), 'GuardedNotStopped');
+    await bridge.write.stop({ account: stranger.account });
+  });
+});
+
 describe('Bridge, recipients that fail', () => {
   it('notes it, goes on with the next, and hands it over again for anybody until it expires', async () => {
     const { world, remote, recipient, send } = await withRecipient();
@@ -383,7 +431,7 @@ describe('Bridge, stopped and governed', () => {
     await refused(govern(bridge, 'setCommittee', [account.address]), 'BridgeCommitteeWithoutCode', [account.address]);
     for (const outside of [BigInt(day) - 1n, 60n * BigInt(day) + 1n])
       await refused(govern(bridge, 'setLifetime', [outside]), 'BridgeLifetimeOutOfRange');
-    await govern(bridge, 'setLifetime', [60n * BigInt(day)]);
+    for (const inside of [BigInt(day), 60n * BigInt(day)]) await govern(bridge, 'setLifetime', [inside]);
     await govern(bridge, 'setGuardian', [zeroAddress]);
     await refused(bridge.write.stop({ account }), 'GuardedCallerMayNotStop');
     await govern(bridge, 'stop', []);
@@ -472,6 +520,9 @@ describe('RemoteCommittee', () => {
     const many = Array.from({ length: 33 }, (_, index) => index + 20);
     await refused(announce(world, nextOf(2n, many, 17)), 'RemoteCommitteeThresholdOutOfRange', [17, 33]);
     await refused(announce(world, nextOf(2n, [11, 12, 11])), 'RemoteCommitteeSignerInvalid', [signerOf(11).address]);
+    await refused(announce(world, nextOf(2n, many.slice(1), 16)), 'RemoteCommitteeThresholdOutOfRange', [16, 32]);
+    await refused(announce(world, nextOf(2n, many.slice(1), 17)), 'RemoteCommitteeNotSignedByHolders');
+    await refused(announce(world, nextOf(2n ** 40n - 1n, many.slice(1), 17)), 'RemoteCommitteeNotSignedByHolders');
     const zero = { ...nextOf(2n, [11, 12, 13]), signers: [signerOf(11).address, zeroAddress] };
     await refused(announce(world, { ...zero, threshold: 2 }), 'RemoteCommitteeSignerInvalid', [zeroAddress]);
   });
@@ -497,6 +548,19 @@ describe('RemoteCommittee', () => {
     assert.equal((await committee.read.current()).generation, 2n);
   });
 
+  it('counts from the second that was announced', async () => {
+    const world = await fresh();
+    const { committee, connection } = world.remote;
+    await announce(world, nextOf(2n, [11, 12, 13]));
+    const from = (await committee.read.announced())[1];
+    await connection.networkHelpers.time.increaseTo(from - 1n);
+    assert.equal((await committee.read.current()).generation, 1n);
+    assert.equal((await committee.read.announced())[1], from);
+    await connection.networkHelpers.time.increaseTo(from);
+    assert.equal((await committee.read.current()).generation, 2n);
+    assert.equal((await committee.read.announced())[1], 0n);
+  });
+
   it('is named by governance where its members are lost, after the same delay', async () => {
     const world = await fresh();
     const { remote } = world;
@@ -512,15 +576,17 @@ describe('RemoteCommittee', () => {
 
   it('has a delay longer than the limit window', async () => {
     const { remote, guardian } = await fresh();
-    const deploy = (delay: number) =>
+    const deploy = (delay: number, seeds: readonly number[] = [1, 2, 3]) =>
       remote.viem.deployContract('RemoteCommittee', [
         remote.timelock.address,
         guardian,
         BigInt(delay),
-        nextOf(1n, [1, 2, 3]),
+        nextOf(1n, seeds),
       ]);
     await refused(deploy(day), 'RemoteCommitteeDelayOutOfRange', [day, day, 30 * day]);
     await refused(deploy(30 * day + 1), 'RemoteCommitteeDelayOutOfRange');
+    await refused(deploy(day + 1, [1, 2]), 'RemoteCommitteeThresholdOutOfRange', [3, 2]);
     await deploy(day + 1);
+    await deploy(30 * day);
   });
 });

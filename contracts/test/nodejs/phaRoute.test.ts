@@ -176,6 +176,7 @@ describe('PHA between chains', () => {
     for (const bad of [
       '0x',
       transfer(me, zeroAddress, pha('5')),
+      transfer(me, zeroAddress, limits.large),
       transfer(me, me, 0n),
       transfer(me, me, 2n ** 96n),
     ] as const) {
@@ -220,6 +221,41 @@ describe('PHA between chains', () => {
     await refused(deploy({ peerRoute: zeroAddress }), 'PhaRoutePeerMissing');
     await refused(deploy({}, guardian), 'HomePhaRouteTokenWithoutCode');
     await deploy({});
+  });
+});
+
+describe('PHA, to the unit and the second', () => {
+  it('is large from the limit on, and is paid from the second that was said', async () => {
+    const world = await fresh();
+    const { home, remote } = world;
+    const [small, large] = [await sendPha(home, limits.large - 1n), await sendPha(home, limits.large)];
+    for (const envelope of [small, large]) await deliver(world, remote, envelope);
+    assert.equal(await balance(remote), limits.large - 1n);
+    const { readyAt } = await remote.route.read.transferOf([large.id]);
+    await remote.connection.networkHelpers.time.setNextBlockTimestamp(readyAt);
+    await remote.route.write.release([large.id]);
+    assert.equal(await balance(remote), 2n * limits.large - 1n);
+  });
+
+  it('drained by the limit of until now when a new one is set', async () => {
+    const world = await fresh();
+    const { home, remote } = world;
+    for (let count = 0; count < 2; count++) await deliver(world, remote, await sendPha(home, pha('1900')));
+    await wait(world, day / 4);
+    await remote.govern(remote.route, 'setLimits', [{ window: unlimited, large: pha('2000') }]);
+    const room = await remote.route.read.payableNow();
+    assert.ok(room > unlimited / 2n - pha('2700') && room < unlimited / 2n - pha('2400'), `${room}`);
+  });
+
+  it('comes back through a route that runs, later where it was stopped', async () => {
+    const world = await fresh();
+    const { home } = world;
+    const sent = await sendPha(home, pha('10'));
+    await home.route.write.stop({ account: home.stranger.account });
+    await refused(refund(world, home, sent), 'GuardedStopped');
+    await home.govern(home.route, 'lift', []);
+    await refund(world, home, sent);
+    assert.equal(await balance(home), supply);
   });
 });
 
