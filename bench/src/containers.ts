@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { ContainerDriver, type LoadedImage, nodeImage, type Tenant, type Workload } from '@cloister/sandbox';
 import { callTenant } from './firstCalls.ts';
-import { heldBytes } from './heldBytes.ts';
+import { heldByMachine } from './heldBytes.ts';
 import { type BenchLine, benchLine, interleaved } from './measure.ts';
 
 const MiB = 1024 * 1024;
@@ -95,7 +95,7 @@ async function density(
   image: LoadedImage,
   peerOf: (index: number) => RuncPeer,
 ): Promise<BenchLine> {
-  const before = heldBytes();
+  const before = heldByMachine();
   const tenants: Tenant[] = [];
   for (let index = 0; index < held; index += 1) {
     const tenant = await open(driver, image);
@@ -104,10 +104,10 @@ async function density(
   }
   // Until they rest.
   await delay(1500);
-  const ours = (heldBytes() - before) / held / MiB;
+  const ours = (heldByMachine() - before) / held / MiB;
   for (const tenant of tenants) await tenant.close();
   await delay(500);
-  const empty = heldBytes();
+  const empty = heldByMachine();
   const peers = Array.from({ length: held }, (_, index) => peerOf(10 + index));
   try {
     for (const peer of peers) {
@@ -115,7 +115,7 @@ async function density(
       await peer.call();
     }
     await delay(1500);
-    const peer = (heldBytes() - empty) / held / MiB;
+    const peer = (heldByMachine() - empty) / held / MiB;
     const [own, other] = [ours, peer].map((value) => Number(value.toPrecision(4))) as [number, number];
     const ratio = Number((own / other).toPrecision(4));
     return { id: 'container-density', ours: own, peer: other, unit: 'MB', ratio, runs: held };

@@ -5,6 +5,13 @@ export function heldBytes(pid: number = process.pid): number {
   return descendants(pid).reduce((sum, one) => sum + pssOf(one), 0);
 }
 
+/** The same of all processes of this machine: for what is not started by us, such as containers, whose engine's monitors leave it. */
+export function heldByMachine(): number {
+  return readdirSync('/proc')
+    .filter((name) => /^[0-9]+$/.test(name))
+    .reduce((sum, pid) => sum + pssOf(Number(pid)), 0);
+}
+
 function descendants(pid: number): number[] {
   let threads: string[];
   try {

@@ -86,7 +86,7 @@ async function onnxModel(network: RunningDevnet, folder: string): Promise<readon
   try {
     const many = (call: () => Promise<unknown>) => Promise.all(Array.from({ length: atOnce }, call));
     const line = await interleaved({
-      ...{ id: 'model-onnx-sealed', runs: 20, callsPerRun: 5 },
+      ...{ id: 'model-onnx-sealed', runs: 20, callsPerRun: 1, warmUps: 3 },
       ours: () => many(() => answered(client, app, '/v1/infer', body)),
       peer: () => many(() => peer.call()),
     });
