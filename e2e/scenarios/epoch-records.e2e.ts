@@ -64,7 +64,11 @@ export const scenario: Scenario = {
     for (const name of names) process.kill(pidOf(name), 'SIGKILL');
     await until(
       'the members serve what they had published',
-      async () => (await run<Partial<Recomputed>>('epoch', 'recompute', second.epoch)).json.ok === true,
+      async () => {
+        const { json } = await run<Partial<Recomputed>>('epoch', 'recompute', second.epoch);
+        if (json.ok !== true) throw new Error(JSON.stringify(json).slice(0, 2_000));
+        return true;
+      },
       { signal, withinMs: 90_000, everyMs: 2_000 },
     );
     await recordWith(4, BigInt(second.epoch));
