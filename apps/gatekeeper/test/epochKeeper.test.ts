@@ -84,6 +84,19 @@ describe('an epoch is recorded', () => {
     for (const leaves of signed) expect(leaves?.rewardsRoot).toEqual([{ leaf: rewardLeaf(reward), says: reward }]);
   });
 
+  test('when whoever posts it has kept all that it rests on: a kill of all in that moment loses nothing', async () => {
+    const town = await EpochTown.of(4, 3);
+    const kept: unknown[] = [];
+    town.chain.beforePost = (record) => {
+      const digest = epochRecordDigest(domain, record);
+      const { index, vectors, leaves } = town.members[0]?.archived.get(record.epoch) ?? {};
+      const has = index?.publications.filter(({ vectorId }) => vectors?.has(vectorId)).length;
+      kept.push([index?.candidates.map((one) => epochRecordDigest(domain, one.record)), has, leaves?.has(digest)]);
+    };
+    const record = await town.recorded(20);
+    expect(kept).toEqual([[[epochRecordDigest(domain, record)], 4, true]]);
+  });
+
   test('by nobody once the next one is over by the newest block; the next one is', async () => {
     const town = await EpochTown.of(4, 3);
     town.chain.ahead = epochSeconds;

@@ -46,6 +46,8 @@ export class EpochTownChain {
   isNewestUnknown = false;
   /** Posts that came, those that were refused too. */
   posts = 0;
+  /** Told of each before it counts. */
+  beforePost: (record: EpochRecord) => void = () => {};
   workers: EpochFacts['workers'] = [1, 2].map((byte) => ({
     workerId: b32(byte),
     signer: `0x${(byte + 0x50).toString(16).repeat(20)}`,
@@ -90,6 +92,7 @@ export class EpochTownChain {
 
   #post(record: EpochRecord, signatures: ReadonlyMap<Address, Hex>): void {
     this.posts += 1;
+    this.beforePost(record);
     const digest = epochRecordDigest(domain, record);
     const signed = this.town.members.filter(({ person: { signer } }) => {
       const signature = signatures.get(signer);

@@ -404,6 +404,8 @@ export class EpochKeeper {
     const isTurn = attempt > record.attempt && proposerOf(work.epoch, attempt) === me.operator;
     if (!isOwn && !isTurn) return;
     work.posted = attempt;
+    // What the chain's record rests on outlives this process, whenever that ends.
+    await this.#setAside(work);
     try {
       await chain.post(record, signatures, signal);
       log.info('epochs: record posted', { epoch: record.epoch, attempt: record.attempt, signatures: signatures.size });
