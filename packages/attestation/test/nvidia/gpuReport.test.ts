@@ -2,6 +2,7 @@ import { concatBytes, fromHex, sha256, toHex, utf8 } from '@cloister/crypto';
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import { makeKey } from '../../src/unsafe-simulated/vendorCertificate.ts';
+import { bounds } from '../../src/verify/bounds.ts';
 import {
   AttestationError,
   CheckList,
@@ -84,6 +85,24 @@ describe("a GPU's report", () => {
     expect(asked).toEqual([{ driverVersion, vbiosVersion: '96.00.9F.00.01' }]);
   });
 
+  test('may have a driver version of 64 characters, with or without a zero behind it', async () => {
+    for (const text of ['1'.repeat(64), `${'~'.repeat(64)}\0`])
+      expect((await verify({ fields: { 3: utf8(text) } })).driverVersion).toBe(text.replace('\0', ''));
+  });
+
+  test('is held against no reference with more indices, or others, than a report can have', async () => {
+    const digest = [toHex(digestOf(2))];
+    const of = (indices: readonly number[]) => new Map(indices.map((index) => [index, digest]));
+    const said = async (indices: readonly number[]) => verdict({}, { reference: () => of(indices) });
+    const all = Array.from({ length: bounds.gpuMeasurements + 1 }, (_, at) => at + 1);
+    const refusals = await Promise.all([said(all), said([0]), said([1.5]), said([256])]);
+    expect(new Set(refusals).size).toBe(1);
+    expect(refusals[0]).not.toBe('ok');
+    // Refused for what is in it, not for its form.
+    const most = await said(all.slice(0, -1));
+    expect([most, await said([255])].map((each) => each === refusals[0])).toEqual([false, false]);
+  });
+
   const report = 'gpu.report';
   test.each<[string, GpuOptions, string]>([
     ['of another nonce', { nonce: new Uint8Array(32) }, `NONCE_MISMATCH at ${report}.nonce`],
@@ -106,6 +125,13 @@ describe("a GPU's report", () => {
       `MALFORMED_REPORT at ${report}.driverVersion`,
     ],
     ['with more behind the version', { fields: { 3: utf8('1\x002') } }, `MALFORMED_REPORT at ${report}.driverVersion`],
+    [
+      'with 65 characters of it',
+      { fields: { 3: utf8('1'.repeat(65)) } },
+      `MALFORMED_REPORT at ${report}.driverVersion`,
+    ],
+    ['with a space in it', { fields: { 3: utf8('1 2') } }, `MALFORMED_REPORT at ${report}.driverVersion`],
+    ['with what is no text in it', { fields: { 3: utf8('1\x7f') } }, `MALFORMED_REPORT at ${report}.driverVersion`],
     ['without a VBIOS version', { fields: { 6: undefined } }, `MALFORMED_REPORT at ${report}.vbiosVersion`],
     [
       'with a VBIOS version of 7 bytes',
