@@ -1,9 +1,13 @@
-import type { WorkloadKind } from '@cloister/core';
+import { describeError, type WorkloadKind } from '@cloister/core';
 import { type SandboxDriver, SandboxError } from '@cloister/sandbox';
 import type { Logger } from '@cloister/service';
 
 /** A kind of app that this machine lacks something for. */
-export type KindNotOffered = { readonly kind: WorkloadKind; readonly reason: string };
+export type KindNotOffered = {
+  readonly kind: WorkloadKind;
+  /** What is missing, and what to do about it. */
+  readonly reason: string;
+};
 
 /** Starts the sandbox of a kind that not every machine can offer. Where it can't, that is said in one line, and the worker goes on without. */
 export async function startOptional<Driver extends SandboxDriver>(
@@ -16,9 +20,9 @@ export async function startOptional<Driver extends SandboxDriver>(
     return driver;
   } catch (error) {
     if (!(error instanceof SandboxError) || error.code !== 'START_FAILED') throw error;
-    const { kind } = driver;
-    log.info('kind not offered', { kind, reason: error.message });
-    return { kind, reason: error.message };
+    const notOffered = { kind: driver.kind, reason: describeError(error) };
+    log.info('kind not offered', notOffered);
+    return notOffered;
   }
 }
 

@@ -23,11 +23,13 @@ describe('a kind that not every machine can offer', () => {
     expect(lines).toEqual([]);
   });
 
-  test('is not offered where something is missing, and one line says what', async () => {
+  test('is not offered where something is missing, and one line says what, and what to do', async () => {
     const { lines, log } = logger();
+    const reason = 'No engine for containers: podman is not installed. Install it';
     const missing = new SandboxError({
       code: 'START_FAILED',
       message: 'No engine for containers: podman is not installed',
+      hint: 'Install it',
     });
     const started = await startOptional(
       driver(() => Promise.reject(missing)),
@@ -35,8 +37,8 @@ describe('a kind that not every machine can offer', () => {
       signal,
     );
     expect(isOffered(started)).toBe(false);
-    expect(started).toEqual({ kind: 'container', reason: missing.message });
-    expect(lines).toEqual([['kind not offered', { kind: 'container', reason: missing.message }]]);
+    expect(started).toEqual({ kind: 'container', reason });
+    expect(lines).toEqual([['kind not offered', { kind: 'container', reason }]]);
   });
 
   test('fails as its sandbox does where something is wrong', async () => {
