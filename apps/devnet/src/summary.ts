@@ -20,7 +20,7 @@ ${Object.entries(addresses)
   .join('\n')}
 
 SIMULATED      Every TEE here is simulated, under a root named DEV: real formats, no protection. Receipts say so.
-Walls          ${walls.length === 0 ? 'all stand: network, filesystem, memory, pids, identity, cpu' : walls.map(({ name, reason }) => `missing: ${name} (${reason})`).join('; ')}
+Walls          ${walls.length === 0 ? 'all stand: network, filesystem, memory, pids, identity, cpu, system calls' : walls.map(({ name, reason }) => `missing: ${name} (${reason})`).join('; ')}
 Apps           ${kinds.join(', ')}${notOffered.map(({ kind, reason }) => `\n               no ${kind}: ${reason}`).join('')}
 First call     ${proven === undefined ? 'not made' : proven ? `verified, ${(reporter.elapsedMs / 1000).toFixed(1)} s after the start` : 'FAILED, see above'}
 

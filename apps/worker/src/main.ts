@@ -241,7 +241,9 @@ async function paymentsInit(config: {
 
 /** On real evidence people trust the walls: without the ones that keep apps apart a worker must not run. */
 function requireWalls({ kind, walls }: SandboxDriver, simulated: boolean, log: Logger): void {
-  const missing = (['network', 'memory', 'pids', 'identity'] as const).filter((name) => !walls[name].present);
+  const missing = (['network', 'memory', 'pids', 'identity', 'systemCalls'] as const).filter(
+    (name) => !walls[name].present,
+  );
   if (missing.length === 0) return;
   const reasons = missing.map((name) => `${name} (${walls[name].missingReason ?? 'unknown'})`).join(', ');
   if (!simulated)

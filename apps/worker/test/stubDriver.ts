@@ -39,7 +39,10 @@ export class StubDriver implements SandboxDriver {
 
   get walls(): WallReport {
     const wall = { present: true, by: 'nothing: a stub' };
-    return { network: wall, filesystem: wall, memory: wall, pids: wall, identity: wall, cpu: wall };
+    return {
+      ...{ network: wall, filesystem: wall, identity: wall, systemCalls: wall },
+      ...{ memory: wall, pids: wall, cpu: wall },
+    };
   }
 
   async start(): Promise<void> {}

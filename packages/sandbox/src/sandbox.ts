@@ -98,7 +98,7 @@ export type ModelSource = {
   readonly maxTokens: number;
 };
 
-export type WallName = 'network' | 'filesystem' | 'memory' | 'pids' | 'identity' | 'cpu';
+export type WallName = 'network' | 'filesystem' | 'memory' | 'pids' | 'identity' | 'cpu' | 'systemCalls';
 
 /** Whether one wall stands, what holds it up, and what is missing where it doesn't stand. */
 export type Wall = { readonly present: boolean; readonly by: string; readonly missingReason?: string };

@@ -94,7 +94,8 @@ behindWalls((set) => {
       neighbours.push(tenant);
       await call(tenant, name === 'function' ? '/leave' : path);
       if (name.startsWith('model')) {
-        expect((await call(tenant, '/listen')).outcome.status).toBe('ok');
+        // No socket but those of Unix can be had; one of those in no folder is seen by whoever shares its network.
+        expect((await call(tenant, '/listen')).body.toString()).toBe('EAFNOSUPPORT, listening');
         pending.push(codeOf(call(tenant, '/busy', { signal: abort.signal })));
       }
     }

@@ -27,6 +27,7 @@ describe.skipIf(!readable)('without the rights of root', () => {
     expect(report?.uid).toBe(uid);
     expect(report?.ends).toEqual(['ok', 'wall', 'memory', 'refused', 'ok']);
     expect(report?.walls.identity.present).toBe(false);
+    expect(report?.walls.systemCalls.present).toBe(true);
     for (const wall of Object.values(report?.walls ?? {}))
       expect(wall.present || wall.missingReason !== undefined).toBe(true);
   });

@@ -137,6 +137,7 @@ function wallsOf({ name, runtime }: Engine, controllers: { pids: boolean; cpu: b
     network: present(by),
     filesystem: present(by),
     identity: present('a user of its own, without capabilities'),
+    systemCalls: present('seccomp filter'),
     memory: present('cgroup'),
     pids: controllers.pids ? present('cgroup') : missing('no control group counts processes here'),
     cpu: controllers.cpu ? present('cgroup') : missing('no control group shares the processor here', 'wall clock'),

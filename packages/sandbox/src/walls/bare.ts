@@ -6,7 +6,12 @@ export function bareJail(plan: JailPlan, reason: string): Jail {
   return {
     name: 'none',
     separatesUsers: false,
-    walls: { network: missing(reason), filesystem: missing(reason), identity: missing(reason) },
+    walls: {
+      network: missing(reason),
+      filesystem: missing(reason),
+      identity: missing(reason),
+      systemCalls: missing(reason),
+    },
     command: async (process) => [
       plan.executable,
       ...process.args({

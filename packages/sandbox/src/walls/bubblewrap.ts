@@ -1,13 +1,16 @@
 import {
   directoriesOf,
   dropPrivileges,
+  filtered,
   type Jail,
   type JailPlan,
   jailedExecutable,
+  jailedFilter,
   jailedPaths,
   jailedSetpriv,
   missing,
   present,
+  systemCallsWall,
 } from './jail.ts';
 import { sharedLibraries } from './sharedLibraries.ts';
 import type { Tools } from './tools.ts';
@@ -41,6 +44,7 @@ export async function bubblewrapJail(
     ...['--ro-bind', plan.executable, jailedExecutable],
     ...Object.entries(plan.directories ?? {}).flatMap(([name, path]) => ['--ro-bind', path, jailedPaths.file(name)]),
     ...(asRoot && setpriv !== undefined ? ['--ro-bind', setpriv, jailedSetpriv] : []),
+    ...(plan.filterFile === undefined ? [] : ['--ro-bind', plan.filterFile, jailedFilter]),
   ];
   return {
     name: 'bubblewrap',
@@ -48,6 +52,7 @@ export async function bubblewrapJail(
     walls: {
       network: present('network namespace (bubblewrap)'),
       filesystem: present('own root, read-only (bubblewrap)'),
+      systemCalls: systemCallsWall(plan),
       identity: asRoot
         ? present('a user id for each tenant (setpriv)')
         : missing('this process may not change users, so every tenant runs as its own', 'user namespace (bubblewrap)'),
@@ -58,8 +63,7 @@ export async function bubblewrapJail(
       ...plan.fileNames.flatMap((name) => ['--ro-bind', process.files[name] ?? '/dev/null', jailedPaths.file(name)]),
       ...['--bind', process.runDir, jailedPaths.runDir, '--remount-ro', '/', '--chdir', '/', '--'],
       ...(asRoot ? dropPrivileges(process.identity) : []),
-      jailedExecutable,
-      ...process.args(jailedPaths),
+      ...filtered(plan, process.args(jailedPaths)),
     ],
   };
 }

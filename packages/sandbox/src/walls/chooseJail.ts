@@ -7,6 +7,8 @@ import { IdentityPool } from './identity.ts';
 import type { Jail, JailPlan } from './jail.ts';
 import { type Launcher, limitCommand } from './launcher.ts';
 import { namespacesJail } from './namespaces.ts';
+import { filterProgram } from './seccomp/filterProgram.ts';
+import { jailFilter } from './seccomp/jailFilter.ts';
 import type { Tools } from './tools.ts';
 
 /** 'unsafe-none' is for measuring what walls cost. */
@@ -28,17 +30,43 @@ export async function chooseJail(
   if (process.platform !== 'linux') return bareJail(plan, `namespaces need Linux, this is "${process.platform}"`);
   const makers = { bubblewrap: bubblewrapJail, namespaces: namespacesJail };
   const reasons: string[] = [];
+  const filter = await writeFilter(plan);
+  const attempt = (jail: Jail): Promise<string | undefined> => tryOut(jail, plan, probe, tools, launcher, signal);
   // Root in a container may lack the rights of root, and still be allowed what everybody is.
   for (const asRoot of process.getuid?.() === 0 ? [true, false] : [false]) {
     for (const [name, make] of Object.entries(makers)) {
       if (choice !== 'auto' && choice !== name) continue;
-      const jail = await make(plan, tools, asRoot, signal);
-      const failure = jail === undefined ? 'not installed' : await tryOut(jail, plan, probe, tools, launcher, signal);
-      if (jail !== undefined && failure === undefined) return jail;
+      const { jail, failure } = await tryOutFiltered(filter, (whole) => make(whole, tools, asRoot, signal), attempt);
+      if (jail !== undefined) return jail;
       reasons.push(`${name}${asRoot ? ' as root' : ''}: ${failure}`);
     }
   }
   return bareJail(plan, reasons.join('; '));
+}
+
+/** The plan with a filter of system calls, or with the reason why there is none. */
+async function writeFilter(plan: JailPlan): Promise<JailPlan> {
+  const filter = jailFilter();
+  if (filter === undefined) return { ...plan, filterMissing: `no filter is known for "${process.arch}"` };
+  const filterFile = join(plan.scratchDir, 'filter');
+  await writeFile(filterFile, filterProgram(filter));
+  await chmod(filterFile, 0o755);
+  return { ...plan, filterFile };
+}
+
+/** The jail under the filter where that works, else without it; or why it works in neither way. */
+async function tryOutFiltered(
+  plan: JailPlan,
+  make: (plan: JailPlan) => Promise<Jail | undefined>,
+  attempt: (jail: Jail) => Promise<string | undefined>,
+): Promise<{ readonly jail?: Jail; readonly failure?: string }> {
+  const jail = await make(plan);
+  if (jail === undefined) return { failure: 'not installed' };
+  const failure = await attempt(jail);
+  if (failure === undefined) return { jail };
+  if (plan.filterFile === undefined) return { failure };
+  const open = await make({ ...plan, filterFile: undefined, filterMissing: `it can't be set up here: ${failure}` });
+  return open !== undefined && (await attempt(open)) === undefined ? { jail: open } : { failure };
 }
 
 /** Why the jail doesn't work, or undefined where it does. */

@@ -1,4 +1,4 @@
-import type { Wall } from '../sandbox.ts';
+import type { Wall, WallReport } from '../sandbox.ts';
 import type { Identity } from './identity.ts';
 
 /** What every process of a driver sees, fixed when the walls are chosen. */
@@ -11,6 +11,10 @@ export type JailPlan = {
   readonly directories?: Readonly<Record<string, string>>;
   /** Native modules that the program loads later: their shared libraries are seen too. */
   readonly modules?: readonly string[];
+  /** On the host, the program that puts itself under a filter of system calls and becomes what follows it; undefined for none. */
+  readonly filterFile?: string | undefined;
+  /** Why there is none. */
+  readonly filterMissing?: string;
   /** An empty directory of the driver that nobody else can enter. */
   readonly scratchDir: string;
 };
@@ -34,7 +38,7 @@ export type InsidePaths = { readonly runDir: string; readonly file: (name: strin
 /** A way to put a process behind walls. */
 export interface Jail {
   readonly name: 'bubblewrap' | 'namespaces' | 'none';
-  readonly walls: { readonly network: Wall; readonly filesystem: Wall; readonly identity: Wall };
+  readonly walls: Pick<WallReport, 'network' | 'filesystem' | 'identity' | 'systemCalls'>;
   /** Whether each process gets a user id of its own. */
   readonly separatesUsers: boolean;
   /** The command that runs the program in the jail, as an unprivileged user without capabilities. */
@@ -45,6 +49,7 @@ export interface Jail {
 export const jailedPaths: InsidePaths = { runDir: '/run', file: (name) => `/${name}` };
 export const jailedExecutable = '/program';
 export const jailedSetpriv = '/setpriv';
+export const jailedFilter = '/filter';
 
 /** The last step inside: another user, no groups, no capabilities now or later, dead when the parent dies. */
 export function dropPrivileges(identity: Identity | undefined): string[] {
@@ -61,6 +66,11 @@ export function dropPrivileges(identity: Identity | undefined): string[] {
   ];
 }
 
+/** The program with its arguments, under the filter where there is one: it holds from the program's first instruction on. */
+export function filtered({ filterFile }: JailPlan, args: readonly string[]): string[] {
+  return [...(filterFile === undefined ? [] : [jailedFilter]), jailedExecutable, ...args];
+}
+
 /** The directories that must exist for these files, outermost first. */
 export function directoriesOf(files: readonly string[]): string[] {
   const directories = new Set<string>();
@@ -73,3 +83,7 @@ export function directoriesOf(files: readonly string[]): string[] {
 
 export const present = (by: string): Wall => ({ present: true, by });
 export const missing = (missingReason: string, by = 'nothing'): Wall => ({ present: false, by, missingReason });
+
+export function systemCallsWall({ filterFile, filterMissing = 'unknown' }: JailPlan): Wall {
+  return filterFile === undefined ? missing(filterMissing) : present('seccomp filter');
+}

@@ -3,13 +3,16 @@ import { dirname, join } from 'node:path';
 import {
   directoriesOf,
   dropPrivileges,
+  filtered,
   type Jail,
   type JailPlan,
   jailedExecutable,
+  jailedFilter,
   jailedPaths,
   jailedSetpriv,
   missing,
   present,
+  systemCallsWall,
 } from './jail.ts';
 import { sharedLibraries } from './sharedLibraries.ts';
 import type { Tools } from './tools.ts';
@@ -38,6 +41,7 @@ export async function namespacesJail(
   await makeTemplate(root, [
     jailedExecutable,
     jailedSetpriv,
+    ...(plan.filterFile === undefined ? [] : [jailedFilter]),
     ...plan.fileNames.map((name) => jailedPaths.file(name)),
     ...libraries,
   ]);
@@ -49,6 +53,7 @@ export async function namespacesJail(
     ...libraries.map((library) => fstabLine(library, join(root, library), readOnly)),
     fstabLine(plan.executable, join(root, jailedExecutable), readOnly),
     fstabLine(setpriv, join(root, jailedSetpriv), readOnly),
+    ...(plan.filterFile === undefined ? [] : [fstabLine(plan.filterFile, join(root, jailedFilter), readOnly)]),
     ...directories.map(([name, path]) => fstabLine(path, join(root, jailedPaths.file(name)), readOnly)),
   ];
   return {
@@ -57,6 +62,7 @@ export async function namespacesJail(
     walls: {
       network: present('network namespace (unshare)'),
       filesystem: present('own root, read-only (unshare, chroot)'),
+      systemCalls: systemCallsWall(plan),
       identity: asRoot
         ? present('a user id for each tenant (setpriv)')
         : missing('this process may not change users, so every tenant runs as its own', 'user namespace (unshare)'),
@@ -77,8 +83,7 @@ export async function namespacesJail(
         ...[sh, '-c', setup, 'sh', mount, table],
         ...[chroot, root],
         ...dropPrivileges(process.identity),
-        jailedExecutable,
-        ...process.args(jailedPaths),
+        ...filtered(plan, process.args(jailedPaths)),
       ];
     },
   };

@@ -67,15 +67,18 @@ function attempt(work: () => unknown): string {
 
 /** Where a neighbour would look. */
 async function listenEverywhere(): Promise<string> {
+  const ends: string[] = [];
   for (const place of [{ port: 47_311, host: '127.0.0.1' }, { path: '\0cloister-first-tenant' }]) {
     const server = createServer((socket) => socket.end('by the first'));
     listening.push(server);
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(place, resolve);
-    });
+    ends.push(
+      await new Promise<string>((resolve) => {
+        server.once('error', (error) => resolve('code' in error ? String(error.code) : error.message));
+        server.listen(place, () => resolve('listening'));
+      }),
+    );
   }
-  return 'listening';
+  return ends.join(', ');
 }
 
 /** Everything that takes room in a directory without one byte of a file. */

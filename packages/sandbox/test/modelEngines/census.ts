@@ -28,7 +28,7 @@ export async function census(port: number): Promise<object> {
     descriptors: Array.from({ length: 64 }, (_, descriptor) => described(descriptor)),
     processes: await processes(),
     outsiders: [65_536, 100_000, 4_000_000].map((pid) => answered(() => process.kill(pid, 0))),
-    interfaces: os.networkInterfaces(),
+    interfaces: answered(() => JSON.stringify(os.networkInterfaces())),
     reach: await Promise.all(
       [
         ...[1, 22, 53, 80, 443, 8545, 18_545, 47_311, port].map((each) => ({ host: '127.0.0.1', port: each })),
