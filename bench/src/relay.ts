@@ -168,6 +168,7 @@ async function runWorker(gateway: string): Promise<string> {
     emission: domain.registry,
     epochRewards: domain.registry,
     storageRent: domain.registry,
+    governor: domain.registry,
   };
   const dialler = new WorkerDialler({
     network: { gateways: [gateway], chainId: domain.chainId, contracts },

@@ -34,6 +34,7 @@ const network = {
       'emission',
       'epochRewards',
       'storageRent',
+      'governor',
     ].map((name, index) => [name, `0x${String(index + 1).padStart(40, '0')}`]),
   ),
   rpcs: ['https://rpc.example'],

@@ -28,6 +28,7 @@ const network: NetworkFile = {
     emission: address('d5'),
     epochRewards: address('d6'),
     storageRent: address('d7'),
+    governor: address('d8'),
   },
   rpcs: ['https://rpc.example'],
   gateways: ['https://gateway.example'],

@@ -7,7 +7,7 @@ import { acquireLock, type FileLock, LockHeldError, writeFileAtomic } from '@clo
 import { privateKeyToAccount } from 'viem/accounts';
 
 /** Changes when the folder's layout does; other versions are never touched. */
-export const dataVersion = 3;
+export const dataVersion = 4;
 export const maxWorkers = 8;
 /** Of them three make a signature. */
 export const gatekeeperCount = 4;

@@ -11,7 +11,6 @@ import {
   EpochRecordsReader,
   emissionAbi,
   type GovernedCall,
-  governAtOnce,
   publishCollateral,
   RegistryReader,
   revokeImageCall,
@@ -41,9 +40,8 @@ import { toHex, utf8 } from '@cloister/crypto';
 import { createClient } from '@cloister/sdk';
 import { createTestClient, encodeFunctionData, http, parseEther } from 'viem';
 import { committeeThreshold, type DevnetState, everyAccount } from './dataFolder.ts';
-import { roundSeconds } from './options.ts';
-
-export const chainId = 31337;
+import { governHere, isGoverned } from './governance.ts';
+import { chainId, roundSeconds } from './options.ts';
 
 /** Play money for the chain's fees. */
 export async function fundAccounts(rpc: string, state: DevnetState): Promise<void> {
@@ -89,6 +87,8 @@ export function deployContracts(
         bondFactor: parseEther('0.02'),
         minimumBond: parseEther('100'),
       },
+      // What docs/governance.md chooses, but for the threshold: of a tenth, so that more than one account here can propose.
+      governance: { daySeconds: 60, proposalThreshold: parseEther('10000') },
       simulatedRoot: { x: BigInt(toHex(rootKey.subarray(0, 32))), y: BigInt(toHex(rootKey.subarray(32, 64))) },
     },
     onDeployed,
@@ -126,7 +126,7 @@ export async function setMoneyRules(
     gatekeepers: deployed.committeePurse,
     gatekeepersBps: 500,
   } as const;
-  await governAtOnce(deployer, rpc, deployed.timelock, [
+  await governHere(deployer, rpc, deployed, [
     ...wireMoneyCalls(deployed),
     {
       target: deployed.emission,
@@ -190,6 +190,7 @@ export function networkFileOf(
       emission: deployed.emission,
       epochRewards: deployed.epochRewards,
       storageRent: deployed.storageRent,
+      governor: deployed.governor,
     },
     rpcs: [rpc],
     gateways: [gateway],
@@ -220,7 +221,7 @@ export async function setWorkerRules(
   network: NetworkFile,
   images: Images,
 ): Promise<void> {
-  const { imageRegistry, workerRegistry, timelock } = network.contracts;
+  const { imageRegistry, workerRegistry } = network.contracts;
   const registry = new RegistryReader(new ChainView({ chainId, rpcs: [rpc] }), network.contracts);
   const calls: GovernedCall[] = [];
   if ((await registry.teePolicy(teeTypes.tdx)) === undefined)
@@ -229,7 +230,9 @@ export async function setWorkerRules(
     calls.push(setTeePolicyCall(workerRegistry, teeTypes['sev-snp'], { verifier: deployed.snpVerifier, ...teePolicy }));
   for (const image of images.now)
     if (!(await registry.imageAllowed(image))) calls.push(allowImageCall(imageRegistry, image, 'devnet worker'));
-  for (const image of images.before)
+  // What is decided together is taken back together: by a proposal.
+  const before = (await isGoverned(rpc, network.contracts, deployer.address)) ? [] : images.before;
+  for (const image of before)
     if (!images.now.includes(image) && (await registry.imageAllowed(image)))
       calls.push(revokeImageCall(imageRegistry, image));
   const configId = networkFileId(network);
@@ -237,7 +240,7 @@ export async function setWorkerRules(
   const keysHash = network.networkKeys === null ? undefined : networkKeysHash(network.networkKeys);
   if (keysHash !== undefined && (await registry.networkKeysHash()) !== keysHash)
     calls.push(setNetworkKeysHashCall(workerRegistry, keysHash));
-  await governAtOnce(deployer, rpc, timelock, calls);
+  await governHere(deployer, rpc, network.contracts, calls);
 }
 
 /** The rules for gatekeepers: who may be one, of which image, with which network file, and how many make a signature. */
@@ -249,11 +252,11 @@ export async function setCommitteeRules(
   imageId: Hex,
   operators: readonly Address[],
 ): Promise<void> {
-  const { gatekeeperCommittee, gatekeeperImageRegistry, depositBond, timelock } = deployed;
+  const { gatekeeperCommittee, gatekeeperImageRegistry, depositBond } = deployed;
   const view = new ChainView({ chainId, rpcs: [rpc] });
   const committee = new CommitteeReader(view, { gatekeeperCommittee });
   if ((await committee.teePolicy(teeTypes.tdx)) !== undefined) return;
-  await governAtOnce(deployer, rpc, timelock, [
+  await governHere(deployer, rpc, deployed, [
     setTeePolicyCall(gatekeeperCommittee, teeTypes.tdx, { verifier: deployed.tdxVerifier, ...teePolicy }),
     allowImageCall(gatekeeperImageRegistry, imageId, 'devnet gatekeeper'),
     allowConfigCall(gatekeeperImageRegistry, networkFileId(genesisFile)),
@@ -286,7 +289,7 @@ export async function nameChallengeApp(
   network: NetworkFile,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { timelock, epochRecords } = network.contracts;
+  const { epochRecords } = network.contracts;
   const records = new EpochRecordsReader(new ChainView({ chainId, rpcs: [rpc] }), network.contracts);
   if ((await records.challengeApp(undefined, signal)) !== zeroBytes32) return false;
   const { app } = await createClient({ network }).deploy({
@@ -295,6 +298,6 @@ export async function nameChallengeApp(
     name: 'challenge',
     signal,
   });
-  await governAtOnce(deployer, rpc, timelock, [setChallengeAppCall(epochRecords, app)]);
+  await governHere(deployer, rpc, network.contracts, [setChallengeAppCall(epochRecords, app)]);
   return true;
 }

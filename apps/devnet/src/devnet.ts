@@ -22,7 +22,6 @@ import {
   openDataFolder,
 } from './dataFolder.ts';
 import {
-  chainId,
   deployContracts,
   fundAccounts,
   nameChallengeApp,
@@ -33,7 +32,8 @@ import {
   setWorkerRules,
   waitForKeys,
 } from './deployment.ts';
-import type { DevnetOptions } from './options.ts';
+import { settleGovernance } from './governance.ts';
+import { chainId, type DevnetOptions } from './options.ts';
 import { assertPortFree, freePort } from './ports.ts';
 import type { Reporter } from './reporter.ts';
 
@@ -44,6 +44,8 @@ export type RunningDevnet = {
   readonly gatewayUrl: string;
   readonly rpcUrl: string;
   readonly state: DevnetState;
+  /** Whether the holders of PHA alone propose to the timelock. */
+  readonly governed: boolean;
   readonly children: readonly Child[];
   /** What each worker said when it was ready. */
   readonly workers: ReadonlyMap<string, Record<string, unknown>>;
@@ -127,8 +129,25 @@ export async function startDevnet(
       () => nameChallengeApp(deployer, state.accounts.deployer.privateKey, rpcUrl, network, signal),
       (isNew) => (isNew ? 'deployed' : 'was there'),
     );
+    const governed = await reporter.step(
+      'governance',
+      'Votes of PHA propose to the timelock',
+      () => settleGovernance(deployer, rpcUrl, network.contracts, options.governed),
+      (isHandedOver) => (isHandedOver ? 'nobody else does' : 'the deployer does too, without delay'),
+    );
     const networkFile = data.file('network.json');
-    return { networkFile, accountsFile, network, gatewayUrl, rpcUrl, state: current, children, workers, stop };
+    return {
+      networkFile,
+      accountsFile,
+      network,
+      gatewayUrl,
+      rpcUrl,
+      state: current,
+      governed,
+      children,
+      workers,
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;

@@ -14,9 +14,13 @@ export type DevnetOptions = {
   readonly demo: boolean;
   readonly dataDir: string;
   readonly workers: number;
+  /** Hand the timelock over to the holders of PHA, for ever. */
+  readonly governed: boolean;
   /** Length of an epoch, a multiple of a round. */
   readonly epochSeconds: number;
 };
+
+export const chainId = 31337;
 
 /** Length of a round of the beacon here. */
 export const roundSeconds = 5;
@@ -32,6 +36,7 @@ gatekeepers and three workers with simulated TEEs.
   --reset       delete that folder first
   --workers N   1 to 8 workers (default 3)
   --epoch N     seconds of an epoch, in which the gatekeepers hand their keys on (default 300; only for a new folder)
+  --governed    hand the network over to the votes of PHA, for ever: what a later start needs must be proposed first
   --json        one JSON line a step; the last is {"step":"ready","network":FILE,…}
   --help        this text
 `;
@@ -69,6 +74,7 @@ export function readOptions(argv: readonly string[], root: string): DevnetOption
     demo: !(values['no-demo'] ?? false),
     dataDir: path.resolve(values.data ?? path.join(root, '.cloister', 'devnet')),
     workers,
+    governed: values.governed ?? false,
     epochSeconds,
   };
 }
@@ -84,6 +90,7 @@ function parse(argv: readonly string[]) {
       data: { type: 'string' },
       workers: { type: 'string' },
       epoch: { type: 'string' },
+      governed: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
     },
   });

@@ -21,6 +21,7 @@ ${Object.entries(addresses)
 
 SIMULATED      Every TEE here is simulated, under a root named DEV: real formats, no protection. Receipts say so.
 Walls          ${walls.length === 0 ? 'all stand: network, filesystem, memory, pids, identity, cpu, system calls' : walls.map(({ name, reason }) => `missing: ${name} (${reason})`).join('; ')}
+Governance     ${devnet.governed ? 'by votes of PHA alone' : 'by votes of PHA, and by the deployer without delay'}: cloister govern list
 Apps           ${kinds.join(', ')}${notOffered.map(({ kind, reason }) => `\n               no ${kind}: ${reason}`).join('')}
 First call     ${proven === undefined ? 'not made' : proven ? `verified, ${(reporter.elapsedMs / 1000).toFixed(1)} s after the start` : 'FAILED, see above'}
 
@@ -39,6 +40,7 @@ Next, in another terminal:
     rpc: devnet.rpcUrl,
     addresses,
     simulated: true,
+    governed: devnet.governed,
     missingWalls: walls,
     kinds,
     notOffered,

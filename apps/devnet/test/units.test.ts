@@ -19,12 +19,14 @@ describe('options', () => {
       demo: true,
       dataDir: '/repo/.cloister/devnet',
       workers: 3,
+      governed: false,
       epochSeconds: 300,
     });
   });
 
   test('are read', () => {
-    const argv = ['--json', '--once', '--reset', '--no-demo', '--data', 'some/where', '--workers=8', '--epoch', '60'];
+    const flags = ['--json', '--once', '--reset', '--no-demo', '--governed'];
+    const argv = [...flags, '--data', 'some/where', '--workers=8', '--epoch', '60'];
     expect(readOptions(argv, '/repo')).toEqual({
       json: true,
       once: true,
@@ -32,6 +34,7 @@ describe('options', () => {
       demo: false,
       dataDir: join(process.cwd(), 'some/where'),
       workers: 8,
+      governed: true,
       epochSeconds: 60,
     });
   });
@@ -39,8 +42,18 @@ describe('options', () => {
   test('--help wins', () => {
     expect(readOptions(['--once', '--help'], '/repo')).toBeUndefined();
     expect(readOptions(['-h'], '/repo')).toBeUndefined();
-    for (const option of ['--once', '--no-demo', '--data', '--reset', '--workers', '--epoch', '--json', '--help'])
-      expect(usage).toContain(option);
+    const options = [
+      '--once',
+      '--no-demo',
+      '--data',
+      '--reset',
+      '--workers',
+      '--epoch',
+      '--governed',
+      '--json',
+      '--help',
+    ];
+    for (const option of options) expect(usage).toContain(option);
   });
 
   test.each([['--wokers'], ['--data'], ['--json=yes'], ['extra'], ['-x']])('%s is refused by name', (...argv) => {

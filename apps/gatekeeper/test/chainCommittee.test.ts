@@ -25,6 +25,7 @@ const contracts = {
   emission: address('d5'),
   epochRewards: address('d6'),
   storageRent: address('d7'),
+  governor: address('d8'),
 };
 const domain = { chainId: 31337, registry: contracts.workerRegistry };
 const gatekeeper = (byte: string, leaseUntil: bigint): StubGatekeeper => ({

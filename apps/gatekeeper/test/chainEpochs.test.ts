@@ -22,6 +22,7 @@ const contracts = {
   emission: address(0xd5),
   epochRewards: address(0xd6),
   storageRent: address(0xd7),
+  governor: address(0xd8),
 } as NetworkFile['contracts'];
 const signers = [1, 2, 3].map(address);
 const signatureOf = (signer: Address): Hex => `0x${signer.slice(2, 4).repeat(65)}`;

@@ -10,6 +10,7 @@ const contracts = {
   emission: address(0xd5),
   epochRewards: address(0xd6),
   storageRent: address(0xd7),
+  governor: address(0xd8),
 } as NetworkFile['contracts'];
 const signal = new AbortController().signal;
 const recordOf = (epoch: bigint): EpochRecord => ({

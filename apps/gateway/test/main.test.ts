@@ -27,6 +27,7 @@ const network = {
     emission: address('c'),
     epochRewards: address('d'),
     storageRent: address('e'),
+    governor: address('f'),
   },
   rpcs: ['http://127.0.0.1:1'],
   gateways: ['http://127.0.0.1:2'],

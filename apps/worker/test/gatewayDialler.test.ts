@@ -115,6 +115,7 @@ function dialler(gateways: readonly string[], options: Partial<WorkerDiallerComp
           emission: registry,
           epochRewards: registry,
           storageRent: registry,
+          governor: registry,
         },
       },
       workerId,

@@ -41,18 +41,18 @@ export type Town = {
   readonly contracts: readonly { readonly address: Address; readonly abi: Abi }[];
 };
 
-/** `genesis`: unix seconds of epoch 0. */
-export async function startTown(genesis = 1_700_000_000n): Promise<Town> {
+/** `genesis`: unix seconds of epoch 0. `supply`: of the account's PHA, all there is. */
+export async function startTown(genesis = 1_700_000_000n, supply = 10n ** 20n): Promise<Town> {
   const anvil = await startAnvil();
   try {
-    return await build(anvil, genesis);
+    return await build(anvil, genesis, supply);
   } catch (error) {
     await anvil.stop();
     throw error;
   }
 }
 
-async function build(anvil: RunningAnvil, genesis: bigint): Promise<Town> {
+async function build(anvil: RunningAnvil, genesis: bigint, supply: bigint): Promise<Town> {
   const key = generatePrivateKey();
   const account = new ChainAccount({ chainId, rpc: anvil.url, account: key });
   await rpc(anvil.url, 'anvil_setBalance', [account.address, '0xffffffffffffffffffff']);
@@ -60,7 +60,7 @@ async function build(anvil: RunningAnvil, genesis: bigint): Promise<Town> {
     chainId,
     timelockDelaySeconds: 0n,
     proposer: account.address,
-    allocation: [{ holder: account.address, amount: 10n ** 20n }],
+    allocation: [{ holder: account.address, amount: supply }],
     genesis,
     epochLengthSeconds: 600,
     roundLengthSeconds: 30,
@@ -79,6 +79,7 @@ async function build(anvil: RunningAnvil, genesis: bigint): Promise<Town> {
       minimumBond: 1n,
     },
     storagePrice: 1n,
+    governance: { daySeconds: 60, proposalThreshold: 10n ** 21n },
     // The generator of P-256: the root signs nothing here.
     simulatedRoot: {
       x: 0x6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296n,

@@ -8,7 +8,6 @@ import {
   type ContractFunctionName,
   type ContractFunctionReturnType,
   createPublicClient,
-  decodeErrorResult,
   decodeFunctionResult,
   encodeFunctionData,
   getAbiItem,
@@ -18,8 +17,9 @@ import {
   type PublicClient,
 } from 'viem';
 import type { BlockId, ChainLog, EventQuery, Head } from './chainLog.ts';
-import { contractErrorsAbi } from './generated/index.ts';
 import { pagedLogs } from './pagedLogs.ts';
+import { type ContractRefusal, refusalIn } from './refusal.ts';
+import { resultsDigest, type SimulatedResults, type Simulation, simulateBy } from './simulation.ts';
 
 export type ChainViewInit = {
   readonly chainId: number;
@@ -275,6 +275,23 @@ export class ChainView {
     return found;
   }
 
+  /**
+   * What calls would do and what would be read behind them, equal on all RPCs that can say (`eth_simulateV1`). Throws CHAIN_NO_SIMULATION
+   * where none can, CHAIN_SPLIT where they differ.
+   */
+  async simulate(simulation: Simulation, signal?: AbortSignal): Promise<SimulatedResults> {
+    const answers = await this.#all('simulating calls', signal, ({ client }) => simulateBy(client, simulation));
+    const [first, ...others] = answers.flatMap((answer) => answer ?? []);
+    if (first === undefined)
+      throw new ChainError('CHAIN_NO_SIMULATION', 'No RPC of this network simulates calls (eth_simulateV1)', {});
+    const digest = resultsDigest(first);
+    if (others.some((other) => resultsDigest(other) !== digest))
+      throw new ChainError('CHAIN_SPLIT', `The RPCs simulate calls on block "${simulation.block}" differently`, {
+        block: simulation.block,
+      });
+    return first;
+  }
+
   async #call(
     name: string,
     { to, data, block }: { readonly to: Address; readonly data: Hex; readonly block: bigint },
@@ -347,8 +364,6 @@ function logsDigest(logs: readonly Log[]): string {
   return logs.map(({ blockHash, logIndex, topics, data }) => `${blockHash}${logIndex}${topics.join()}${data}`).join();
 }
 
-/** A contract's own error in a read. */
-export type ContractRefusal = { readonly errorName: string; readonly args: readonly string[]; readonly cause: unknown };
 type Answer =
   | { readonly data: Hex; readonly refusal: undefined }
   | { readonly data: undefined; readonly refusal: ContractRefusal };
@@ -364,17 +379,6 @@ function sameAnswer(left: Answer, right: Answer): boolean {
 function refusalOf(cause: unknown): ContractRefusal {
   if (!/revert/i.test(shortMessageOf(cause))) throw cause;
   return refusalIn(revertDataOf(cause), cause);
-}
-
-/** What a contract refused with, from the data of its revert. */
-export function refusalIn(data: Hex | undefined, cause?: unknown): ContractRefusal {
-  if (data === undefined) return { errorName: 'without a reason', args: [], cause };
-  try {
-    const { errorName, args } = decodeErrorResult({ abi: contractErrorsAbi, data });
-    return { errorName, args: ((args ?? []) as readonly unknown[]).map(String), cause };
-  } catch {
-    return { errorName: data.slice(0, 10), args: [], cause };
-  }
 }
 
 /** CHAIN_READ_REVERTED for a refusal. */
@@ -423,6 +427,7 @@ export type ChainErrorCode =
   | 'CHAIN_NO_CONTRACT'
   | 'CHAIN_READ_REVERTED'
   | 'CHAIN_STALE'
+  | 'CHAIN_NO_SIMULATION'
   /** A transaction that would fail, and was not signed. */
   | 'CHAIN_SEND_REVERTED'
   /** A signed transaction that no RPC has. */

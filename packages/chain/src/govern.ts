@@ -14,6 +14,7 @@ import {
   workerBondsAbi,
   workerRegistryAbi,
 } from './generated/index.ts';
+import { type TimelockRole, timelockRoles } from './timelockReader.ts';
 
 /** One call that the timelock shall make. */
 export type GovernedCall = { readonly target: Address; readonly data: Hex };
@@ -157,25 +158,34 @@ export function wireMoneyCalls(contracts: MoneyContracts): GovernedCall[] {
   ];
 }
 
+/** The calls by which a timelock takes proposals of a Governor, beside those of who proposed before. */
+export function admitGovernorCalls(timelock: Address, governor: Address): GovernedCall[] {
+  return [
+    roleCall(timelock, 'grantRole', 'PROPOSER_ROLE', governor),
+    roleCall(timelock, 'grantRole', 'CANCELLER_ROLE', governor),
+  ];
+}
+
 /**
  * The calls by which a timelock takes proposals of a Governor alone from then on, and no longer those of who proposed before. Nothing
  * else changes: whatever the timelock owns stays its own.
  */
 export function handOverToGovernorCalls(timelock: Address, governor: Address, former: Address): GovernedCall[] {
-  const role = (functionName: 'grantRole' | 'revokeRole', name: string, account: Address): GovernedCall => ({
-    target: timelock,
-    data: encodeFunctionData({
-      abi: timelockControllerAbi,
-      functionName,
-      args: [keccak256(stringToHex(name)), account],
-    }),
-  });
   return [
-    role('grantRole', 'PROPOSER_ROLE', governor),
-    role('grantRole', 'CANCELLER_ROLE', governor),
-    role('revokeRole', 'PROPOSER_ROLE', former),
-    role('revokeRole', 'CANCELLER_ROLE', former),
+    ...admitGovernorCalls(timelock, governor),
+    roleCall(timelock, 'revokeRole', 'PROPOSER_ROLE', former),
+    roleCall(timelock, 'revokeRole', 'CANCELLER_ROLE', former),
   ];
+}
+
+function roleCall(
+  timelock: Address,
+  functionName: 'grantRole' | 'revokeRole',
+  role: Exclude<TimelockRole, 'DEFAULT_ADMIN_ROLE'>,
+  account: Address,
+): GovernedCall {
+  const args = [timelockRoles[role], account] as const;
+  return { target: timelock, data: encodeFunctionData({ abi: timelockControllerAbi, functionName, args }) };
 }
 
 /** Schedules the calls as one batch and executes them: only where the timelock's delay is zero and the account proposes. */

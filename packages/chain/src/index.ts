@@ -7,9 +7,7 @@ export {
   type ChainErrorCode,
   ChainView,
   type ChainViewInit,
-  type ContractRefusal,
   decodeRead,
-  refusalIn,
   revertedError,
 } from './chainView.ts';
 export { CommitteeHistory, type PastGeneration } from './committeeHistory.ts';
@@ -23,6 +21,7 @@ export { FinalLogs } from './finalLogs.ts';
 export { firstBlockSince } from './firstBlockSince.ts';
 export * from './generated/index.ts';
 export {
+  admitGovernorCalls,
   allowConfigCall,
   allowImageCall,
   blockPlatformCall,
@@ -42,6 +41,20 @@ export {
   wireMoneyCalls,
 } from './govern.ts';
 export {
+  type ActRule,
+  executionDays,
+  GovernorReader,
+  type GovernorRules,
+  type Proposal,
+  type ProposalState,
+  type ProposalStatus,
+  type ProposedCall,
+  proposalIdOf,
+  proposalStates,
+  queueDays,
+  type Stake,
+} from './governorReader.ts';
+export {
   type IntelContracts,
   intelContractsOf,
   type Published,
@@ -50,6 +63,7 @@ export {
   type Submission,
 } from './intelCollateral.ts';
 export { type ChannelStatus, type OpenedChannel, PaymentsReader } from './paymentsReader.ts';
+export { type ContractRefusal, refusalIn } from './refusal.ts';
 export { type EvictedSigner, type PastWorker, RegistryHistory } from './registryHistory.ts';
 export {
   type AnchoredSecrets,
@@ -64,6 +78,7 @@ export {
 } from './registryReader.ts';
 export { receiptsInCalldata, type ShownOnChain, ShownReceipts } from './shownReceipts.ts';
 export { type SignedTransaction, signTransaction, type UnsignedTransaction } from './signTransaction.ts';
+export type { SimulatedCall, SimulatedLog, SimulatedResult, SimulatedResults, Simulation } from './simulation.ts';
 export { offences, type SlashCase, type SlashEvidence, SlashingReader, slashStates } from './slashingReader.ts';
 export { bondStates, type PoolStatus, StakingReader, type UnstakeRequest, type WorkerBond } from './stakingReader.ts';
 export {
@@ -74,6 +89,7 @@ export {
   type StorageRentalStatus,
 } from './storageReader.ts';
 export { type PaidStorage, paidStorage, StorageRentals, type StorageRentalsInit } from './storageRentals.ts';
+export { type TimelockHolders, TimelockReader, type TimelockRole, timelockRoles } from './timelockReader.ts';
 export {
   type GasPrice,
   type MinedTransaction,

@@ -3,10 +3,14 @@ import { getContractAddress } from 'viem';
 import type { ChainAccount } from './account.ts';
 import { type DeployableContract, deployContract } from './deploy.ts';
 import {
+  actRulesAbi,
+  actRulesBytecode,
   appRegistryAbi,
   appRegistryBytecode,
   batchAbi,
   batchBytecode,
+  cloisterGovernorAbi,
+  cloisterGovernorBytecode,
   collateralStoreAbi,
   collateralStoreBytecode,
   committeePurseAbi,
@@ -35,6 +39,8 @@ import {
   sgxVerifierBytecode,
   slashingAbi,
   slashingBytecode,
+  stakeDelegatesAbi,
+  stakeDelegatesBytecode,
   stakePoolsAbi,
   stakePoolsBytecode,
   storageRentAbi,
@@ -54,7 +60,7 @@ import {
 export type NetworkParameters = {
   readonly chainId: number;
   readonly timelockDelaySeconds: bigint;
-  /** Proposes to the timelock until governance lands. */
+  /** Proposes to the timelock until it is handed over to the Governor. */
   readonly proposer: Address;
   /** Genesis allocation of PHA, in its smallest unit. */
   readonly allocation: readonly { readonly holder: Address; readonly amount: bigint }[];
@@ -82,6 +88,12 @@ export type NetworkParameters = {
     /** A worker's bond is k times the root of its measured work, and `minimumBond` at the least; PHA's smallest unit. */
     readonly bondFactor: bigint;
     readonly minimumBond: bigint;
+  };
+  readonly governance: {
+    /** Of every time that the Governor has: 60 to 86,400. */
+    readonly daySeconds: number;
+    /** Votes that a proposal takes, in PHA's smallest unit. */
+    readonly proposalThreshold: bigint;
   };
   /** P-256 key of the network's DEV root: only for networks that are simulated for ever. */
   readonly simulatedRoot: { readonly x: bigint; readonly y: bigint };
@@ -118,6 +130,9 @@ export type DeployedNetwork = {
   readonly emission: Address;
   readonly epochRewards: Address;
   readonly storageRent: Address;
+  readonly actRules: Address;
+  readonly stakeDelegates: Address;
+  readonly governor: Address;
 };
 
 /** The contract's own bound. */
@@ -341,6 +356,25 @@ export async function deployUnsafeSimulatedNetwork(
       },
     ],
   });
+  const { daySeconds, proposalThreshold } = parameters.governance;
+  const actRules = await put({
+    name: 'ActRules',
+    abi: actRulesAbi,
+    bytecode: actRulesBytecode,
+    args: [{ timelock, day: daySeconds, stakePools, depositBond, payments, gatekeeperImages: gatekeeperImageRegistry }],
+  });
+  const stakeDelegates = await put({
+    name: 'StakeDelegates',
+    abi: stakeDelegatesAbi,
+    bytecode: stakeDelegatesBytecode,
+    args: [],
+  });
+  const governor = await put({
+    name: 'CloisterGovernor',
+    abi: cloisterGovernorAbi,
+    bytecode: cloisterGovernorBytecode,
+    args: [actRules, stakeDelegates, { ...governorRulesOf(daySeconds), proposalThreshold }],
+  });
   const batch = await put({ name: 'Batch', abi: batchAbi, bytecode: batchBytecode, args: [] });
   return {
     timelock,
@@ -369,5 +403,19 @@ export async function deployUnsafeSimulatedNetwork(
     emission,
     epochRewards,
     storageRent,
+    actRules,
+    stakeDelegates,
+    governor,
+  };
+}
+
+/** What docs/governance.md chooses, in days of so many seconds. */
+function governorRulesOf(daySeconds: number) {
+  return {
+    votingDelay: 2 * daySeconds,
+    votingPeriod: 5 * daySeconds,
+    voteExtension: 2 * daySeconds,
+    quorumBps: 400,
+    superQuorumBps: 1_500,
   };
 }

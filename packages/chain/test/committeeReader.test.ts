@@ -23,6 +23,7 @@ const contracts = {
   emission: address('d5'),
   epochRewards: address('d6'),
   storageRent: address('d7'),
+  governor: address('d8'),
 };
 const gatekeeper = (byte: string): StubGatekeeper => ({
   operator: address(`a${byte}`),

@@ -21,6 +21,7 @@ const contracts = {
   emission: address('d5'),
   epochRewards: address('d6'),
   storageRent: address('d7'),
+  governor: address('d8'),
 };
 // Letters, so that a checksummed address differs from the lower-case one.
 const operator = address('ab');

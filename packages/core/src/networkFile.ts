@@ -33,6 +33,7 @@ const networkFileJson = z.strictObject({
     emission: z.address,
     epochRewards: z.address,
     storageRent: z.address,
+    governor: z.address,
   }),
   /** JSON-RPC URLs of the chain; what binds is read from all of them and must agree. */
   rpcs: z.array(z.baseUrl).check(z.refineArray(1, 16)),
@@ -64,6 +65,8 @@ export type NetworkFile = {
     readonly emission: Address;
     readonly epochRewards: Address;
     readonly storageRent: Address;
+    /** Whose votes propose to the timelock. Names the rules of acts and the delegates of stake. */
+    readonly governor: Address;
   };
   readonly rpcs: readonly string[];
   readonly gateways: readonly string[];

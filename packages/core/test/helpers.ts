@@ -45,6 +45,7 @@ export const network: NetworkFile = {
     emission: addr(0xd5),
     epochRewards: addr(0xd6),
     storageRent: addr(0xd7),
+    governor: addr(0xd8),
   },
   rpcs: ['http://127.0.0.1:8545'],
   gateways: ['http://127.0.0.1:8080'],

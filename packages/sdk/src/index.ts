@@ -1,4 +1,13 @@
-export type { PoolStatus, SlashCase, SlashEvidence, UnstakeRequest, WorkerBond } from '@cloister/chain';
+export type {
+  PoolStatus,
+  ProposalState,
+  ProposalStatus,
+  ProposedCall,
+  SlashCase,
+  SlashEvidence,
+  UnstakeRequest,
+  WorkerBond,
+} from '@cloister/chain';
 export {
   type Address,
   type Bytes32,
@@ -63,6 +72,32 @@ export type {
   StateValueType,
 } from './functionContext.ts';
 export { GatewayError, type GatewayErrorCode, type StorageUse } from './gateways.ts';
+export type { Support, VoteAmounts, WeighedStake } from './governance/ballots.ts';
+export {
+  type Change,
+  type Effect,
+  type EmittedEvent,
+  type ExecutedCall,
+  effectOf,
+  type Fork,
+  type ForkAnswer,
+  type ForkedCall,
+} from './governance/effect.ts';
+export {
+  Governance,
+  type GovernanceComponents,
+  openGovernance,
+  type ProposalTimes,
+  proposalIdText,
+  type ShownProposal,
+  type VoteCast,
+  type VoterStanding,
+} from './governance/governance.ts';
+export { GovernanceError, type GovernanceErrorCode } from './governance/governanceError.ts';
+export { type NamedContract, namedContracts } from './governance/namedContracts.ts';
+export { readCall } from './governance/readCall.ts';
+export { plainText, type ShownArgument, type ShownCall, showCall, valueText } from './governance/shownCalls.ts';
+export { simulatedFork } from './governance/simulatedFork.ts';
 export { type LogLine, LogsError, type WorkerLogs } from './logs.ts';
 export { PaymentError, type PaymentErrorCode } from './payments/channelLedger.ts';
 export type { PayerInit, SpendingLimits } from './payments/payer.ts';

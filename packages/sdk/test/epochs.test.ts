@@ -34,6 +34,7 @@ const contracts = {
   emission: address(0xd5),
   epochRewards: address(0xd6),
   storageRent: address(0xd7),
+  governor: address(0xd8),
 } as NetworkFile['contracts'];
 const clock = { genesis: 1_000n, epochLength: 100n, roundLength: 10n };
 const epoch = 1n;

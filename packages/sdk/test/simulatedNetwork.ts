@@ -108,6 +108,7 @@ export class SimulatedNetwork {
         emission: address(0xd5),
         epochRewards: address(0xd6),
         storageRent: address(0xd7),
+        governor: address(0xd8),
       },
       rpcs: [rpc.url],
       gateways: ['http://127.0.0.1:1'],

@@ -27,6 +27,7 @@ const networkFile = {
     emission: address(0xd5),
     epochRewards: address(0xd6),
     storageRent: address(0xd7),
+    governor: address(0xd8),
   },
   rpcs: ['http://127.0.0.1:1'],
   gateways: ['http://127.0.0.1:1'],
