@@ -55,6 +55,19 @@ export function percentText(bps: number): string {
   return `${bps / 100} %`;
 }
 
+/** A time for people: when, and how far it is from now by the chain's clock. */
+export function momentText(unixSeconds: bigint, nowSeconds: bigint): string {
+  const at = new Date(Number(unixSeconds) * 1_000).toISOString().replace('.000', '');
+  const away = Number(unixSeconds - nowSeconds);
+  return `${at} (${away >= 0 ? `in ${spanText(away)}` : `${spanText(-away)} ago`})`;
+}
+
+function spanText(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7_200) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.floor(seconds / 3_600)} h` : `${Math.floor(seconds / 86_400)} days`;
+}
+
 /** An account's address. Throws OPTION_VALUE_INVALID. */
 export function addressValue(option: string, text: string): Address {
   const address = text.toLowerCase();

@@ -8,6 +8,7 @@ import { collateralCommand } from '../src/commands/collateral.ts';
 import { deployCommand } from '../src/commands/deploy.ts';
 import { devCommand } from '../src/commands/dev.ts';
 import { epochCommands } from '../src/commands/epoch.ts';
+import { governCommands } from '../src/commands/govern.ts';
 import { initCommand } from '../src/commands/init.ts';
 import { listingCommands } from '../src/commands/listings.ts';
 import { manifestCommands } from '../src/commands/manifest.ts';
@@ -72,6 +73,7 @@ function registerAll(program: Command): void {
   stakingCommands(program);
   sendCommand(program);
   slashCommands(program);
+  governCommands(program);
   devCommand(program);
   verifyEvidenceCommand(program);
   collateralCommand(program);

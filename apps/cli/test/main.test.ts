@@ -64,6 +64,7 @@ const commands = [
   'claim',
   'worker',
   'slashes',
+  'govern',
   'proxy',
 ];
 

@@ -1,9 +1,10 @@
 import { type Address, zeroAddress } from '@cloister/core';
-import type { Claimed, PoolStatus, StakePosition } from '@cloister/sdk';
+import { type Claimed, openGovernance, type PoolStatus, type StakePosition } from '@cloister/sdk';
 import type { Command } from 'commander';
 import { addressValue, idValue, percentBps, percentText, phaAmount, phaText } from '../optionValues.ts';
 import { print } from '../output.ts';
 import { type NetworkOptions, openAccount, openClient, SettingsError } from '../settings.ts';
+import { noteProposals, noteVoter } from '../stakeNotes.ts';
 
 type Options = NetworkOptions & { json?: boolean };
 
@@ -16,13 +17,19 @@ export function stakingCommands(program: Command): void {
     .description("stake PHA in an operator's pool: it shares in what the pool earns, and in what it loses")
     .argument('<pool>', "the operator's address")
     .argument('<amount>', 'PHA, such as 10 or 0.5')
-    .action(async (pool: string, amount: string, _: unknown, command: Command) => {
+    .option('--delegate <account>', 'who casts the votes of your stake, in all pools, until you say otherwise')
+    .action(async (pool: string, amount: string, given: { delegate?: string }, command: Command) => {
       const options = command.optsWithGlobals<Options>();
       const [operator, value] = [addressValue('pool', pool), phaAmount('amount', amount)];
+      const voter = given.delegate === undefined ? undefined : addressValue('--delegate', given.delegate);
       const account = await openAccount(options);
       const client = await openClient(options);
       const position = await client.staking.stake(operator, value, { account });
+      if (voter !== undefined) await openGovernance(client).delegate(voter, { pha: false, stake: true }, { account });
       print(options, position, () => `Staked ${phaText(value)}: ${positionText(position)}`);
+      if (options.json) return;
+      await noteVoter(client, account.address.toLowerCase() as Address);
+      await noteProposals(client);
     });
 
   program
@@ -43,6 +50,7 @@ export function stakingCommands(program: Command): void {
         () =>
           `Asked back ${phaText(request.amount)} from pool ${operator}, payable from ${timeText(request.notBefore)}; until then it can be slashed`,
       );
+      if (!options.json) await noteProposals(client);
     });
 
   program
@@ -54,6 +62,7 @@ export function stakingCommands(program: Command): void {
       const client = await openClient(options);
       const claimed = await client.staking.claim({ account });
       print(options, claimed, () => (claimed.length === 0 ? 'Nothing is due.' : claimed.map(claimedText).join('\n')));
+      if (!options.json) await noteProposals(client);
     });
 
   bondCommands(program.command('worker').description('the bond behind a worker of yours'));
@@ -131,6 +140,7 @@ function poolCommands(pool: Command): void {
           ),
         ].join('\n'),
       );
+      if (!options.json) await noteProposals(client);
     });
 
   pool
