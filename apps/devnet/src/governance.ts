@@ -56,15 +56,21 @@ export async function settleGovernance(
       await governAtOnce(deployer, rpc, timelock, admitGovernorCalls(timelock, governor));
     return false;
   }
+  const delegate = await reader.treasuryDelegate();
+  if (delegate !== undefined)
+    throw new DevnetGovernanceError(
+      'DEVNET_NOT_HANDED_OVER',
+      `The treasury's PHA votes by "${delegate}"`,
+      'Take that back first: phaToken.delegate of the zero address',
+    );
   await governAtOnce(deployer, rpc, timelock, handOverToGovernorCalls(timelock, governor, deployer.address));
   await assertHandedOver(reader, contracts);
   return true;
 }
 
-/** That nobody but the Governor proposes or cancels, anybody executes, nobody changes roles, and the treasury's PHA votes nowhere. */
+/** That nobody but the Governor proposes or cancels, anybody executes, and the timelock alone changes roles. */
 async function assertHandedOver(reader: TimelockReader, { timelock, governor }: Contracts): Promise<void> {
   const holders = await reader.holders(await reader.view.head());
-  const delegate = await reader.treasuryDelegate();
   const expected: typeof holders = {
     PROPOSER_ROLE: [governor],
     CANCELLER_ROLE: [governor],
@@ -80,12 +86,6 @@ async function assertHandedOver(reader: TimelockReader, { timelock, governor }: 
         'Start with --reset, or with another --data DIR',
       );
   }
-  if (delegate !== undefined)
-    throw new DevnetGovernanceError(
-      'DEVNET_NOT_HANDED_OVER',
-      `The treasury's PHA votes by "${delegate}"`,
-      'Start with --reset, or with another --data DIR',
-    );
 }
 
 function readerOf(rpc: string, contracts: Contracts): TimelockReader {
