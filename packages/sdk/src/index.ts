@@ -87,19 +87,17 @@ export {
   Governance,
   type GovernanceComponents,
   openGovernance,
-  type ProposalTimes,
-  proposalIdText,
-  type ShownProposal,
   type VoteCast,
-  type VoterStanding,
 } from './governance/governance.ts';
 export { GovernanceError, type GovernanceErrorCode } from './governance/governanceError.ts';
 export { type NamedContract, namedContracts } from './governance/namedContracts.ts';
 export { describeProposal, readProposalFile, type WrittenProposal } from './governance/proposalFile.ts';
 export { readCall } from './governance/readCall.ts';
 export { plainText, type ShownArgument, type ShownCall, showCall, valueText } from './governance/shownCalls.ts';
+export { type ProposalTimes, proposalIdText, type ShownProposal } from './governance/shownProposal.ts';
 export { simulatedFork } from './governance/simulatedFork.ts';
 export { isOpen, proposalsOfStake } from './governance/stakeNotice.ts';
+export type { VoterStanding } from './governance/standing.ts';
 export { type LogLine, LogsError, type WorkerLogs } from './logs.ts';
 export { PaymentError, type PaymentErrorCode } from './payments/channelLedger.ts';
 export type { PayerInit, SpendingLimits } from './payments/payer.ts';

@@ -3,17 +3,13 @@ import {
   ChainAccount,
   type ChainView,
   cloisterGovernorAbi,
-  executionDays,
   GovernorReader,
   type GovernorRules,
   type Head,
   type Proposal,
-  type ProposalStatus,
   type ProposedCall,
   phaTokenAbi,
   proposalIdOf,
-  queueDays,
-  type Stake,
   StakingReader,
   stakeDelegatesAbi,
   type TimelockHolders,
@@ -26,18 +22,17 @@ import {
   castAll,
   castParts,
   maxStakesOfVote,
-  type OpenBallot,
   packStakes,
   type Support,
   type VoteAmounts,
   votesLeft,
-  type WeighedStake,
 } from './ballots.ts';
 import { type Effect, effectOf } from './effect.ts';
 import { GovernanceError } from './governanceError.ts';
 import { type NamedContract, namedContracts } from './namedContracts.ts';
-import { type ShownCall, showCall } from './shownCalls.ts';
+import { proposalIdText, type ShownProposal, showProposal } from './shownProposal.ts';
 import { simulatedFork } from './simulatedFork.ts';
+import { readStanding, type VoterStanding } from './standing.ts';
 
 export type GovernanceComponents = {
   readonly network: Pick<NetworkFile, 'chainId' | 'contracts'>;
@@ -46,32 +41,6 @@ export type GovernanceComponents = {
   readonly account: (account: LocalAccount | Hex) => ChainAccount;
 };
 type By = { readonly account: LocalAccount | Hex; readonly signal?: AbortSignal };
-
-/** Unix seconds at which each step of a proposal can be done; null where it does not come to it. */
-export type ProposalTimes = {
-  readonly voteFrom: bigint;
-  readonly voteUntil: bigint;
-  /** The last second in which it can be queued. */
-  readonly queueUntil: bigint;
-  /** At the earliest, if it is queued as soon as it can be. */
-  readonly executeFrom: bigint;
-  /** From when on anyone may cancel it, if it is queued. */
-  readonly staleFrom: bigint;
-};
-
-export type ShownProposal = Omit<Proposal, 'calls'> &
-  ProposalStatus & {
-    readonly title: string;
-    readonly calls: readonly ShownCall[];
-    readonly times: ProposalTimes;
-    /** Votes that count toward `needed`: for alone where it is dangerous, else for and abstain. */
-    readonly counted: bigint;
-    /** Whether it would be accepted if the vote ended now. */
-    readonly isAhead: boolean;
-  };
-
-/** What a voter has for a proposal. Votes in PHA's smallest unit. */
-export type VoterStanding = OpenBallot & { readonly voter: Address; readonly total: bigint };
 
 export type VoteCast = { readonly casts: readonly Cast[]; readonly votes: bigint; readonly left: bigint };
 
@@ -112,10 +81,10 @@ export class Governance {
   async list(limit = 20, signal?: AbortSignal): Promise<readonly ShownProposal[]> {
     const head = await this.#components.view.head(signal);
     const all = await this.reader.proposals(head, signal);
-    const [contracts, rules] = await Promise.all([this.contracts(signal), this.reader.rules(signal)]);
+    const named = await this.#named(signal);
     const shown: ShownProposal[] = [];
     for (const proposal of all.slice(-limit).reverse())
-      shown.push(await this.#shown(proposal, head, contracts, rules, signal));
+      shown.push(showProposal(proposal, await this.reader.status(proposal.id, head, signal), head.timestamp, named));
     return shown;
   }
 
@@ -123,8 +92,8 @@ export class Governance {
   async show(id: bigint, signal?: AbortSignal): Promise<ShownProposal> {
     const head = await this.#components.view.head(signal);
     const proposal = await this.#known(id, head, signal);
-    const [contracts, rules] = await Promise.all([this.contracts(signal), this.reader.rules(signal)]);
-    return this.#shown(proposal, head, contracts, rules, signal);
+    const [status, named] = await Promise.all([this.reader.status(id, head, signal), this.#named(signal)]);
+    return showProposal(proposal, status, head.timestamp, named);
   }
 
   /** What a call asks for as an act of governance. */
@@ -142,22 +111,9 @@ export class Governance {
     return found;
   }
 
-  /**
-   * Whom an account votes for: what of its own PHA and of stakes it can cast for a proposal, or, without one, could for one whose
-   * snapshot were now.
-   */
-  async standing(voter: Address, id?: bigint, signal?: AbortSignal): Promise<VoterStanding> {
-    const { view } = this.#components;
-    const head = await view.head(signal);
-    const snapshot = id === undefined ? head.timestamp - 1n : (await this.reader.status(id, head, signal)).snapshot;
-    const timepoint = snapshot < head.timestamp ? snapshot : head.timestamp - 1n;
-    const [own, ballot, stakes] = await Promise.all([
-      this.reader.pastVotes(voter, timepoint, signal),
-      id === undefined ? { opened: false, left: 0n } : this.reader.ballotOf(id, voter, signal),
-      this.#stakesOf(voter, timepoint, id, signal),
-    ]);
-    const open = { own, ...ballot, stakes };
-    return { ...open, voter, total: votesLeft(open) };
+  /** What an account can cast for a proposal, or, without one, could for one whose snapshot were now. */
+  standing(voter: Address, id?: bigint, signal?: AbortSignal): Promise<VoterStanding> {
+    return readStanding({ governor: this.reader, staking: this.#staking }, voter, id, signal);
   }
 
   /**
@@ -350,35 +306,6 @@ export class Governance {
     return this.show(id, signal);
   }
 
-  /** Stakes that a voter may cast for a proposal and nobody has: its own, and those of accounts that let it vote. */
-  async #stakesOf(
-    voter: Address,
-    timepoint: bigint,
-    id: bigint | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<readonly WeighedStake[]> {
-    const accounts = [...new Set([voter, ...(await this.reader.delegatorsTo(voter, signal))])];
-    const found: WeighedStake[] = [];
-    for (const account of accounts) {
-      if ((await this.reader.voterOf(account, timepoint, signal)) !== voter) continue;
-      const stakes: readonly Stake[] = (await this.#staking.poolsOf(account, signal)).map((pool) => ({
-        account,
-        pool,
-      }));
-      const weighed = await Promise.all(
-        stakes.map(async (stake) => {
-          const [worth, isCounted] = await Promise.all([
-            this.reader.pastStake(stake, timepoint, signal),
-            id === undefined ? false : this.reader.isStakeCounted(id, stake, signal),
-          ]);
-          return worth === 0n || isCounted ? [] : [{ ...stake, worth }];
-        }),
-      );
-      found.push(...weighed.flat());
-    }
-    return found;
-  }
-
   async #assertProposable(call: ProposedCall, signal: AbortSignal | undefined): Promise<void> {
     const rule = await this.reader.ruleOf(call, signal);
     if ('refusal' in rule)
@@ -413,35 +340,9 @@ export class Governance {
     return found;
   }
 
-  async #shown(
-    proposal: Proposal,
-    head: Head,
-    contracts: readonly NamedContract[],
-    { daySeconds }: GovernorRules,
-    signal: AbortSignal | undefined,
-  ): Promise<ShownProposal> {
-    const status = await this.reader.status(proposal.id, head, signal);
-    const { votes, dangerous, needed, snapshot, deadline, delaySeconds, eta, state } = status;
-    // What can still be queued is queued now at the earliest.
-    const queuedFrom = state === 'succeeded' && head.timestamp > deadline ? head.timestamp : deadline + 1n;
-    const executeFrom = eta ?? queuedFrom + delaySeconds;
-    const counted = dangerous ? votes.for : votes.for + votes.abstain;
-    const isAhead = counted >= needed && votes.for > votes.against && (!dangerous || votes.for >= 2n * votes.against);
-    return {
-      ...proposal,
-      ...status,
-      title: titleOf(proposal.description),
-      calls: proposal.calls.map((call) => showCall(call, contracts)),
-      times: {
-        voteFrom: snapshot + 1n,
-        voteUntil: deadline,
-        queueUntil: deadline + queueDays * daySeconds,
-        executeFrom,
-        staleFrom: executeFrom + executionDays * daySeconds,
-      },
-      counted,
-      isAhead,
-    };
+  async #named(signal: AbortSignal | undefined) {
+    const [contracts, { daySeconds }] = await Promise.all([this.contracts(signal), this.reader.rules(signal)]);
+    return { contracts, daySeconds };
   }
 
   get #governor() {
@@ -461,17 +362,6 @@ export function openGovernance(client: {
     view: registry.view,
     account: (account) => new ChainAccount({ chainId: network.chainId, rpc, account }),
   });
-}
-
-/** A proposal's id as it is written everywhere: 0x and 64 hexadecimal digits. */
-export function proposalIdText(id: bigint): Hex {
-  return `0x${id.toString(16).padStart(64, '0')}`;
-}
-
-/** The first line of a description, without what marks headings. */
-function titleOf(description: string): string {
-  const [first = ''] = description.trim().split('\n');
-  return first.replace(/^#+\s+/, '').slice(0, 200);
 }
 
 function listsOf(calls: readonly ProposedCall[]) {

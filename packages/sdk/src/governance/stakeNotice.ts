@@ -1,5 +1,5 @@
 import type { GovernorRules, ProposalState } from '@cloister/chain';
-import type { ShownProposal } from './governance.ts';
+import type { ShownProposal } from './shownProposal.ts';
 
 /** States in which a proposal can still come to its effect. */
 const openStates: ReadonlySet<ProposalState> = new Set(['pending', 'active', 'succeeded', 'queued']);
