@@ -1,5 +1,5 @@
 // Writes vectors/records.json, the records of packages/core over fixed inputs, vectors/committee.json, vectors/state.json,
-// vectors/payments.json and vectors/emission.json. The
+// vectors/payments.json, vectors/bridge.json and vectors/emission.json. The
 // contract tests and the tests of the packages read the same files. Run it when a form changes on purpose, and say so in the commit.
 // Another folder may be given as argument; `npm run check` compares that way.
 import { writeFileSync } from 'node:fs';
@@ -29,6 +29,7 @@ import {
 } from '@cloister/core';
 import { addressOf, fromHex, SecretBytes, signDigest, toHex } from '@cloister/crypto';
 import { addr, b32, domain, network, receipt } from '../packages/core/test/helpers.ts';
+import { bridgeVectors } from './lib/bridgeVectors.ts';
 import { committeeVectors } from './lib/committeeVectors.ts';
 import { emissionVectors } from './lib/emissionVectors.ts';
 import { inRoot } from './lib/paths.ts';
@@ -152,6 +153,7 @@ write('committee.json', await committeeVectors());
 write('state.json', await stateVectors());
 write('payments.json', paymentVectors());
 write('emission.json', emissionVectors());
+write('bridge.json', bridgeVectors());
 
 function decimal(_: string, value: unknown): unknown {
   return typeof value === 'bigint' ? value.toString() : value;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {InteroperableAddress} from "@openzeppelin/contracts/utils/draft-InteroperableAddress.sol";
+import {BridgeMessage, BridgeMessageLib} from "../../src/bridge/BridgeMessageLib.sol";
 import {EmissionSchedule} from "../../src/emission/EmissionSchedule.sol";
 import {RewardLeaf} from "../../src/emission/RewardLeaf.sol";
 import {EpochRecord, EpochRecordLib} from "../../src/governance/EpochRecordLib.sol";
@@ -104,6 +106,33 @@ contract VectorHarness {
 
     function epochRecordDigest(EpochRecord calldata record, bytes32 separator) external pure returns (bytes32) {
         return EpochRecordLib.digest(record, separator);
+    }
+
+    function bridgeRoute(
+        uint256 sourceChain,
+        address sourceBridge,
+        address sender,
+        uint256 destinationChain,
+        address destinationBridge
+    ) external pure returns (bytes32) {
+        return BridgeMessageLib.route(sourceChain, sourceBridge, sender, destinationChain, destinationBridge);
+    }
+
+    function bridgeMessageId(BridgeMessage calldata message, bytes32 separator) external pure returns (bytes32) {
+        return BridgeMessageLib.digest(message, separator);
+    }
+
+    function bridgeVoidDigest(
+        bytes32 route,
+        uint64 number,
+        bytes32 id,
+        bytes32 separator
+    ) external pure returns (bytes32) {
+        return BridgeMessageLib.voidDigest(route, number, id, separator);
+    }
+
+    function interoperable(uint256 chainId, address account) external pure returns (bytes memory) {
+        return InteroperableAddress.formatEvmV1(chainId, account);
     }
 
     function holdsLeaf(bytes32 root, bytes32 leaf, bytes32[] calldata proof) external pure returns (bool) {

@@ -236,3 +236,31 @@ describe('vectors/payments.json', () => {
       assert.equal(await harness.read.anchoredLeaf([digest]), leaf);
   });
 });
+
+const bridgeFile = new URL('../../../vectors/bridge.json', import.meta.url);
+
+describe('vectors/bridge.json', () => {
+  const vectors = JSON.parse(readFileSync(bridgeFile, 'utf8'));
+  const deploy = () => connection.viem.deployContract('VectorHarness', []);
+
+  it('routes, messages and void statements', async () => {
+    const harness = await deploy();
+    assert.ok(vectors.messages.length >= 2);
+    for (const { source, destination, message, id, void: voided } of vectors.messages) {
+      const [from, to] = [BigInt(source.chainId), BigInt(destination.chainId)];
+      const route = await harness.read.bridgeRoute([from, source.bridge, message.sender, to, destination.bridge]);
+      assert.equal(route, message.route);
+      const onChain = { ...message, number: BigInt(message.number), expiry: BigInt(message.expiry) };
+      const there = await harness.read.domainSeparator([to, destination.bridge]);
+      assert.equal(await harness.read.bridgeMessageId([onChain, there]), id);
+      const here = await harness.read.domainSeparator([from, source.bridge]);
+      assert.equal(await harness.read.bridgeVoidDigest([message.route, onChain.number, id, here]), voided);
+    }
+  });
+
+  it('addresses by ERC-7930', async () => {
+    const harness = await deploy();
+    for (const { chainId, account, address } of vectors.interoperable)
+      assert.equal(await harness.read.interoperable([BigInt(chainId), account]), address);
+  });
+});

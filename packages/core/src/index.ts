@@ -59,6 +59,30 @@ export {
 } from './blobClaim.ts';
 export { BlobError, type FetchBlobOptions, fetchBlob, readBounded } from './blobs.ts';
 export {
+  type BridgeEnd,
+  type BridgeMessage,
+  bridgeMessageId,
+  bridgeMessageToJson,
+  bridgeRoute,
+  bridgeVoidDigest,
+  interoperableAddress,
+  type MirroredGeneration,
+  remoteHandoverDigest,
+} from './bridge/bridgeMessage.ts';
+export {
+  type BridgeLink,
+  type BridgeSide,
+  type BridgeStatement,
+  bridgeEnds,
+  bridgeStatementDigest,
+  bridgeStatementReader,
+  bridgeStatementToJson,
+  maxBridgeStatementBytes,
+  parseBridgeStatement,
+  parseSignedBridgeStatement,
+  type SignedBridgeStatement,
+} from './bridge/bridgeStatement.ts';
+export {
   assertPolicyAllows,
   type ChainPolicy,
   ChainPolicyError,

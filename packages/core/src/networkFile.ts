@@ -14,6 +14,20 @@ const trustRoot = z.strictObject({
 
 const networkKeys = z.strictObject({ apps: z.hexOf(48), beacon: z.hexOf(48) });
 
+const bridgeLink = z.strictObject({
+  name: z.text(64),
+  chainId: z.intBetween(1, Number.MAX_SAFE_INTEGER),
+  rpcs: z.array(z.baseUrl).check(z.refineArray(1, 16)),
+  home: z.strictObject({ bridge: z.address, phaRoute: z.address }),
+  remote: z.strictObject({
+    timelock: z.address,
+    committee: z.address,
+    bridge: z.address,
+    phaRoute: z.address,
+    pha: z.address,
+  }),
+});
+
 const networkFileJson = z.strictObject({
   format: z.literal('cloister-network-1'),
   name: z.text(64),
@@ -41,6 +55,8 @@ const networkFileJson = z.strictObject({
   trustRoots: z.array(trustRoot).check(z.refineArray(1, 16)),
   /** BLS12-381 public keys in G1, compressed; null before the committee exists. */
   networkKeys: z.nullable(networkKeys),
+  /** Links to other chains; a network without any has no such field. */
+  bridges: z.exactOptional(z.array(bridgeLink).check(z.refineArray(1, 8))),
   /** A simulated network accepts evidence of roots named DEV, for ever; a real one never. */
   simulated: z.boolean(),
 });
@@ -77,6 +93,20 @@ export type NetworkFile = {
     readonly name: string;
   }[];
   readonly networkKeys: { readonly apps: Hex; readonly beacon: Hex } | null;
+  /** Each to another chain, by its JSON-RPC URLs, with the contracts at both ends. */
+  readonly bridges?: readonly {
+    readonly name: string;
+    readonly chainId: number;
+    readonly rpcs: readonly string[];
+    readonly home: { readonly bridge: Address; readonly phaRoute: Address };
+    readonly remote: {
+      readonly timelock: Address;
+      readonly committee: Address;
+      readonly bridge: Address;
+      readonly phaRoute: Address;
+      readonly pha: Address;
+    };
+  }[];
   readonly simulated: boolean;
 };
 
@@ -93,8 +123,8 @@ export function placementTermEpochs({ simulated }: Pick<NetworkFile, 'simulated'
 }
 
 /**
- * Reads a network file. Refuses unknown fields, a simulated root in a network that is not simulated, plain http beyond
- * loopback, and plain http at all where the network is not simulated. Throws SchemaError and JsonError.
+ * Reads a network file. Refuses unknown fields, a simulated root in a network that is not simulated, two links to one chain, plain http
+ * beyond loopback, and plain http at all where the network is not simulated. Throws SchemaError and JsonError.
  */
 export function parseNetworkFile(input: Uint8Array | unknown): NetworkFile {
   const json = input instanceof Uint8Array ? parseBoundedJson(input, maxNetworkFileBytes, 'network file') : input;
@@ -109,16 +139,21 @@ export function parseNetworkFile(input: Uint8Array | unknown): NetworkFile {
     if (root.simulated && !root.name.includes('DEV'))
       throw new z.SchemaError('network file', `$.trustRoots.${index}.name`, 'a simulated root must be named DEV');
   });
-  for (const field of ['rpcs', 'gateways'] as const)
-    network[field].forEach((value, index) => {
-      const url = new URL(value);
-      if (url.protocol === 'http:' && !(network.simulated && isLoopback(url.hostname)))
-        throw new z.SchemaError(
-          'network file',
-          `$.${field}.${index}`,
-          'plain http is only for loopback in a simulated network',
-        );
-    });
+  const placed = (place: string, values: readonly string[]) =>
+    values.map((value, index) => [`${place}.${index}`, value] as const);
+  const urls = [...placed('$.rpcs', network.rpcs), ...placed('$.gateways', network.gateways)];
+  const chains = new Set([network.chainId]);
+  network.bridges?.forEach(({ chainId, rpcs }, at) => {
+    if (chains.has(chainId))
+      throw new z.SchemaError('network file', `$.bridges.${at}.chainId`, 'each link leads to a chain of its own');
+    chains.add(chainId);
+    urls.push(...placed(`$.bridges.${at}.rpcs`, rpcs));
+  });
+  for (const [place, value] of urls) {
+    const url = new URL(value);
+    if (url.protocol === 'http:' && !(network.simulated && isLoopback(url.hostname)))
+      throw new z.SchemaError('network file', place, 'plain http is only for loopback in a simulated network');
+  }
   return network;
 }
 

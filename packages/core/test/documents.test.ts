@@ -6,6 +6,7 @@ import {
   manifestFromJson,
   manifestId,
   manifestOfKind,
+  type NetworkFile,
   needsKeys,
   networkFileId,
   outboundPlaces,
@@ -16,7 +17,7 @@ import {
 } from '@cloister/core';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { b32, network } from './helpers.ts';
+import { addr, b32, network } from './helpers.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
@@ -162,9 +163,30 @@ describe('manifest', () => {
 });
 
 describe('network file', () => {
+  const link: NonNullable<NetworkFile['bridges']>[number] = {
+    name: 'second chain',
+    chainId: 31_338,
+    rpcs: ['http://127.0.0.1:8546'],
+    home: { bridge: addr(0xb1), phaRoute: addr(0xb2) },
+    remote: {
+      timelock: addr(0xb3),
+      committee: addr(0xb4),
+      bridge: addr(0xb5),
+      phaRoute: addr(0xb6),
+      pha: addr(0xb7),
+    },
+  };
+
   test('has one id whatever its layout', () => {
     const pretty = bytes(JSON.stringify(network, null, 2));
     expect(networkFileId(parseNetworkFile(pretty))).toBe(networkFileId(network));
+  });
+
+  test('pins links to other chains; one without any has the id that it had', () => {
+    const linked = parseNetworkFile({ ...network, bridges: [link] });
+    expect(linked.bridges).toEqual([link]);
+    expect(networkFileId(linked)).not.toBe(networkFileId(network));
+    expect(parseNetworkFile(network)).not.toHaveProperty('bridges');
   });
 
   test.each([
@@ -183,6 +205,15 @@ describe('network file', () => {
     ],
     ['credentials in a URL', { gateways: ['https://user@example.com'] }, /\$\.gateways\.0/],
     ['no RPC', { rpcs: [] }, /\$\.rpcs/],
+    ['a link to nowhere', { bridges: [] }, /\$\.bridges/],
+    ['a link to its own chain', { bridges: [{ ...link, chainId: 31_337 }] }, /\$\.bridges\.0\.chainId/],
+    ['two links to one chain', { bridges: [link, link] }, /\$\.bridges\.1\.chainId/],
+    [
+      'plain http to another chain beyond loopback',
+      { bridges: [{ ...link, rpcs: ['http://10.0.0.1:8545'] }] },
+      /\$\.bridges\.0\.rpcs\.0/,
+    ],
+    ['a link without the other committee', { bridges: [{ ...link, remote: {} }] }, /\$\.bridges\.0\.remote/],
     [
       'a contract that is no address',
       { contracts: { ...network.contracts, timelock: '0x1' } },
