@@ -10,6 +10,7 @@ import { createMetrics, silentLogger } from '@cloister/service';
 import { publicShareAt } from '@cloister/threshold/dkg';
 import { verifySignatureNative } from '@cloister/threshold/native';
 import type { BeaconKeeper } from '../../apps/gatekeeper/src/beacon/beaconKeeper.ts';
+import type { BridgeService } from '../../apps/gatekeeper/src/bridge/bridgeService.ts';
 import type { CommitteeState, Member } from '../../apps/gatekeeper/src/committeeState.ts';
 import type { HandoverKeeper } from '../../apps/gatekeeper/src/handover/handoverKeeper.ts';
 import type { KeyFacts } from '../../apps/gatekeeper/src/keys/keyRules.ts';
@@ -166,6 +167,7 @@ function serverOf(keys: KeyService): GatekeeperServer {
     states: {} as StateService,
     stateRecovery: {} as StateRecovery,
     results: {} as ResultService,
+    bridges: {} as BridgeService,
     publicSharesOf: () => undefined,
     epochs: { index: async () => undefined, vector: async () => undefined, leaves: async () => undefined },
     head: () => undefined,

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { NetworkFile } from '@cloister/core';
 import type { Command } from 'commander';
 import { SimulatedNetwork } from '../../../packages/sdk/test/simulatedNetwork.ts';
+import { bridgeCommands } from '../src/commands/bridge.ts';
 import { callCommand } from '../src/commands/call.ts';
 import { collateralCommand } from '../src/commands/collateral.ts';
 import { deployCommand } from '../src/commands/deploy.ts';
@@ -79,4 +80,5 @@ function registerAll(program: Command): void {
   collateralCommand(program);
   epochCommands(program);
   proxyCommand(program);
+  bridgeCommands(program);
 }

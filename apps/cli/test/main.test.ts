@@ -57,6 +57,7 @@ const commands = [
   'send',
   'reconcile',
   'storage',
+  'bridge',
   'simulate',
   'pool',
   'stake',

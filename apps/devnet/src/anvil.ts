@@ -6,6 +6,8 @@ import { createPublicClient, http } from 'viem';
 import type { ChildSpec } from './child.ts';
 
 export type AnvilInit = {
+  /** @default "chain" */
+  readonly name?: string;
   readonly port: number;
   readonly chainId: number;
   readonly stateFile: string;
@@ -68,7 +70,7 @@ export function anvilSpec(init: AnvilInit): ChildSpec {
   const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((file) => existsSync(file));
   const guarded = process.platform === 'linux' && setpriv !== undefined;
   return {
-    name: 'chain',
+    name: init.name ?? 'chain',
     command: guarded ? setpriv : binary,
     args: guarded ? ['--pdeathsig', 'INT', '--', binary, ...args] : args,
     logFile: init.logFile,

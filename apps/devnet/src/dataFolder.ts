@@ -30,6 +30,8 @@ export type DevnetState = {
   /** The gatekeeper image that holds this network's keys, once there is one. */
   readonly gatekeeperImageId: Hex | null;
   readonly ports: { readonly rpc: number; readonly gateway: number };
+  /** Of a folder that was made with a second chain. */
+  readonly bridge?: BridgeState;
   /** Fresh keys of this folder, without value anywhere else. */
   readonly accounts: {
     readonly deployer: DevnetAccount;
@@ -41,6 +43,15 @@ export type DevnetState = {
     readonly gateway: DevnetAccount;
     readonly developer: DevnetAccount;
   };
+};
+
+/** A second chain's port, and accounts of their own: the deployers send nothing but the bridge's contracts. */
+export type BridgeState = {
+  readonly rpcPort: number;
+  readonly homeDeployer: DevnetAccount;
+  readonly remoteDeployer: DevnetAccount;
+  /** Pays for what is carried over, on both chains. */
+  readonly carrier: DevnetAccount;
 };
 
 export type DataFolder = {
@@ -123,24 +134,29 @@ export function everyAccount(accounts: DevnetState['accounts']): readonly Devnet
 
 /** Fresh accounts for a new folder. */
 export function newAccounts(): DevnetState['accounts'] {
-  const account = (): DevnetAccount => {
-    const privateKey = toHex(randomBytes(32));
-    return { privateKey, address: privateKeyToAccount(privateKey).address.toLowerCase() as Hex };
-  };
   return {
-    deployer: account(),
-    operators: Array.from({ length: maxWorkers }, account),
-    gatekeepers: Array.from({ length: gatekeeperCount }, account),
-    gateway: account(),
-    developer: account(),
+    deployer: newAccount(),
+    operators: Array.from({ length: maxWorkers }, newAccount),
+    gatekeepers: Array.from({ length: gatekeeperCount }, newAccount),
+    gateway: newAccount(),
+    developer: newAccount(),
   };
+}
+
+/** An account with a fresh key. */
+export function newAccount(): DevnetAccount {
+  const privateKey = toHex(randomBytes(32));
+  return { privateKey, address: privateKeyToAccount(privateKey).address.toLowerCase() as Hex };
 }
 
 const ownNames = [
   'lock',
   'devnet.json',
   'chain.json',
+  'second-chain.json',
   'unsafe-dev-tee',
+  'gatekeepers',
+  'network.genesis.json',
   'network.json',
   'accounts.json',
   'gateway',

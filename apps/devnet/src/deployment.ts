@@ -44,9 +44,10 @@ import { governHere, isGoverned } from './governance.ts';
 import { chainId, roundSeconds } from './options.ts';
 
 /** Play money for the chain's fees. */
-export async function fundAccounts(rpc: string, state: DevnetState): Promise<void> {
+export async function fundAccounts(rpc: string, { accounts, bridge }: DevnetState): Promise<void> {
   const client = createTestClient({ mode: 'anvil', transport: http(rpc) });
-  for (const { address } of everyAccount(state.accounts))
+  const ofBridge = bridge === undefined ? [] : [bridge.homeDeployer, bridge.remoteDeployer, bridge.carrier];
+  for (const { address } of [...everyAccount(accounts), ...ofBridge])
     await client.setBalance({ address, value: parseEther('1000') });
 }
 
@@ -170,6 +171,7 @@ export function networkFileOf(
   gateway: string,
   roots: DevRoots,
   networkKeys: NetworkFile['networkKeys'],
+  bridges?: NetworkFile['bridges'],
 ): NetworkFile {
   return parseNetworkFile({
     format: 'cloister-network-1',
@@ -199,6 +201,7 @@ export function networkFileOf(
       { tee: 'sev-snp', spkiSha256: roots.snp.spkiSha256, simulated: true, name: roots.snp.name ?? 'DEV' },
     ],
     networkKeys,
+    ...(bridges && { bridges }),
     simulated: true,
   });
 }

@@ -36,6 +36,7 @@ import { settleGovernance } from './governance.ts';
 import { chainId, type DevnetOptions } from './options.ts';
 import { assertPortFree, freePort } from './ports.ts';
 import type { Reporter } from './reporter.ts';
+import { deployLink, newBridge, startCarrier, startSecondChain } from './secondChain.ts';
 
 export type RunningDevnet = {
   readonly networkFile: string;
@@ -52,7 +53,7 @@ export type RunningDevnet = {
   stop(): Promise<void>;
 };
 
-type Parts = {
+export type Parts = {
   readonly options: DevnetOptions;
   /** The checkout that everything runs from. */
   readonly root: string;
@@ -78,7 +79,11 @@ export async function startDevnet(
   const data = await openDataFolder(options.dataDir, { contractsHash, reset: options.reset });
   const children: Child[] = [];
   const workers = new Map<string, Record<string, unknown>>();
+  const carrying = new AbortController();
+  let carried: Promise<void> = Promise.resolve();
   const stop = async (): Promise<void> => {
+    carrying.abort();
+    await carried;
     // Workers first, the chain last: each can still say goodbye to what it depends on.
     for (const kind of ['worker', 'gatekeeper'])
       await Promise.all(children.filter(({ spec }) => spec.name.startsWith(kind)).map((child) => child.stop()));
@@ -112,6 +117,8 @@ export async function startDevnet(
     const parts: Parts = { options, root, reporter, signal, data, state, rpcUrl, gatewayUrl, launch };
     await assertPortFree(state.ports.rpc, 'the chain');
     await assertPortFree(state.ports.gateway, 'the gateway');
+    if (options.secondChain && state.bridge === undefined) throw new DevnetError('DEVNET_ONE_CHAIN');
+    if (state.bridge !== undefined) await assertPortFree(state.bridge.rpcPort, 'the second chain');
     await mkdir(data.file('logs'), { recursive: true });
     const { network, ...images } = await startNetwork(parts);
     const accountsFile = data.file('accounts.json');
@@ -136,6 +143,8 @@ export async function startDevnet(
       (isHandedOver) => (isHandedOver ? 'nobody else does' : 'the deployer does too, without delay'),
     );
     const networkFile = data.file('network.json');
+    if (state.bridge !== undefined)
+      carried = startCarrier(state.bridge, network, reporter, AbortSignal.any([signal, carrying.signal]));
     return {
       networkFile,
       accountsFile,
@@ -189,8 +198,10 @@ async function startNetwork(
     (gas) => (gas === 0n ? 'still current' : `published, ${gas} gas`),
   );
   const trusted = { tdx: devRoot.trustRoot, snp: devSnpRoot.trustRoot };
+  const link = await startSecondChain(parts);
+  const bridges = link && [link];
   // What the founders start from: the network's keys are not made yet.
-  const genesisFile = networkFileOf(deployed, rpcUrl, gatewayUrl, trusted, null);
+  const genesisFile = networkFileOf(deployed, rpcUrl, gatewayUrl, trusted, null, bridges);
   await writeJson(data.file('network.genesis.json'), genesisFile);
 
   const gateway = reporter.step(
@@ -221,11 +232,7 @@ async function startNetwork(
   const [imageId, gatekeeperImageId] = [(worker as MeasuredImage).imageId, (gatekeeper as MeasuredImage).imageId];
   const snpImageId = simulatedSnpImageId(worker as MeasuredImage);
   if (state.gatekeeperImageId !== null && state.gatekeeperImageId !== gatekeeperImageId)
-    throw new DevnetError(
-      'DEVNET_OTHER_GATEKEEPERS',
-      "The gatekeepers' code has changed since this network was made: what they sealed opens for the old code alone",
-      'Start with --reset, or with another --data DIR',
-    );
+    throw new DevnetError('DEVNET_OTHER_GATEKEEPERS');
   const operators = state.accounts.gatekeepers.map(({ address }) => address);
   await reporter.step('committee-rules', 'The timelock names the gatekeepers, and allows their image', () =>
     setCommitteeRules(deployer, rpcUrl, deployed, genesisFile, gatekeeperImageId, operators),
@@ -241,8 +248,9 @@ async function startNetwork(
     },
     () => `any ${committeeThreshold} of them use a key together`,
   );
-  const network = networkFileOf(deployed, rpcUrl, gatewayUrl, trusted, keys);
+  const network = networkFileOf(deployed, rpcUrl, gatewayUrl, trusted, keys, bridges);
   await writeJson(data.file('network.json'), network);
+  if (link !== undefined) await deployLink(parts, network, link);
   await reporter.step('rules', 'The timelock allows this worker image, this network file and these keys', () =>
     setWorkerRules(deployer, rpcUrl, deployed, network, {
       now: [imageId, snpImageId],
@@ -345,7 +353,7 @@ function nodeArguments(root: string): readonly string[] {
   ];
 }
 
-async function firstState(data: DataFolder, { epochSeconds }: DevnetOptions): Promise<DevnetState> {
+async function firstState(data: DataFolder, { epochSeconds, secondChain }: DevnetOptions): Promise<DevnetState> {
   const state: DevnetState = {
     dataVersion,
     contractsHash,
@@ -353,6 +361,7 @@ async function firstState(data: DataFolder, { epochSeconds }: DevnetOptions): Pr
     epochSeconds,
     ports: { rpc: await freePort(), gateway: await freePort() },
     accounts: newAccounts(),
+    ...(secondChain && { bridge: await newBridge() }),
     imageId: null,
     gatekeeperImageId: null,
   };
@@ -360,9 +369,15 @@ async function firstState(data: DataFolder, { epochSeconds }: DevnetOptions): Pr
   return state;
 }
 
-export class DevnetError extends CloisterError<'DEVNET_OTHER_GATEKEEPERS'> {
+const reasons = {
+  DEVNET_OTHER_GATEKEEPERS:
+    "The gatekeepers' code has changed since this network was made: what they sealed opens for the old code alone",
+  DEVNET_ONE_CHAIN: 'This network was made with one chain, and its gatekeepers know of no other',
+} as const;
+
+export class DevnetError extends CloisterError<keyof typeof reasons> {
   override readonly name = 'DevnetError';
-  constructor(code: DevnetError['code'], message: string, hint: string) {
-    super({ code, message, hint });
+  constructor(code: DevnetError['code']) {
+    super({ code, message: reasons[code], hint: 'Start with --reset, or with another --data DIR' });
   }
 }

@@ -18,6 +18,8 @@ export type DevnetOptions = {
   readonly governed: boolean;
   /** Length of an epoch, a multiple of a round. */
   readonly epochSeconds: number;
+  /** A second chain, linked to the network's by a bridge. */
+  readonly secondChain: boolean;
 };
 
 export const chainId = 31337;
@@ -37,6 +39,7 @@ gatekeepers and three workers with simulated TEEs.
   --workers N   1 to 8 workers (default 3)
   --epoch N     seconds of an epoch, in which the gatekeepers hand their keys on (default 300; only for a new folder)
   --governed    hand the network over to the votes of PHA, for ever: what a later start needs must be proposed first
+  --second-chain  a second chain besides, with a bridge for PHA and messages (only for a new folder)
   --json        one JSON line a step; the last is {"step":"ready","network":FILE,…}
   --help        this text
 `;
@@ -76,6 +79,7 @@ export function readOptions(argv: readonly string[], root: string): DevnetOption
     workers,
     governed: values.governed ?? false,
     epochSeconds,
+    secondChain: values['second-chain'] ?? false,
   };
 }
 
@@ -91,6 +95,7 @@ function parse(argv: readonly string[]) {
       workers: { type: 'string' },
       epoch: { type: 'string' },
       governed: { type: 'boolean' },
+      'second-chain': { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
     },
   });

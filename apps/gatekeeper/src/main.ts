@@ -1,6 +1,8 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import {
   ChainAccount,
+  ChainView,
+  CommitteeHistory,
   CommitteeReader,
   EpochRecordsReader,
   RegistryHistory,
@@ -25,6 +27,8 @@ import { PlacementReader } from '@cloister/placement';
 import { ReceiptWatch } from '@cloister/sdk';
 import { createMetrics, runProcess } from '@cloister/service';
 import { BeaconKeeper } from './beacon/beaconKeeper.ts';
+import { BridgeService } from './bridge/bridgeService.ts';
+import { readLinkFacts } from './bridge/chainLinkFacts.ts';
 import { ChainCommittee } from './chainCommittee.ts';
 import { ChallengeCalls } from './challenges/challengeCalls.ts';
 import { ChallengePool } from './challenges/challengePool.ts';
@@ -240,6 +244,18 @@ runProcess({
       },
       { domain },
     );
+    const generations = new CommitteeHistory(view, contracts);
+    const others = new Map((network.bridges ?? []).map((link) => [link.chainId, new ChainView(link)]));
+    const bridges = new BridgeService({
+      me: keys,
+      network,
+      facts: (link, inner) => {
+        const remote = others.get(link.chainId) as ChainView;
+        return readLinkFacts({ link, home: view, remote, history: generations, heads }, inner);
+      },
+      answered: metrics.counter({ name: 'cloister_gatekeeper_bridge_total', help: 'Statements about other chains' }),
+      log,
+    });
     const measurements = new Measurements({ longSteps: config.challengeSteps });
     const slashes = new SlashKeeper({
       chain: new ChainSlashes(view, operator, network),
@@ -293,6 +309,7 @@ runProcess({
         states,
         stateRecovery,
         results,
+        bridges,
         epochs,
         publicSharesOf: (generation) => store.held.find(({ number }) => number === generation)?.publicShares,
         head: () => heads.own,

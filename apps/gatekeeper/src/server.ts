@@ -7,6 +7,7 @@ import {
   describeError,
   epochIndexToJson,
   JsonError,
+  maxBridgeStatementBytes,
   maxJudgedEvidenceBytes,
   maxKeyRequestBytes,
   maxStatePartitions,
@@ -19,6 +20,7 @@ import {
 } from '@cloister/core';
 import { clientOf, type Logger, type Metrics, metricsContentType } from '@cloister/service';
 import type { BeaconKeeper } from './beacon/beaconKeeper.ts';
+import type { BridgeService } from './bridge/bridgeService.ts';
 import type { EpochKeeper } from './epochs/epochKeeper.ts';
 import { maxExchangeBytes, parseExchange } from './handover/exchange.ts';
 import type { HandoverKeeper } from './handover/handoverKeeper.ts';
@@ -38,6 +40,7 @@ export type ServerComponents = {
   readonly states: Pick<StateService, 'fence' | 'write' | 'keep' | 'status'>;
   readonly stateRecovery: Pick<StateRecovery, 'page'>;
   readonly results: ResultService;
+  readonly bridges: Pick<BridgeService, 'admit' | 'answer'>;
   readonly epochs: Pick<EpochKeeper, 'index' | 'vector' | 'leaves'>;
   /** The newest block that this member sees, for the others; undefined before it has seen one. */
   readonly head: () => SignedChainHead | undefined;
@@ -121,7 +124,7 @@ export class GatekeeperServer {
   }
 
   async #route(request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> {
-    const { handovers, beacon, rounds, keys, results, states, stateRecovery } = this.#components;
+    const { handovers, beacon, rounds, keys, results, bridges, states, stateRecovery } = this.#components;
     const { publicSharesOf, head, status, evidence, metrics } = this.#components;
     const { method, url = '' } = request;
     if (method === 'OPTIONS') {
@@ -138,6 +141,10 @@ export class GatekeeperServer {
       results.admit(clientOf(request, 0));
       return send(response, 200, await results.answer(await readJson(request, maxJudgedEvidenceBytes), signal));
     }
+    if (method === 'POST' && url === '/v1/bridges') {
+      bridges.admit(clientOf(request, 0));
+      return send(response, 200, await bridges.answer(await readJson(request, maxBridgeStatementBytes), signal));
+    }
     if (method === 'POST' && url === '/v1/state/fence')
       return send(response, 200, await states.fence(await readJson(request, maxStateRequestBytes), signal));
     if (method === 'POST' && url === '/v1/state/head')
@@ -149,7 +156,7 @@ export class GatekeeperServer {
     if (method !== 'GET')
       return send(response, 405, {
         code: 'METHOD_NOT_ALLOWED',
-        message: 'Only GET, and POST of /v1/ceremony, /v1/keys, /v1/attestations and /v1/state/…',
+        message: 'Only GET, and POST of /v1/ceremony, /v1/keys, /v1/attestations, /v1/bridges and /v1/state/…',
       });
     const [, round, part] = /^\/v1\/beacon\/(0|[1-9][0-9]{0,17})(\/partial)?$/.exec(url) ?? [];
     if (round !== undefined && part !== undefined) {

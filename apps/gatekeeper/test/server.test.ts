@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import {
   CloisterError,
   DeadlineError,
+  maxBridgeStatementBytes,
   maxJudgedEvidenceBytes,
   maxKeyRequestBytes,
   maxStateRequestBytes,
@@ -13,6 +14,8 @@ import {
 import { createLogger, createMetrics } from '@cloister/service';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { BeaconKeeper } from '../src/beacon/beaconKeeper.ts';
+import { refused as bridgeRefused } from '../src/bridge/bridgeRules.ts';
+import type { BridgeService } from '../src/bridge/bridgeService.ts';
 import { maxExchangeBytes } from '../src/handover/exchange.ts';
 import type { HandoverKeeper } from '../src/handover/handoverKeeper.ts';
 import { KeyRefusedError } from '../src/keys/keyRules.ts';
@@ -45,6 +48,7 @@ type Behind = {
   readonly signature: BeaconKeeper['signature'];
   readonly rounds: Partial<RoundKeeper>;
   readonly results: Partial<ResultService>;
+  readonly bridges: Partial<BridgeService>;
   readonly head: ServerComponents['head'];
   readonly status: ServerComponents['status'];
   readonly evidence: ServerComponents['evidence'];
@@ -89,6 +93,11 @@ async function open(behind: Partial<Behind> = {}, init: Partial<ServerInit> = {}
           app === session && partition === 7 ? { fence: 9n } : undefined,
       } as unknown as StateService,
       stateRecovery: { page: (json: unknown) => ({ page: json }) } as unknown as StateRecovery,
+      bridges: {
+        admit: () => {},
+        answer: async (json) => ({ stated: JSON.stringify(json) }),
+        ...behind.bridges,
+      },
       results: {
         admit: () => {},
         answer: async (json: unknown) => ({ judged: json }),
@@ -175,6 +184,15 @@ describe('whoever asks is answered', () => {
     expect(clients).toEqual(['127.0.0.1']);
   });
 
+  test('POST of a statement about another chain, once its sender may ask', async () => {
+    expect(await post('/v1/bridges', '{"a":1}')).toMatchObject({ status: 200, body: { stated: '{"a":1}' } });
+    const limited = () => {
+      throw bridgeRefused('BRIDGE_RATE_LIMITED', 'Too much');
+    };
+    await open({ bridges: { admit: limited, answer: () => expect.fail('It was judged') } });
+    expect(await post('/v1/bridges', '{"a":1}')).toMatchObject({ status: 503, body: { code: 'BRIDGE_RATE_LIMITED' } });
+  });
+
   test('POST of a key request and of a ceremony’s messages', async () => {
     expect(await post('/v1/keys', JSON.stringify(keyBody))).toMatchObject({ status: 200, body: { asked: keyBody } });
     const exchange = { session, have: [], messages: [{ any: 'message' }] };
@@ -250,10 +268,13 @@ describe('whoever asks is answered', () => {
 });
 
 describe('what can’t be answered is told apart', () => {
-  test.each(['/v1/keys', '/v1/ceremony', '/v1/attestations'])('with 400 what is no JSON, sent to %s', async (path) => {
-    for (const body of ['', '{', 'text', '{"a":1}}'])
-      expect(await post(path, body)).toMatchObject({ status: 400, body: { code: 'JSON_MALFORMED' } });
-  });
+  test.each(['/v1/keys', '/v1/ceremony', '/v1/attestations', '/v1/bridges'])(
+    'with 400 what is no JSON, sent to %s',
+    async (path) => {
+      for (const body of ['', '{', 'text', '{"a":1}}'])
+        expect(await post(path, body)).toMatchObject({ status: 400, body: { code: 'JSON_MALFORMED' } });
+    },
+  );
 
   test('with 400 what has another form', async () => {
     const answer = await post('/v1/ceremony', JSON.stringify({ session, have: [], messages: [], more: 1 }));
@@ -270,10 +291,11 @@ describe('what can’t be answered is told apart', () => {
     ['/v1/state/certified', maxStateRequestBytes],
     ['/v1/state/records', maxStateRecordsRequestBytes],
     ['/v1/attestations', maxJudgedEvidenceBytes],
+    ['/v1/bridges', maxBridgeStatementBytes],
   ])('with 400 a body of %s beyond its size, whose sender hears it', async (path, max) => {
     const seen: unknown[] = [];
     const answer = async (json: unknown) => ({ bytes: seen.push(json) });
-    await open({ answer, results: { answer } });
+    await open({ answer, results: { answer }, bridges: { answer: async (json) => ({ bytes: `${seen.push(json)}` }) } });
     for (const extra of [1, 1_000_000]) {
       const body = JSON.stringify('x'.repeat(max + extra - 2));
       expect(await post(path, body)).toMatchObject({ status: 400, body: { code: 'JSON_TOO_LARGE' } });

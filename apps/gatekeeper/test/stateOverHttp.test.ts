@@ -3,6 +3,7 @@ import { StateCommittee, StateStore } from '@cloister/state';
 import { uncompressG2Native, verifySignatureNative } from '@cloister/threshold/native';
 import { afterEach, expect, test } from 'vitest';
 import type { BeaconKeeper } from '../src/beacon/beaconKeeper.ts';
+import type { BridgeService } from '../src/bridge/bridgeService.ts';
 import type { EpochKeeper } from '../src/epochs/epochKeeper.ts';
 import type { HandoverKeeper } from '../src/handover/handoverKeeper.ts';
 import type { KeyService } from '../src/keys/keyService.ts';
@@ -36,6 +37,7 @@ async function served({ service, recovery, person }: StateMemberAtWork) {
       beacon: {} as BeaconKeeper,
       rounds: {} as RoundKeeper,
       results: {} as ResultService,
+      bridges: {} as BridgeService,
       epochs: {} as EpochKeeper,
       states: service,
       stateRecovery: recovery,

@@ -125,6 +125,11 @@ export class ChainAccount {
     return this.#next(what, signal, () => this.#wallet.sendTransaction({ to, data, value: valueWei }));
   }
 
+  /** Creates a contract, at the address that the account's number of transactions gives it. Tried first, so that a refusal uses up none. */
+  async create(initCode: Hex, what: string, signal?: AbortSignal): Promise<TransactionReceipt> {
+    return this.#next(what, signal, () => this.#wallet.sendTransaction({ data: initCode }));
+  }
+
   #next(what: string, signal: AbortSignal | undefined, submit: () => Promise<Hex>): Promise<TransactionReceipt> {
     const run = () =>
       withDeadline({ timeoutMs: this.#timeoutMs, signal, what }, async () => {

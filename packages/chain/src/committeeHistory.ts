@@ -35,6 +35,13 @@ export class CommitteeHistory {
     return this.#generations.findLast((change) => change.block <= block.number)?.generation;
   }
 
+  /** The generation of a number, as of a block; undefined where there was none by then. Throws as {@link generationAt}. */
+  async generation(number: bigint, block: BlockId, signal?: AbortSignal): Promise<PastGeneration | undefined> {
+    await this.#logs.follow(block, signal);
+    const found = this.#generations.find(({ generation }) => generation.number === number);
+    return found !== undefined && found.block <= block.number ? found.generation : undefined;
+  }
+
   #take({ args, blockNumber: block }: ChainLog): void {
     const { generation, threshold } = args as { generation: bigint; threshold: number };
     const { operators, signers } = args as { operators: readonly string[]; signers: readonly string[] };

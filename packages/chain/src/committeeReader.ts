@@ -124,6 +124,17 @@ export class CommitteeReader {
     );
   }
 
+  /** Where enclaves can be reached by their last registrations, members or not; those unknown are left out. */
+  async endpointsOf(signers: readonly Address[], signal?: AbortSignal): Promise<ReadonlyMap<Address, string>> {
+    await this.#findEndpoints(signers, signal);
+    return new Map(
+      signers.flatMap((signer) => {
+        const url = this.#endpoints.get(signer)?.url ?? '';
+        return url === '' ? [] : [[signer, url] as const];
+      }),
+    );
+  }
+
   #members(
     operators: readonly Address[],
     signers: readonly Address[],

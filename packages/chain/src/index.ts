@@ -1,6 +1,19 @@
 export { type AccountInit, type Call, ChainAccount, TransactionError, type TransactionErrorCode } from './account.ts';
 export { type AppVersions, AppVersionsReader, appVersionStates, type PublishedVersion } from './appVersionsReader.ts';
 export { BondHistory, type RunningBond } from './bondHistory.ts';
+export {
+  areSameSigners,
+  arrivalStates,
+  type BridgeArrival,
+  BridgeReader,
+  type BridgeWiring,
+  mirrorOf,
+  RemoteCommitteeReader,
+  type SentMessage,
+  SentMessages,
+  sentStates,
+  type WaitingTransfer,
+} from './bridgeReader.ts';
 export type { BlockId, ChainLog, EventQuery, Head } from './chainLog.ts';
 export {
   ChainError,
@@ -13,6 +26,14 @@ export {
 export { CommitteeHistory, type PastGeneration } from './committeeHistory.ts';
 export { type CommitteeMember, CommitteeReader, type CommitteeStatus } from './committeeReader.ts';
 export { type DeployableContract, DeployError, deployContract } from './deploy.ts';
+export {
+  BridgeDeployError,
+  type BridgeDeployer,
+  type BridgeParameters,
+  deployBridge,
+  deployRemoteTimelock,
+  planBridge,
+} from './deployBridge.ts';
 export { readWorkersBudget } from './epochBudget.ts';
 export { type BondedWorker, type EpochEarners, noEarners, readEpochEarners } from './epochEarners.ts';
 export { type EpochFacts, type EpochFactsComponents, readEpochFacts } from './epochFacts.ts';
@@ -62,6 +83,7 @@ export {
   registerPck,
   type Submission,
 } from './intelCollateral.ts';
+export { type LinkCheck, type LinkProblem, linkProblem } from './linkProblem.ts';
 export { type ChannelStatus, type OpenedChannel, PaymentsReader } from './paymentsReader.ts';
 export { type ContractRefusal, refusalIn } from './refusal.ts';
 export { type EvictedSigner, type PastWorker, RegistryHistory } from './registryHistory.ts';

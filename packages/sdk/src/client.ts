@@ -23,6 +23,7 @@ import type { LocalAccount } from 'viem';
 import { AppFetch } from './appFetch.ts';
 import { type AppState, readAppState } from './appState.ts';
 import { appsOf, type ListedApp, readServingApp, type ServingApp } from './apps.ts';
+import { Bridges } from './bridge/bridges.ts';
 import type { CallOptions, CallRequest, CallResult } from './callTypes.ts';
 import { ClientCalls } from './clientCalls.ts';
 import { assertWebCrypto, ClientError } from './clientError.ts';
@@ -85,6 +86,8 @@ export class CloisterClient {
   readonly staking: Staking;
   /** Bytes that gateways keep for apps, paid in advance. */
   readonly storage: Storage;
+  /** PHA and messages to other chains and back. */
+  readonly bridges: Bridges;
   /** The versions of apps: listed, published again, with another number of hosts. */
   readonly versions: Versions;
   readonly #appFetch: AppFetch;
@@ -159,6 +162,12 @@ export class CloisterClient {
       gateways,
       account: (account) => this.#account(account),
       servingApp: (app, signal) => this.app(app, signal),
+    });
+    this.bridges = new Bridges({
+      network,
+      view,
+      fetch,
+      account: (account, chain) => new ChainAccount({ ...chain, account }),
     });
     this.versions = new Versions({
       network,

@@ -25,6 +25,10 @@ export {
 export { BeaconReaderError, type BeaconRound, type Placement, PlacementError } from '@cloister/placement';
 export { type AppState, AppStateError, type MemberWord, type PartitionState } from './appState.ts';
 export { AppFieldsError, type ServingApp } from './apps.ts';
+export { BridgeCarrier, type BridgeCarrierInit, type Carried } from './bridge/bridgeCarrier.ts';
+export { type BridgeProgress, Bridges, type BridgeTransfer, type SendPhaOptions } from './bridge/bridges.ts';
+export { type BridgeSignatures, gatherBridgeProof } from './bridge/gatherBridgeProof.ts';
+export { BridgeError, type BridgeErrorCode, LinkChains } from './bridge/linkChains.ts';
 export { CallError, type CallErrorCode } from './callError.ts';
 export type { CallerWitness, CallOptions, CallRequest, CallResult, SentRequest } from './callTypes.ts';
 export { CloisterClient, createClient } from './client.ts';
