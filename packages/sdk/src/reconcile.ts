@@ -36,7 +36,10 @@ export type Reconciliation = {
     readonly genesis: bigint;
     /** By epochs' emission: to workers, treasury and gatekeepers. */
     readonly emitted: { readonly workers: bigint; readonly treasury: bigint; readonly gatekeepers: bigint };
+    /** For good: not what went to other chains. */
     readonly burnt: bigint;
+    /** On other chains, by every route: burnt here, and minted again when it comes back. */
+    readonly outstanding: bigint;
     readonly total: bigint;
     readonly issuedEver: bigint;
     /** What all accounts have together, by every transfer since the beginning. */
@@ -100,11 +103,15 @@ class Books {
   async supply(): Promise<Reconciliation['supply']> {
     const { phaToken, emission } = this.#contracts;
     const token = { address: phaToken, abi: phaTokenAbi } as const;
-    const [total, issuedEver] = await Promise.all([
+    const [total, issuedEver, outstanding] = await Promise.all([
       this.#view.read({ ...token, functionName: 'totalSupply', args: [], block: this.block }, this.#signal),
       this.#view.read({ ...token, functionName: 'issuedEver', args: [], block: this.block }, this.#signal),
+      this.#view.read({ ...token, functionName: 'outstanding', args: [], block: this.block }, this.#signal),
     ]);
-    let [minted, burnt] = [0n, 0n];
+    // Both also stand among the transfers.
+    const wentOut = amounts(await this.#logs(phaToken, phaTokenAbi, 'CrosschainBurn'), 'amount');
+    const cameBack = amounts(await this.#logs(phaToken, phaTokenAbi, 'CrosschainMint'), 'amount');
+    let [minted, burnt] = [-cameBack, -wentOut];
     const balances = new Map<string, bigint>();
     for (const { args } of await this.#logs(phaToken, phaTokenAbi, 'Transfer')) {
       const { from, to, value } = args as { from: Address; to: Address; value: bigint };
@@ -123,8 +130,9 @@ class Books {
     const byEpochs = emitted.workers + emitted.treasury + emitted.gatekeepers;
     const held = sum(balances.values());
     const isWhole = [...balances.values()].every((balance) => balance >= 0n);
-    const holds = isWhole && held === total && minted === issuedEver && issuedEver - burnt === total;
-    return { genesis: minted - byEpochs, emitted, burnt, total, issuedEver, held, holds };
+    const isIssued = minted === issuedEver && total + outstanding + burnt === issuedEver;
+    const holds = isWhole && held === total && isIssued && outstanding === wentOut - cameBack;
+    return { genesis: minted - byEpochs, emitted, burnt, outstanding, total, issuedEver, held, holds };
   }
 
   async fees(): Promise<Reconciliation['fees']> {

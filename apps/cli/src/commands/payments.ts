@@ -151,7 +151,7 @@ function reconciliationText({ block, supply, custody, fees, holds }: Reconciliat
   const { workers, treasury, gatekeepers } = supply.emitted;
   return [
     `As of block ${block}`,
-    `${mark(supply.holds)} ${phaText(supply.total)} in all: ${phaText(supply.genesis)} at genesis, ${phaText(workers)} emitted to workers, ${phaText(treasury)} to the treasury, ${phaText(gatekeepers)} to gatekeepers, ${phaText(supply.burnt)} burnt`,
+    `${mark(supply.holds)} ${phaText(supply.total)} in all: ${phaText(supply.genesis)} at genesis, ${phaText(workers)} emitted to workers, ${phaText(treasury)} to the treasury, ${phaText(gatekeepers)} to gatekeepers, ${phaText(supply.burnt)} burnt, ${phaText(supply.outstanding)} on other chains`,
     ...custody.map(({ name, balance, owed, surplus, holds: ok }) => {
       const parts = Object.entries(owed).map(([what, amount]) => `${phaText(amount)} ${what}`);
       return `${mark(ok)} ${name} has ${phaText(balance)}: ${parts.join(', ')}${surplus === 0n ? '' : `, ${phaText(surplus)} of nobody`}`;
