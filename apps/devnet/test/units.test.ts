@@ -21,12 +21,13 @@ describe('options', () => {
       workers: 3,
       governed: false,
       epochSeconds: 300,
+      secondChain: false,
     });
   });
 
   test('are read', () => {
     const flags = ['--json', '--once', '--reset', '--no-demo', '--governed'];
-    const argv = [...flags, '--data', 'some/where', '--workers=8', '--epoch', '60'];
+    const argv = [...flags, '--data', 'some/where', '--workers=8', '--epoch', '60', '--second-chain'];
     expect(readOptions(argv, '/repo')).toEqual({
       json: true,
       once: true,
@@ -36,6 +37,7 @@ describe('options', () => {
       workers: 8,
       governed: true,
       epochSeconds: 60,
+      secondChain: true,
     });
   });
 
