@@ -11,6 +11,8 @@ export type AnvilInit = {
   readonly port: number;
   readonly chainId: number;
   readonly stateFile: string;
+  /** Whether reads at blocks of before a restart are answered: its state file then grows with each block. @default true */
+  readonly keepsOldStates?: boolean;
   readonly logFile: string;
   readonly cwd: string;
 };
@@ -64,7 +66,7 @@ export function anvilSpec(init: AnvilInit): ChildSpec {
     init.stateFile,
     '--state-interval',
     '1',
-    '--preserve-historical-states',
+    ...(init.keepsOldStates === false ? [] : ['--preserve-historical-states']),
   ];
   const binary = anvilBinary();
   const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((file) => existsSync(file));

@@ -53,7 +53,7 @@ export type RunningDevnet = {
   stop(): Promise<void>;
 };
 
-export type Parts = {
+type Parts = {
   readonly options: DevnetOptions;
   /** The checkout that everything runs from. */
   readonly root: string;

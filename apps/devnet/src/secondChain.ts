@@ -11,13 +11,20 @@ import { type BridgeLink, describeError, type NetworkFile } from '@cloister/core
 import { BridgeCarrier } from '@cloister/sdk';
 import { parseEther } from 'viem';
 import { anvilSpec } from './anvil.ts';
-import { type BridgeState, newAccount } from './dataFolder.ts';
+import type { ChildSpec } from './child.ts';
+import { type BridgeState, type DataFolder, type DevnetState, newAccount } from './dataFolder.ts';
 import { chainId, fundAccounts } from './deployment.ts';
-import type { Parts } from './devnet.ts';
 import { freePort } from './ports.ts';
 import type { Reporter } from './reporter.ts';
 
 export const secondChainId = 31_338;
+
+export type SecondChainParts = {
+  readonly reporter: Reporter;
+  readonly data: DataFolder;
+  readonly state: DevnetState;
+  readonly launch: (spec: ChildSpec) => Promise<Record<string, unknown>>;
+};
 
 /** For a new folder. */
 export async function newBridge(): Promise<BridgeState> {
@@ -33,7 +40,12 @@ export async function newBridge(): Promise<BridgeState> {
  * The second chain of a folder that has one, and where the link's contracts stand or will stand: gatekeepers pin them before they have any
  * keys, and so before the other chain can know whose signatures count.
  */
-export async function startSecondChain({ reporter, data, state, launch }: Parts): Promise<BridgeLink | undefined> {
+export async function startSecondChain({
+  reporter,
+  data,
+  state,
+  launch,
+}: SecondChainParts): Promise<BridgeLink | undefined> {
   const { bridge, accounts } = state;
   if (bridge === undefined) return undefined;
   const rpc = rpcOf(bridge);
@@ -44,6 +56,8 @@ export async function startSecondChain({ reporter, data, state, launch }: Parts)
         port: bridge.rpcPort,
         chainId: secondChainId,
         stateFile: data.file('second-chain.json'),
+        // Nobody reads it but at its end.
+        keepsOldStates: false,
         logFile: data.file('logs', 'second-chain.log'),
         cwd: data.dir,
       }),
@@ -58,7 +72,11 @@ export async function startSecondChain({ reporter, data, state, launch }: Parts)
 }
 
 /** Puts the link's contracts, once the committee has signers that the other chain can know. */
-export async function deployLink({ reporter, state }: Parts, network: NetworkFile, link: BridgeLink): Promise<void> {
+export async function deployLink(
+  { reporter, state }: Pick<SecondChainParts, 'reporter' | 'state'>,
+  network: NetworkFile,
+  link: BridgeLink,
+): Promise<void> {
   const { bridge, accounts } = state;
   if (bridge === undefined) return;
   const [rpc, remoteRpc] = [network.rpcs[0] as string, rpcOf(bridge)];

@@ -169,7 +169,7 @@ describe('a statement about another chain', () => {
     const [, ...others] = committee(1n).signers;
     for (const current of [committee(9n), committee(1n, 3), { ...committee(1n), signers: [addr(9), ...others] }])
       for (const statement of [message('home'), message('remote'), message('home', 'void')])
-        expect(await refusal(statement, { current })).toBe('BRIDGE_MIRROR_UNKNOWN');
+        expect(await refusal(statement, { current, arrival: 'void' })).toBe('BRIDGE_MIRROR_UNKNOWN');
   });
 
   test('is signed again without a look, in bounded memory', async () => {

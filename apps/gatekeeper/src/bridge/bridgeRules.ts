@@ -43,10 +43,20 @@ export async function judgeBridgeStatement(
   facts: LinkFacts,
   signal: AbortSignal,
 ): Promise<void> {
+  // What costs least comes first: anybody may ask.
+  if (statement.statement === 'handover') await judgeHandover(statement.next, facts, signal);
+  else await judgeSent(network, link, statement, facts, signal);
   const problem = await linkProblem(network, link, facts, signal);
   if (problem !== undefined) throw refused(problem.code, problem.message);
-  if (statement.statement === 'handover') return judgeHandover(statement.next, facts, signal);
-  const { from, message } = statement;
+}
+
+async function judgeSent(
+  network: Pick<NetworkFile, 'chainId'>,
+  link: BridgeLink,
+  { statement, from, message }: Exclude<BridgeStatement, { readonly statement: 'handover' }>,
+  facts: LinkFacts,
+  signal: AbortSignal,
+): Promise<void> {
   const { source, destination } = bridgeEnds(network, link, from);
   // Its digest says so, and the reading contract checks it: no signature is given for what can't be used.
   if (message.route !== bridgeRoute(source, message.sender, destination))
@@ -56,7 +66,7 @@ export async function judgeBridgeStatement(
   if (state === 'refunded') throw refused('BRIDGE_REFUNDED', `Message "${id}" was given back to its sender`);
   if (state !== 'sent')
     throw refused('BRIDGE_NOT_SENT', `No message "${id}" was sent by the newest block that can't be taken back`);
-  if (statement.statement === 'void') await judgeVoid(from, id, message, facts, signal);
+  if (statement === 'void') await judgeVoid(from, id, message, facts, signal);
 }
 
 async function judgeVoid(
