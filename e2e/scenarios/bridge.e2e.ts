@@ -28,7 +28,7 @@ const handoverSeconds = 25 * 3_600;
 
 export const scenario: Scenario = {
   title:
-    'PHA goes to a second chain and back, to the unit: proofs of too few, forged, repeated and reordered ones are refused, the committee changes on the way, a block is taken back, and what expires is given back once',
+    'PHA goes to a second chain and back, to the unit: proofs of too few, forged, repeated and reordered ones are refused, the committee changes on the way, blocks are taken back, and what expires is given back once',
   needs: 'own-network',
   onlyLong: true,
   timeoutMs: 300_000,
@@ -196,6 +196,25 @@ export const scenario: Scenario = {
       await refused('BridgeNotRefundable', home.write({ ...refund, args: [message, payload, again.proof] }));
     await refused('BridgeNotRefundable', home.write({ ...refund, args: [message, payload, '0x'] }));
     await isWhole(60 + 8 + 9 + 2_500);
+
+    note(
+      'the second chain takes back what was final: what comes next has a number that is another’s, and is given back',
+    );
+    const undo = async () => {
+      const snapshot = await chain.rpc('evm_snapshot');
+      const undone = await bridges.back({ amount: parseEther('5'), account: developer.privateKey, signal });
+      await arrives(undone.id);
+      assert.equal(await chain.rpc('evm_revert', snapshot), true);
+      // Beyond where it was: whoever reads it takes no chain that goes back.
+      await chain.mine(120);
+      return undone.number;
+    };
+    const number = await undo();
+    const next = await bridges.back({ amount: parseEther('6'), account: developer.privateKey, signal });
+    assert.equal(next.number, number);
+    await arrives(next.id, 'refunded');
+    // What home paid, the other chain no longer knows of; nothing else differs, and home pays no more than what went out.
+    assert.equal((await chain.supply('remote')) - (await chain.outstanding()), parseEther('5'));
   },
 };
 
