@@ -89,6 +89,7 @@ runProcess({
       runDir: path.join(config.runDir, 'container'),
       storageDir: path.join(imagesDir(config), 'engine'),
       maxImageBytes: config.imagesGiB * 1024 ** 3,
+      gvisor: config.gvisor,
       memory,
     });
     // Side by side: each waits for programs that it tries its walls with.
@@ -104,7 +105,11 @@ runProcess({
     const weights = weightsInit(config);
     const inMemory = models === undefined ? undefined : await memoryFolder();
     const sealedWeights = inMemory === undefined ? undefined : { ...weights, directory: inMemory };
-    if (containers !== undefined) drivers.push(containers);
+    if (containers !== undefined) {
+      drivers.push(containers);
+      const { withoutGvisor, engine } = containers;
+      log.info('containers offered', { ...engine, ...(withoutGvisor && { gvisor: `not used: ${withoutGvisor}` }) });
+    }
     for (const driver of drivers) requireWalls(driver, device.simulated, log);
 
     let latest = '';

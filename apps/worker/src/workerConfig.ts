@@ -40,6 +40,8 @@ export const workerConfig = config.object({
   imagesDir: config.optional(config.text()),
   /** Size of all archives, and again of all images; those used longest ago make room. */
   imagesGiB: config.integer({ min: 1, max: 65_536, default: 16 }),
+  /** gVisor around containers: where `runsc` is installed and holds, never, or no containers without it. */
+  gvisor: config.oneOf(['auto', 'off', 'required'], { default: 'auto' }),
   /**
    * Folder for what clients owe: vouchers and statements, signed and not secret. Default: kept in memory, and lost where the process is
    * killed before it claimed.

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Cgroup } from '../cgroup/cgroup.ts';
+import type { Freezer } from '../cgroup/freezer.ts';
 import type { ProcessExit } from '../process/processExit.ts';
 import { processStartTime, processTree, residentBytes } from '../process/procFs.ts';
 import type { Confined } from '../process/runtimeProcess.ts';
@@ -10,6 +11,8 @@ export type ContainerGroupOptions = {
   readonly engine: EngineClient;
   /** Around all of the containers. */
   readonly cgroup: Cgroup;
+  /** Around all but the relay, where a signal would not hold them. Default: signals do. */
+  readonly freezer?: Freezer | undefined;
   /** A directory of the host for this group, removed at the end. */
   readonly directory: string;
 };
@@ -63,6 +66,11 @@ export class ContainerGroup implements Confined {
     return this.#members[0]?.pid || undefined;
   }
 
+  /** The first process of the last container. */
+  get lastPid(): number | undefined {
+    return this.#members.at(-1)?.pid || undefined;
+  }
+
   get ended(): boolean {
     return this.#ended || this.#killed;
   }
@@ -83,13 +91,17 @@ export class ContainerGroup implements Confined {
   pause(): void {
     if (this.ended || this.#paused) return;
     this.#paused = true;
-    for (const pid of this.#processes(({ isRelay }) => !isRelay)) signal(pid, 'SIGSTOP');
+    const { freezer } = this.#options;
+    if (freezer !== undefined) freezer.freeze();
+    else for (const pid of this.#processes(({ isRelay }) => !isRelay)) signal(pid, 'SIGSTOP');
   }
 
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    for (const pid of this.#processes(({ isRelay }) => !isRelay)) signal(pid, 'SIGCONT');
+    const { freezer } = this.#options;
+    if (freezer !== undefined) freezer.thaw();
+    else for (const pid of this.#processes(({ isRelay }) => !isRelay)) signal(pid, 'SIGCONT');
   }
 
   /** The kernel ends all processes of a container with its first one. */
@@ -103,6 +115,8 @@ export class ContainerGroup implements Confined {
   #killAll(): number {
     const running = this.#members.filter(isAlive);
     for (const { pid } of running) signal(pid, 'SIGKILL');
+    // What is held in its group dies only when it is let go.
+    this.#options.freezer?.thaw();
     return running.length;
   }
 

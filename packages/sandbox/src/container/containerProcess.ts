@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { access, chmod, chown, mkdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SharedCgroups } from '../cgroup/findCgroups.ts';
+import type { Freezer } from '../cgroup/freezer.ts';
 import { EgressGate, type GateOptions } from '../gate/egressGate.ts';
 import { parseHostRule } from '../gate/hostRule.ts';
 import { ControlChannel } from '../process/controlChannel.ts';
@@ -30,6 +31,12 @@ import type { RelayImage } from './relayImage.ts';
 
 export type ContainerParts = {
   readonly engine: EngineClient;
+  /** By which the containers of apps are made. */
+  readonly apps: EngineClient;
+  /** Of gVisor: what holds the processes of a group between calls. */
+  readonly freezers?: ((path: string) => Freezer) | undefined;
+  /** Files of the host in every container of an app, for a try-out. Default: none. */
+  readonly appMounts?: readonly Mount[];
   readonly cgroups: SharedCgroups;
   readonly identities: IdentityPool;
   readonly relay: RelayImage;
@@ -43,10 +50,19 @@ export type ContainerParts = {
 
 /** What the containers of an app hold beyond its own memory: the relay, and the engine's process beside each container. */
 export const containerOverheadBytes = 128 * 1024 * 1024;
+/** What gVisor holds beside each container: the memory of its own two processes, and their threads. */
+const gvisorBeside = { bytes: 64 * 1024 * 1024, threads: 64 } as const;
+/** Where the engine puts its process beside a container, and with it what gVisor starts, below the app's group. */
+const besideContainers = 'conmon';
 const relayBytes = 96 * 1024 * 1024;
 const relayDeadlineMs = 15_000;
 const relayLookMs = 20;
 const startDeadlineMs = 30_000;
+
+/** The same of an app of so many services. */
+export function overheadOf({ freezers }: Pick<ContainerParts, 'freezers'>, services: number): number {
+  return containerOverheadBytes + (freezers === undefined ? 0 : gvisorBeside.bytes * services);
+}
 
 /** The containers of one app: first the relay alone, then, once and for ever, with the app's services. */
 export class ContainerProcess implements RuntimeProcess {
@@ -109,7 +125,9 @@ export class ContainerProcess implements RuntimeProcess {
     // The directory around it lets nobody else in.
     await chmod(join(directory, 'gate'), 0o666);
     const cgroup = parts.cgroups.parent.create(name);
-    const confined = new ContainerGroup({ engine: parts.engine, cgroup, directory });
+    const freezer = parts.freezers?.(`${parts.cgroups.pathOf(name)}/${besideContainers}`);
+    const confined = new ContainerGroup({ engine: parts.engine, cgroup, directory, freezer });
+    const { length } = source.services;
     const walls = {
       identity: appIdentity,
       cgroupPath: parts.cgroups.pathOf(name),
@@ -118,7 +136,9 @@ export class ContainerProcess implements RuntimeProcess {
     };
     const process = new ContainerProcess(parts, source, walls, gate, confined, name);
     try {
-      cgroup.limit({ memoryBytes: limits.memoryBytes + containerOverheadBytes, pids: maxPids, cpus: parts.cpus });
+      const memoryBytes = limits.memoryBytes + overheadOf(parts, length);
+      const threads = freezer === undefined ? 0 : gvisorBeside.threads * length;
+      cgroup.limit({ memoryBytes, pids: maxPids + threads, cpus: parts.cpus });
       const { image, mounts, command } = parts.relay;
       const paths = { folder: '/run/cloister', gate: '/run/gate' };
       const relay = relayConfig({
@@ -171,6 +191,7 @@ export class ContainerProcess implements RuntimeProcess {
     return [
       { source: hosts, target: '/etc/hosts', readOnly },
       { source: resolver, target: '/etc/resolv.conf', readOnly },
+      ...(this.#parts.appMounts ?? []),
       ...(guestSocket === undefined ? [] : [{ source: guestSocket, target: guestSocketPath, readOnly }]),
     ];
   }
@@ -189,11 +210,25 @@ export class ContainerProcess implements RuntimeProcess {
     );
   }
 
+  /** Whether the app answers a request with success in this time, by way of the relay. */
+  async appAnswers(deadlineMs: number, signal: AbortSignal): Promise<boolean> {
+    const { parts, name } = { parts: this.#parts, name: basename(this.#directory) };
+    const channel = new ControlChannel(join(parts.socketBase, name, 'run', 'data.sock'));
+    return channel
+      .tell('/', new Uint8Array(), deadlineMs, signal)
+      .then(
+        () => true,
+        () => false,
+      )
+      .finally(() => channel.close());
+  }
+
   /** Makes a container and starts it; what it prints goes to the log from its first byte on. */
   async #run(name: string, config: object, service: string, signal: AbortSignal): Promise<string> {
-    const { engine } = this.#parts;
-    const id = await engine.create(name, config, signal);
-    this.confined.add(id, { isRelay: service === 'relay' && this.#relayId === '' });
+    const { engine, apps } = this.#parts;
+    const isRelay = service === 'relay' && this.#relayId === '';
+    const id = await (isRelay ? engine : apps).create(name, config, signal);
+    this.confined.add(id, { isRelay });
     const output = await engine.attach(id, signal);
     const closed = new Promise<void>((resolve) => output.once('close', resolve));
     const { stdout, stderr } = splitFrames(output);

@@ -62,6 +62,11 @@ export abstract class ProcessDriver<Kind extends Started> implements SandboxDriv
   /** A process that has no tenant yet. */
   protected abstract takeProcess(workload: Workload, started: Kind, signal: AbortSignal): Promise<RuntimeProcess>;
 
+  /** The same of one workload, where it depends on that. */
+  protected overheadOf(_: Workload): number {
+    return this.overheadBytes;
+  }
+
   /** @inheritdoc */
   get walls(): WallReport {
     return this.started.walls;
@@ -111,7 +116,7 @@ export abstract class ProcessDriver<Kind extends Started> implements SandboxDriv
     const { started } = this;
     const source = checkWorkload(workload, this.kind);
     this.admit(workload, started);
-    const heldBytes = workload.limits.memoryBytes + this.overheadBytes;
+    const heldBytes = workload.limits.memoryBytes + this.overheadOf(workload);
     const gone = this.#options.memory?.reserve(heldBytes);
     const isWatched = started.cgroups?.controllers.memory !== true;
     const tenant = new ProcessTenant({

@@ -63,7 +63,8 @@ export async function takeRunDirectory(
     socketBase: base.path,
     async release() {
       await unlock();
-      await rm(directory, { recursive: true, force: true });
+      // What an engine's last process still writes is gone a moment later.
+      await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
     },
   };
 }

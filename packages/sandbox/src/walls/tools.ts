@@ -5,7 +5,7 @@ export type Tools = { readonly [Name in ToolName]: string | undefined };
 
 const toolNames = [
   ...(['bwrap', 'unshare', 'setpriv', 'prlimit', 'mount', 'chroot', 'ldd', 'sh', 'bash'] as const),
-  ...(['podman', 'runc', 'crun'] as const),
+  ...(['podman', 'runc', 'crun', 'runsc'] as const),
 ] as const;
 export type ToolName = (typeof toolNames)[number];
 

@@ -1,7 +1,9 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TarMember } from '../../src/container/image/tarWriter.ts';
+import { expect } from 'vitest';
+import { imageArchive } from '../../src/container/image/imageArchive.ts';
+import { type TarMember, tarOf } from '../../src/container/image/tarWriter.ts';
 import {
   ContainerDriver,
   type ContainerDriverOptions,
@@ -17,7 +19,10 @@ import { functionWorkload } from '../functionWorkload.ts';
 
 /** A folder of its own for each file of tests, with the image in it. */
 export const folder = await mkdtemp(join(tmpdir(), 'cloister-containers-'));
+/** Which of the two runtimes a file tests: gVisor where its name says so. */
+export const gvisor = /gvisor/i.test(expect.getState().testPath ?? '') ? 'required' : 'off';
 export const options = (given: ContainerDriverOptions = {}): ContainerDriverOptions => ({
+  gvisor,
   restarts: { burst: 100, perSecond: 10 },
   ...given,
 });
@@ -53,6 +58,14 @@ export async function programs(names: readonly ('mount' | 'unshare' | 'sleep')[]
   return Promise.all(
     [...paths, ...libraries].map(async (path) => ({ name: path.slice(1), content: await readFile(path), mode: 0o755 })),
   );
+}
+
+/** An image of a few megabytes, whose program does nothing. */
+export async function sleepArchive(): Promise<string> {
+  const layer = tarOf(await programs(['sleep']));
+  const file = join(folder, 'sleep.tar');
+  await writeFile(file, imageArchive({ layers: [layer], entrypoint: ['/bin/sleep'], command: ['1000000'] }));
+  return file;
 }
 
 export const removeFolder = (): Promise<void> => rm(folder, { recursive: true, force: true });

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -18,13 +19,20 @@ const isLong = process.env.CLOISTER_LONG === '1';
  * it goes on in the same process, and its files are as they were. One container for as many attacks as leave it running.
  */
 export function hostileContainers(driver: ContainerDriver, archive: string): void {
+  // Then files of the kernel's that can be written are gVisor's own, and nothing of the machine follows them.
+  const ownKernel = driver.engine.runtime === 'runsc';
   describe('hostile containers', () => {
     let image: LoadedImage;
     let witness: Witness;
     let neighbour: Tenant;
     let attacker: Tenant;
     const open = (overrides: WorkloadOverrides = {}): Promise<Tenant> => {
-      const limits = { memoryBytes: 128 * MiB, wallMs: 10_000, outputBytes: MiB, ...overrides.limits };
+      const limits = {
+        memoryBytes: 128 * MiB,
+        wallMs: ownKernel ? 30_000 : 10_000,
+        outputBytes: MiB,
+        ...overrides.limits,
+      };
       return driver.open(containerWorkload(image, { ...overrides, limits }), { signal: never });
     };
     const tell = (tenant: Tenant, source: string): Promise<Answer> =>
@@ -113,7 +121,8 @@ export function hostileContainers(driver: ContainerDriver, archive: string): voi
       expect(written.filter((_, index) => made?.[index] === 'written')).toEqual([]);
       expect(moved).not.toContain('moved');
       expect(read.filter((_, index) => seen?.[index] === 'read')).toEqual([]);
-      expect(['EACCES', 'EPERM', 'EROFS']).toContain(spared);
+      if (ownKernel) expect(sparedOfAll()).toEqual([]);
+      else expect(['EACCES', 'EPERM', 'EROFS']).toContain(spared);
     });
 
     test('nothing can be mounted, and no namespace made', async () => {
@@ -287,8 +296,9 @@ export function hostileContainers(driver: ContainerDriver, archive: string): voi
     test('files of a size that nobody has take none, and cost nobody anything', async () => {
       const sparse = `const { fs } = modules;
         return ['/tmp', '/run', '/dev/shm'].map((folder) => { try { const file = fs.openSync(folder + '/sparse', 'w'); fs.ftruncateSync(file, 2 ** 42); fs.closeSync(file); return fs.statSync(folder + '/sparse').blocks; } catch (error) { return error.code; } finally { fs.rmSync(folder + '/sparse', { force: true }); } })`;
+      // gVisor counts blocks by the length of a file, whatever stands in it.
       for (const result of (await inside(attacker, sparse)) as unknown[])
-        expect([0, 'EFBIG', 'EINVAL']).toContain(result);
+        expect([0, 'EFBIG', 'EINVAL', ...(ownKernel ? [2 ** 33] : [])]).toContain(result);
       expect((await call(attacker, '/echo')).outcome.status).toBe('ok');
     });
 
@@ -359,5 +369,17 @@ export function hostileContainers(driver: ContainerDriver, archive: string): voi
       expect((await call(app, '/echo')).outcome.status).toBe('ok');
       await app.close();
     });
+  });
+}
+
+/** Processes of this machine that the kernel spares when memory runs out, of those that a container has. */
+function sparedOfAll(): string[] {
+  return readdirSync('/proc').filter((name) => {
+    try {
+      const isContainer = /libpod|conmon/.test(readFileSync(`/proc/${name}/cgroup`, 'utf8'));
+      return isContainer && Number(readFileSync(`/proc/${name}/oom_score_adj`, 'utf8')) <= -1000;
+    } catch {
+      return false;
+    }
   });
 }

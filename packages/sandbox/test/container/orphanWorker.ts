@@ -4,13 +4,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ContainerDriver } from '../../src/index.ts';
 
-const [runDir = '', storageDir = '', archive = ''] = process.argv.slice(2);
+const [runDir = '', storageDir = '', archive = '', inGvisor = 'false'] = process.argv.slice(2);
+const gvisor = inGvisor === 'true' ? 'required' : 'off';
 const { signal } = new AbortController();
 const MiB = 1024 * 1024;
 
 for (const [mark, driver] of [
-  ['kept', new ContainerDriver({ runDir, storageDir })],
-  ['temporary', new ContainerDriver()],
+  ['kept', new ContainerDriver({ runDir, storageDir, gvisor })],
+  ['temporary', new ContainerDriver({ gvisor })],
 ] as const) {
   await driver.start({ signal });
   const image = await driver.loadImage(archive, 'sleep', signal);
@@ -30,7 +31,7 @@ for (const [mark, driver] of [
     { signal },
   );
 }
-const pids = await Promise.all(['kept', 'temporary'].map(pidOf));
+const pids = await (gvisor === 'off' ? Promise.all(['kept', 'temporary'].map(pidOf)) : sandboxes(2));
 console.log(JSON.stringify(pids));
 setInterval(() => {}, 1_000);
 
@@ -41,6 +42,19 @@ async function pidOf(mark: string): Promise<number> {
       const [comm, environment] = [read(`/proc/${name}/comm`), read(`/proc/${name}/environ`)];
       if (comm === 'sleep\n' && environment.includes(`MARK=${mark}`)) return Number(name);
     }
+    await delay(50);
+  }
+}
+
+/** Kernels of gVisor's that are in groups of this process: programs in them are none of this machine's. */
+async function sandboxes(count: number): Promise<number[]> {
+  for (;;) {
+    const found = readdirSync('/proc').filter(
+      (name) =>
+        read(`/proc/${name}/cmdline`).startsWith('runsc-sandbox\0') &&
+        read(`/proc/${name}/cgroup`).includes(`/cloister.${process.pid}.`),
+    );
+    if (found.length === count) return found.map(Number);
     await delay(50);
   }
 }

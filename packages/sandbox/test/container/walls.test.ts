@@ -3,11 +3,9 @@ import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { imageArchive } from '../../src/container/image/imageArchive.ts';
-import { tarOf } from '../../src/container/image/tarWriter.ts';
 import { ContainerDriver, type ContainerService, type LoadedImage, type Tenant } from '../../src/index.ts';
 import { call, never, type WorkloadOverrides } from '../calls.ts';
-import { archive, containerWorkload, folder, options, programs, removeFolder, started } from './engine.ts';
+import { archive, containerWorkload, folder, options, removeFolder, sleepArchive, started } from './engine.ts';
 import { hostileContainers } from './hostileContainers.ts';
 
 const MiB = 1024 * 1024;
@@ -210,14 +208,6 @@ else {
 }
 
 type Paths = [runDir: string, storageDir: string, temporary: string];
-
-/** An image of a few megabytes, whose program does nothing. */
-async function sleepArchive(): Promise<string> {
-  const layer = tarOf(await programs(['sleep']));
-  const file = join(folder, 'sleep.tar');
-  writeFileSync(file, imageArchive({ layers: [layer], entrypoint: ['/bin/sleep'], command: ['1000000'] }));
-  return file;
-}
 
 /** What the machine holds for an engine of this storage: processes beside its containers, and mounts. */
 function leftIn(storage: string): { monitors: number; mounts: number } {

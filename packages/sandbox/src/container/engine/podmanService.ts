@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SandboxError, throwIfAborted } from '../../sandboxError.ts';
 import { findTools, type Tools } from '../../walls/tools.ts';
 import { EngineClient } from './engineClient.ts';
+import { endLostSandboxes, gvisorName, gvisorProgram } from './gvisor.ts';
 import { seccompProfile } from './seccompProfile.ts';
 
 export type PodmanOptions = {
@@ -12,17 +13,24 @@ export type PodmanOptions = {
   readonly storageDir: string;
   /** Where the service listens. */
   readonly socketPath: string;
+  /** Whether containers of apps are made in gVisor. Default: they have the runtime that all others have. */
+  readonly gvisor?: boolean;
 };
 
 /** An engine of this driver's own: nobody else's containers are in it. */
 export type Engine = {
   readonly client: EngineClient;
+  /** By which containers of apps are made; all else of them goes by the other. */
+  readonly apps: EngineClient;
   readonly name: 'podman';
   readonly version: string;
+  /** Of apps' containers. */
   readonly runtime: string;
   stop(): Promise<void>;
 };
 
+/** Settings of the service that makes most containers, and of the one that makes those of gVisor. */
+const [settingsFile, gvisorSettingsFile] = ['containers.conf', 'containers.gvisor.conf'];
 const startDeadlineMs = 15_000;
 const stopDeadlineMs = 5_000;
 /** A container that another needs can't be removed before that one. */
@@ -37,17 +45,27 @@ export async function startPodman(options: PodmanOptions, signal: AbortSignal): 
     throw noEngine(`"${podman === undefined ? 'podman' : 'runc'}" is not installed`);
   if (process.getuid?.() !== 0)
     throw noEngine('Only root can give each container a user and a control group of its own');
-  const profile = seccompProfile();
-  if (profile === undefined) throw noEngine(`There is no filter of system calls for "${process.arch}"`);
-  const environment = await configure(options, runtime, profile);
-  const child = serve(tools, podman, options, environment);
+  if (seccompProfile() === undefined) throw noEngine(`There is no filter of system calls for "${process.arch}"`);
+  const environment = await configure(options, runtime);
+  endLostSandboxes(options.storageDir);
+  const children = [serve(tools, podman, options, environment)];
+  const stop = async (): Promise<void> => void (await Promise.all(children.map(end)));
   try {
     const client = new EngineClient(options.socketPath);
-    const version = await answered(client, child, signal);
+    const version = await answered(client, children[0] as ChildProcess, signal);
     await removeAll(client, signal);
-    return { client, name: 'podman', version, runtime: runtime.split('/').at(-1) ?? '', stop: () => end(child) };
+    const own = { client, apps: client, name: 'podman', version, runtime: basename(runtime), stop } as const;
+    if (options.gvisor !== true) return own;
+    // A service has one runtime for all that it makes. This one makes in the same storage, and both know both.
+    const socketPath = `${options.socketPath}.${gvisorName}`;
+    const other = { ...environment, CONTAINERS_CONF: join(options.storageDir, gvisorSettingsFile) };
+    const child = serve(tools, podman, { ...options, socketPath }, other);
+    children.push(child);
+    const apps = new EngineClient(socketPath);
+    await answered(apps, child, signal);
+    return { ...own, apps, runtime: gvisorName };
   } catch (error) {
-    await end(child);
+    await stop();
     if (signal.aborted) throw error;
     throw noEngine(error instanceof Error ? error.message : 'podman did not start');
   }
@@ -66,13 +84,14 @@ async function removeAll(client: EngineClient, signal: AbortSignal): Promise<voi
 }
 
 /** Settings of this service alone: what the machine has for people's own containers changes nothing here. */
-async function configure({ storageDir }: PodmanOptions, runtime: string, profile: object): Promise<NodeJS.ProcessEnv> {
+async function configure({ storageDir }: PodmanOptions, runtime: string): Promise<NodeJS.ProcessEnv> {
   const at = (name: string): string => join(storageDir, name);
   await mkdir(at('config/containers'), { recursive: true, mode: 0o700 });
   await forgetOtherBoot(storageDir);
-  await writeFile(at('seccomp.json'), JSON.stringify(profile));
-  await writeFile(
-    at('containers.conf'),
+  const { runsc } = findTools();
+  // Known to it wherever it is installed: containers of an earlier life may have it.
+  const gvisor = runsc === undefined ? undefined : await gvisorProgram(storageDir, runsc);
+  const settings = (seccomp: string, used: string): string =>
     [
       '[containers]',
       // The service needs no right to raise its own limits.
@@ -80,14 +99,18 @@ async function configure({ storageDir }: PodmanOptions, runtime: string, profile
       'default_capabilities = []',
       'log_driver = "none"',
       'netns = "none"',
-      `seccomp_profile = ${JSON.stringify(at('seccomp.json'))}`,
+      `seccomp_profile = ${JSON.stringify(at(seccomp))}`,
       '[engine]',
       'cgroup_manager = "cgroupfs"',
       'events_logger = "none"',
-      `runtime = ${JSON.stringify(runtime)}`,
+      `runtime = ${JSON.stringify(used)}`,
+      ...(gvisor === undefined ? [] : ['[engine.runtimes]', `${gvisorName} = [${JSON.stringify(gvisor)}]`]),
       '',
-    ].join('\n'),
-  );
+    ].join('\n');
+  await writeFile(at('seccomp.json'), JSON.stringify(seccompProfile()));
+  await writeFile(at(settingsFile), settings('seccomp.json', runtime));
+  await writeFile(at('seccomp.gvisor.json'), JSON.stringify(seccompProfile({ clone3: true })));
+  await writeFile(at(gvisorSettingsFile), settings('seccomp.gvisor.json', gvisorName));
   await writeFile(
     at('storage.conf'),
     [
@@ -108,7 +131,7 @@ async function configure({ storageDir }: PodmanOptions, runtime: string, profile
     HOME: storageDir,
     XDG_CONFIG_HOME: at('config'),
     TMPDIR: at('tmp'),
-    CONTAINERS_CONF: at('containers.conf'),
+    CONTAINERS_CONF: at(settingsFile),
     CONTAINERS_STORAGE_CONF: at('storage.conf'),
     CONTAINERS_REGISTRIES_CONF: at('registries.conf'),
   };

@@ -56,7 +56,10 @@ const [permissionDenied, noSuchCall] = [1, 38];
  * kernel's mounts and networks come into reach; and open sockets of every family, of which some, such as AF_VSOCK, go past
  * the network that a container has. On a machine that is itself a guest, that one ends at its host.
  */
-export function seccompProfile(processor: string = process.arch): object | undefined {
+export function seccompProfile(
+  { clone3 = false }: { readonly clone3?: boolean } = {},
+  processor: string = process.arch,
+): object | undefined {
   const architecture = architectures[processor];
   if (architecture === undefined) return undefined;
   const equals = (index: number, value: number) => ({ index, value, valueTwo: 0, op: 'SCMP_CMP_EQ' });
@@ -75,7 +78,7 @@ export function seccompProfile(processor: string = process.arch): object | undef
       refuse(words(forbidden), permissionDenied),
       allow(['clone'], [{ index: 0, value: namespaceFlags, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }]),
       // Its flags lie in memory, which no filter reads; C libraries then use the one before.
-      refuse(['clone3'], noSuchCall),
+      clone3 ? allow(['clone3']) : refuse(['clone3'], noSuchCall),
       ...families.map((family) => allow(['socket'], [equals(0, family)])),
       allow(['socket'], [equals(0, netlink), equals(2, route)]),
       ...personalities.map((value) => allow(['personality'], [equals(0, value)])),
