@@ -14,6 +14,7 @@ import {
   dstackMrConfigId,
   functionManifest,
   gatewayHelloDigest,
+  imageRecipeId,
   keyConfigDigest,
   manifestId,
   mrConfigIdOf,
@@ -21,6 +22,7 @@ import {
   priceQuoteDigest,
   readMrConfigId,
   receiptDigest,
+  referencedImageId,
   signedReceiptToJson,
   subjectOf,
   tdxImageId,
@@ -28,7 +30,7 @@ import {
   workerId,
 } from '@cloister/core';
 import { addressOf, fromHex, SecretBytes, signDigest, toHex } from '@cloister/crypto';
-import { addr, b32, domain, network, receipt } from '../packages/core/test/helpers.ts';
+import { addr, b32, domain, imageRecipe, network, receipt } from '../packages/core/test/helpers.ts';
 import { bridgeVectors } from './lib/bridgeVectors.ts';
 import { committeeVectors } from './lib/committeeVectors.ts';
 import { emissionVectors } from './lib/emissionVectors.ts';
@@ -128,6 +130,11 @@ const vectors = {
   image: { input: image, imageId: tdxImageId(registers) },
   dstackImage: { input: { ...image, composeHash }, imageId: dstackImageId(registers, composeHash) },
   mrConfigIds,
+  imageRecipe: {
+    json: imageRecipe,
+    id: imageRecipeId(imageRecipe),
+    imageIds: imageRecipe.references.map(referencedImageId),
+  },
   commitment: { salt: b32(0x13), body, commitment: commitBody(b32(0x13), fromHex(body)) },
   receipt: { signed, domainSeparator: domainSeparator(domain), digest, signer: addressOf(secret) },
   keyConfig: {

@@ -70,9 +70,13 @@ export async function measureGas(create: Network['create']): Promise<GasTable> {
 
   await measure('app-key-versions-raise', await apps.write.raiseKeyVersions([app, 2, 2], { account: owner.account }));
 
+  const recipe = {
+    hash: toHex(0x4e, { size: 32 }),
+    uri: 'ipfs://bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy',
+  };
   await measure(
     'image-allow',
-    await world.govern(images, 'allow', [toHex(0x1a, { size: 32 }), 0n, farFuture, 'worker 2']),
+    await world.govern(images, 'allow', [toHex(0x1a, { size: 32 }), 0n, farFuture, 'worker 2', recipe]),
   );
   await measureAttestationGas(world, measure);
 

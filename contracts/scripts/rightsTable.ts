@@ -48,6 +48,7 @@ const whoPasses: Readonly<Record<string, string>> = {
   GovernorRestrictedProposer: 'whom the description names, if it does',
   GovernorUnableToCancel: 'who proposed, before the vote; anyone 14 days after it could be executed',
   GuardedCallerMayNotStop: 'the guardian, the timelock',
+  ImageRegistryCallerMayNotShorten: 'the guardian, the timelock',
   PaymentsCallerNotOperator: 'the channel’s operator',
   PaymentsCallerNotPayer: 'the channel’s payer',
   PaymentsPayerNotFunder: 'the channel’s payer',

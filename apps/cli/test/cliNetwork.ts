@@ -10,6 +10,7 @@ import { deployCommand } from '../src/commands/deploy.ts';
 import { devCommand } from '../src/commands/dev.ts';
 import { epochCommands } from '../src/commands/epoch.ts';
 import { governCommands } from '../src/commands/govern.ts';
+import { imageCommands } from '../src/commands/image.ts';
 import { initCommand } from '../src/commands/init.ts';
 import { listingCommands } from '../src/commands/listings.ts';
 import { manifestCommands } from '../src/commands/manifest.ts';
@@ -70,6 +71,7 @@ function registerAll(program: Command): void {
   secretsCommands(program);
   listingCommands(program);
   versionCommands(program);
+  imageCommands(program);
   stateCommand(program);
   stakingCommands(program);
   sendCommand(program);

@@ -32,6 +32,7 @@ const commands = [
   'versions',
   'rollback',
   'scale',
+  'image',
   'state',
   'call',
   'collateral',

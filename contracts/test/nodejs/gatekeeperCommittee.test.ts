@@ -32,7 +32,7 @@ import {
 } from '../support/committeeWorld.ts';
 import { defaultImageId, networkFileId, platformKey, tcb } from '../support/evidence.ts';
 import { refused } from '../support/refused.ts';
-import { farFuture, hour, signerOf, someClaims, teePolicy, teeTdx } from '../support/world.ts';
+import { farFuture, hour, noRecipe, signerOf, someClaims, teePolicy, teeTdx } from '../support/world.ts';
 
 const connection = await network.create();
 const { networkHelpers } = connection;
@@ -294,7 +294,7 @@ describe('GatekeeperCommittee, leaving', () => {
     await govern(images, 'revoke', [defaultImageId]);
     await committee.write.evict([operator, again]);
     assert.equal((await committee.getEvents.GatekeeperEvicted())[0]?.args.cause, 0);
-    await govern(images, 'allow', [defaultImageId, 0n, farFuture, 'gatekeeper']);
+    await govern(images, 'allow', [defaultImageId, 0n, farFuture, 'gatekeeper', noRecipe]);
     await join(world, 0, { seed: 22 });
     const third = await lastGatekeeper(world, operator);
     await govern(images, 'blockPlatform', [third.platformId, 'opened']);

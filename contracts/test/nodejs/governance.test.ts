@@ -17,8 +17,10 @@ describe('the timelock', () => {
   it('refuses an account without code as timelock', async () => {
     const { stranger } = await load();
     const nobody = stranger.account.address;
-    await refused(viem.deployContract('ImageRegistry', [nobody]), 'GovernedTimelockWithoutCode', [nobody]);
-    await refused(viem.deployContract('ImageRegistry', [zeroAddress]), 'GovernedTimelockWithoutCode', [zeroAddress]);
+    await refused(viem.deployContract('ImageRegistry', [nobody, 0n]), 'GovernedTimelockWithoutCode', [nobody]);
+    await refused(viem.deployContract('ImageRegistry', [zeroAddress, 0n]), 'GovernedTimelockWithoutCode', [
+      zeroAddress,
+    ]);
   });
 
   it('waits its delay, executes once, and lets only proposers propose', async () => {
@@ -30,7 +32,7 @@ describe('the timelock', () => {
       [zeroAddress],
       zeroAddress,
     ]);
-    const images = await viem.deployContract('ImageRegistry', [timelock.address]);
+    const images = await viem.deployContract('ImageRegistry', [timelock.address, 0n]);
     const id = toHex(9, { size: 32 });
     const data = encodeFunctionData({ abi: images.abi, functionName: 'allowConfig', args: [id] });
     const operation = [images.address, 0n, data, zeroHash, zeroHash] as const;

@@ -31,6 +31,7 @@ import {
 } from '../support/governorWorld.ts';
 import { refusalOf, refused } from '../support/refused.ts';
 import { day, pha } from '../support/stakeWorld.ts';
+import { noRecipe } from '../support/world.ts';
 
 const connection = await network.create();
 const { networkHelpers } = connection;
@@ -349,9 +350,12 @@ describe('CloisterGovernor: what it takes', () => {
       [[act(timelock, 'grantRole', [roles.proposer, timelock.address])], true, days(stakeDays)],
       [[act(governor, 'setQuorums', [500, 2000])], true, days(stakeDays)],
       [[act(payments, 'setFeeShares', [shares])], false, days(2)],
-      [[act(images, 'allow', [zeroHash, 0n, 1n, 'image'])], false, days(2)],
-      [[act(gatekeeperImages, 'allow', [zeroHash, 0n, 1n, 'image'])], true, days(7)],
+      [[act(images, 'allow', [zeroHash, 0n, 1n, 'image', noRecipe])], false, days(2)],
+      [[act(gatekeeperImages, 'allow', [zeroHash, 0n, 1n, 'image', noRecipe])], true, days(7)],
       [[act(gatekeeperImages, 'revoke', [zeroHash])], false, days(2)],
+      [[act(gatekeeperImages, 'shorten', [zeroHash, 0n])], false, days(2)],
+      [[act(gatekeeperImages, 'retire', [zeroHash, zeroHash, 0n])], false, days(2)],
+      [[act(images, 'setGuardian', [timelock.address, 1n])], true, days(7)],
       [[act(token, 'transfer', [timelock.address, 1n])], true, days(7)],
       [[act(token, 'burn', [1n])], true, days(7)],
       [[act(token, 'approve', [timelock.address, 1n])], true, days(stakeDays)],

@@ -10,6 +10,7 @@ import {
   farFuture,
   hour,
   lastRecord,
+  noRecipe,
   register,
   signerOf,
   teePolicy,
@@ -50,7 +51,7 @@ describe('WorkerRegistry.evict', () => {
   it('ends one whose image has expired', async () => {
     const { workers, images, publicClient, govern, id, record } = await load();
     const { timestamp } = await publicClient.getBlock();
-    await govern(images, 'allow', [defaultImageId, 0n, timestamp + BigInt(hour), 'worker 1']);
+    await govern(images, 'allow', [defaultImageId, 0n, timestamp + BigInt(hour), 'worker 1', noRecipe]);
     await refused(workers.write.evict([id, record]), 'WorkerRegistryNoCause', [id]);
     await networkHelpers.time.increaseTo(timestamp + BigInt(hour));
     await workers.write.evict([id, record]);
@@ -173,7 +174,7 @@ describe('WorkerRegistry.evict', () => {
       defaultImageId,
     ]);
 
-    await govern(images, 'allow', [defaultImageId, 0n, farFuture, 'worker 1 again']);
+    await govern(images, 'allow', [defaultImageId, 0n, farFuture, 'worker 1 again', noRecipe]);
     await refused(register(world, id), 'WorkerRegistrySignerEvicted', [signer, evictedAt]);
     await register(world, id, { signer: signerOf(2).address });
     assert.deepEqual(await workers.read.isActiveSigner([signerOf(2).address]), [true, id]);

@@ -10,6 +10,7 @@ import {
   farFuture,
   hour,
   lastRecord,
+  noRecipe,
   register,
   signerOf,
   teePolicy,
@@ -31,7 +32,7 @@ async function withReplacedSigner() {
   await register(world, id);
   const record = await lastRecord(world, id);
   const { leaseUntil } = await world.workers.read.statusOf([id]);
-  await world.govern(world.images, 'allow', [nextImageId, 0n, farFuture, 'worker 2']);
+  await world.govern(world.images, 'allow', [nextImageId, 0n, farFuture, 'worker 2', noRecipe]);
   await networkHelpers.time.increase(hour);
   await register(world, id, { signer: second, claims: { imageId: nextImageId } });
   const hash = keccak256(encodeAbiParameters([recordParameterOf(world)], [record]));

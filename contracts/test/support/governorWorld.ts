@@ -61,7 +61,7 @@ export async function deployGovernorWorld(connection: Connection) {
   const payments = await viem.deployContract('Payments', [
     paymentsSettings(timelock.address, token.address, workers.address, pools.address),
   ]);
-  const gatekeeperImages = await viem.deployContract('ImageRegistry', [timelock.address]);
+  const gatekeeperImages = await viem.deployContract('ImageRegistry', [timelock.address, 0n]);
   const init = {
     timelock: timelock.address,
     day,

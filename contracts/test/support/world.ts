@@ -30,6 +30,8 @@ export const functionKind = 1;
 export const hour = 3600;
 /** Far beyond any lease: collateral that never ends first. */
 export const farFuture = 4_000_000_000n;
+/** What images of a network without notice may be allowed with. */
+export const noRecipe = { hash: zeroHash, uri: '' } as const;
 
 /** A receipt signer, made from a number. */
 export function signerOf(seed: number): PrivateKeyAccount {
@@ -79,7 +81,7 @@ export async function deployWorld(connection: Connection) {
     [deployer.account.address],
     zeroAddress,
   ]);
-  const images = await viem.deployContract('ImageRegistry', [timelock.address]);
+  const images = await viem.deployContract('ImageRegistry', [timelock.address, 0n]);
   const genesis = (await publicClient.getBlock()).timestamp;
   const settings = registrySettings(timelock.address, images.address, genesis);
   const workers = await viem.deployContract('WorkerRegistry', [settings]);
@@ -99,7 +101,7 @@ export async function deployWorld(connection: Connection) {
     return timelock.write.execute([...operation]);
   }
 
-  await govern(images, 'allow', [defaultImageId, 0n, farFuture, 'worker 1']);
+  await govern(images, 'allow', [defaultImageId, 0n, farFuture, 'worker 1', noRecipe]);
   await govern(images, 'allowConfig', [networkFileId]);
   await govern(workers, 'setTeePolicy', [teeTdx, teePolicy(verifier.address)]);
   return {

@@ -1,4 +1,4 @@
-import { type Address, type Hex, zeroBytes32 } from '@cloister/core';
+import { type Address, type Bytes32, type Hex, zeroBytes32 } from '@cloister/core';
 import { createPublicClient, encodeFunctionData, http, keccak256, stringToHex } from 'viem';
 import type { ChainAccount } from './account.ts';
 import {
@@ -19,10 +19,59 @@ import { type TimelockRole, timelockRoles } from './timelockReader.ts';
 /** One call that the timelock shall make. */
 export type GovernedCall = { readonly target: Address; readonly data: Hex };
 
-/** The call that lets the network accept an image from now on. */
-export function allowImageCall(imageRegistry: Address, imageId: Hex, label: string): GovernedCall {
-  const args = [imageId, 0n, 2n ** 64n - 1n, label] as const;
+/** How an image is made: content and place of its recipe. Zero and nothing only where the network gives no notice. */
+export type RecipeReference = { readonly hash: Bytes32; readonly uri: string };
+
+/** The end of what has none. */
+export const noExpiry = 2n ** 64n - 1n;
+
+export type AllowedImage = {
+  readonly imageId: Hex;
+  /** For people, 1 to 64 bytes. */
+  readonly label: string;
+  readonly recipe: RecipeReference;
+  /** Unix seconds; as soon as the network's notice lets it where it is left out. */
+  readonly notBefore?: bigint;
+  /** Unix seconds; never where it is left out. */
+  readonly expiresAt?: bigint;
+};
+
+/** The call that lets the network accept an image, once its notice has passed. */
+export function allowCall(imageRegistry: Address, image: AllowedImage): GovernedCall {
+  const { imageId, label, recipe, notBefore = 0n, expiresAt = noExpiry } = image;
+  const args = [imageId, notBefore, expiresAt, label, recipe] as const;
   return { target: imageRegistry, data: encodeFunctionData({ abi: imageRegistryAbi, functionName: 'allow', args }) };
+}
+
+/** The same for an image without a recipe: only where the network gives no notice, and counts at once there. */
+export function allowImageCall(imageRegistry: Address, imageId: Hex, label: string): GovernedCall {
+  return allowCall(imageRegistry, { imageId, label, recipe: { hash: zeroBytes32, uri: '' } });
+}
+
+/** The call that ends an image some time after its successor counts. */
+export function retireImageCall(
+  imageRegistry: Address,
+  imageId: Hex,
+  successor: Hex,
+  overlapSeconds: bigint,
+): GovernedCall {
+  const args = [imageId, successor, overlapSeconds] as const;
+  return { target: imageRegistry, data: encodeFunctionData({ abi: imageRegistryAbi, functionName: 'retire', args }) };
+}
+
+/** The call that ends an image earlier than it would; the registry's guardian may make it by itself. @param expiresAt Unix seconds; zero: now. */
+export function shortenImageCall(imageRegistry: Address, imageId: Hex, expiresAt: bigint): GovernedCall {
+  const args = [imageId, expiresAt] as const;
+  return { target: imageRegistry, data: encodeFunctionData({ abi: imageRegistryAbi, functionName: 'shorten', args }) };
+}
+
+/** The call that elects a registry's guardian until then, unix seconds; the zero address and zero: nobody. */
+export function setImageGuardianCall(imageRegistry: Address, guardian: Address, until: bigint): GovernedCall {
+  const args = [guardian, until] as const;
+  return {
+    target: imageRegistry,
+    data: encodeFunctionData({ abi: imageRegistryAbi, functionName: 'setGuardian', args }),
+  };
 }
 
 /** The call that takes an image back at once. */

@@ -42,7 +42,9 @@ export { FinalLogs } from './finalLogs.ts';
 export { firstBlockSince } from './firstBlockSince.ts';
 export * from './generated/index.ts';
 export {
+  type AllowedImage,
   admitGovernorCalls,
+  allowCall,
   allowConfigCall,
   allowImageCall,
   blockPlatformCall,
@@ -50,13 +52,17 @@ export {
   governAtOnce,
   handOverToGovernorCalls,
   type MoneyContracts,
+  type RecipeReference,
+  retireImageCall,
   revokeImageCall,
   setBondRuleCall,
   setChallengeAppCall,
   setEligibleCall,
+  setImageGuardianCall,
   setNetworkKeysHashCall,
   setTeePolicyCall,
   setThresholdCall,
+  shortenImageCall,
   type TeePolicy,
   tcbStatusNumbers,
   wireMoneyCalls,
@@ -75,6 +81,7 @@ export {
   queueDays,
   type Stake,
 } from './governorReader.ts';
+export { ImageRegistryReader, type ImageRules, type ImageStatus } from './imageRegistryReader.ts';
 export {
   type IntelContracts,
   intelContractsOf,

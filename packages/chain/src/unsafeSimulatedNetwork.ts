@@ -166,7 +166,8 @@ export async function deployUnsafeSimulatedNetwork(
     name: 'ImageRegistry',
     abi: imageRegistryAbi,
     bytecode: imageRegistryBytecode,
-    args: [timelock],
+    // Whoever develops waits for no notice.
+    args: [timelock, 0n],
   });
   const collateralStore = await put({
     name: 'CollateralStore',
@@ -221,7 +222,8 @@ export async function deployUnsafeSimulatedNetwork(
     name: 'ImageRegistry of gatekeepers',
     abi: imageRegistryAbi,
     bytecode: imageRegistryBytecode,
-    args: [timelock],
+    // Whoever develops waits for no notice.
+    args: [timelock, 0n],
   });
   const gatekeeperCommittee = await put({
     name: 'GatekeeperCommittee',

@@ -53,6 +53,9 @@ export class StubRegistries {
   readonly evictionBlocks = new Map<Address, bigint>();
   readonly enrolled = new Map<Address, bigint>();
   readonly images = new Set<Bytes32>();
+  /** Of some of the images, which all have no end here. */
+  readonly recipes = new Map<Bytes32, Bytes32>();
+  imageRules = { notice: 0n, guardian: zeroAddress as Address, guardianUntil: 0n };
   readonly configs = new Set<Bytes32>();
   readonly blockedPlatforms = new Set<Bytes32>();
   readonly apps = new Map<Bytes32, StubApp>();
@@ -256,6 +259,11 @@ export class StubRegistries {
     return {
       isPlatformBlocked: (platformId: Bytes32) => this.blockedPlatforms.has(platformId),
       isImageAllowed: (id: Bytes32) => this.images.has(id),
+      imageWindow: (id: Bytes32) => [0n, this.images.has(id) ? 2n ** 64n - 1n : 0n],
+      recipeOf: (id: Bytes32) => this.recipes.get(id) ?? zeroBytes32,
+      notice: () => this.imageRules.notice,
+      guardian: () => getAddress(this.imageRules.guardian),
+      guardianUntil: () => this.imageRules.guardianUntil,
       isConfigAllowed: (id: Bytes32) => this.configs.has(id),
       areAllowed: (image: Bytes32, configId: Bytes32) => [this.images.has(image), this.configs.has(configId)],
     };

@@ -334,6 +334,15 @@ export {
   teeTypes,
 } from './image.ts';
 export {
+  type ImageRecipe,
+  type ImageReferenceValues,
+  imageRecipeBytes,
+  imageRecipeId,
+  maxImageRecipeBytes,
+  parseImageRecipe,
+  referencedImageId,
+} from './imageRecipe.ts';
+export {
   canonicalJson,
   type Json,
   JsonError,

@@ -1,4 +1,4 @@
-import type { NetworkFile, Receipt } from '@cloister/core';
+import type { Hex, ImageRecipe, NetworkFile, Receipt } from '@cloister/core';
 
 /** Bytes32 made of one repeated byte. */
 export const b32 = (byte: number): `0x${string}` => `0x${byte.toString(16).padStart(2, '0').repeat(32)}`;
@@ -52,4 +52,25 @@ export const network: NetworkFile = {
   trustRoots: [{ tee: 'tdx', spkiSha256: b32(0xaa), simulated: true, name: 'DEV root' }],
   networkKeys: null,
   simulated: true,
+};
+
+const words48 = (byte: number): Hex => `0x${byte.toString(16).padStart(2, '0').repeat(48)}`;
+const registers = { mrtd: words48(1), rtmr0: words48(2), rtmr1: words48(3), rtmr2: words48(4) };
+
+/** One with reference values of each form. */
+export const imageRecipe: ImageRecipe = {
+  format: 'cloister-image-recipe-1',
+  source: { uri: 'https://git.example/cloister.git', revision: 'c0'.repeat(20) },
+  build: 'npm run image -- --network network.json',
+  platform: 'linux-x64',
+  runtime: '24.14.0',
+  references: [
+    { form: 'simulated-tdx', ...registers },
+    { form: 'tdx', ...registers, rtmr0: words48(5) },
+    { form: 'dstack', ...registers, composeHash: b32(0xc5) },
+    { form: 'simulated-sev-snp', measurement: words48(6) },
+    { form: 'sev-snp', measurement: words48(7) },
+    { form: 'sgx', mrEnclave: b32(8) },
+    { form: 'nitro', pcr0: words48(9), pcr1: words48(10), pcr2: words48(11) },
+  ],
 };

@@ -2,23 +2,27 @@ import { readFileSync } from 'node:fs';
 import {
   appId,
   blobClaimDigest,
+  canonicalJson,
   commitBody,
   contextHash,
   domainSeparator,
   dstackImageId,
   gatewayHelloDigest,
   type Hex,
+  imageRecipeId,
   keyConfigDigest,
   manifestFromJson,
   manifestId,
   networkFileId,
   type PriceQuote,
+  parseImageRecipe,
   parseNetworkFile,
   priceParts,
   priceQuoteDigest,
   type RecordDomain,
   readMrConfigId,
   receiptDigest,
+  referencedImageId,
   signedReceiptFromJson,
   tdxImageId,
   workerBindingHash,
@@ -51,6 +55,13 @@ describe('vectors/records.json', () => {
     const { composeHash, ...same } = vectors.dstackImage.input;
     expect(same).toEqual(vectors.image.input);
     expect(dstackImageId(image, composeHash)).toBe(vectors.dstackImage.imageId);
+  });
+
+  test('image recipe', () => {
+    const { json, id, imageIds } = vectors.imageRecipe;
+    const recipe = parseImageRecipe(new TextEncoder().encode(canonicalJson(json)));
+    expect(imageRecipeId(recipe)).toBe(id);
+    expect(recipe.references.map(referencedImageId)).toEqual(imageIds);
   });
 
   test('MRCONFIGID', () => {

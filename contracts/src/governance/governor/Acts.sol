@@ -54,6 +54,7 @@ library Acts {
     /// @dev Takes a permission back or keeps something from happening: never heavy, whatever it belongs to.
     function stops(bytes4 selector) internal pure returns (bool) {
         return selector == IImageRegistry.revoke.selector || selector == IImageRegistry.revokeConfig.selector
+            || selector == IImageRegistry.retire.selector || selector == IImageRegistry.shorten.selector
             || selector == IImageRegistry.blockPlatform.selector || selector == IEpochRewards.blockEpoch.selector
             || selector == ISlashing.veto.selector || selector == IGuarded.stop.selector;
     }
@@ -67,7 +68,7 @@ library Acts {
     /// @dev Who is trusted, what evidence must be, who gets money: but nothing that stake needs more time for.
     function _isDangerous(bytes4 selector) private pure returns (bool) {
         return selector == IWorkerRegistry.setTeePolicy.selector || selector == IWorkerRegistry.setNetworkKeysHash.selector
-            || selector == IGatekeeperCommittee.setEligible.selector
+            || selector == IImageRegistry.setGuardian.selector || selector == IGatekeeperCommittee.setEligible.selector
             || selector == IGatekeeperCommittee.setThreshold.selector || selector == IEmission.setRewards.selector
             || selector == IEmission.setSplit.selector || selector == IEpochRewards.voidEpoch.selector
             || selector == IEpochRewards.setGuardian.selector || selector == IEpochRewards.setFeeSink.selector

@@ -18,7 +18,7 @@ import { now } from '../../../../packages/attestation/test/synthetic.ts';
 import { deployCommitteeWorld, handOver, joinAll, proofOf } from '../../support/committeeWorld.ts';
 import { networkFileId, workerBinding } from '../../support/evidence.ts';
 import { refused } from '../../support/refused.ts';
-import { chainId, enroll, farFuture, lastRecord, signerOf, teePolicy } from '../../support/world.ts';
+import { chainId, enroll, farFuture, lastRecord, noRecipe, signerOf, teePolicy } from '../../support/world.ts';
 
 const connection = await network.create({ override: { initialDate: new Date(now * 1000) } });
 const { networkHelpers, viem } = connection;
@@ -37,7 +37,7 @@ async function withCommittee() {
   const { committee, workers, images, govern } = world;
   const snp = await viem.deployContract('CommitteeResultVerifier', [committee.address, workers.address, teeType]);
   await govern(workers, 'setTeePolicy', [teeType, teePolicy(snp.address, { minimumTcbEvaluationDataNumber: 1 })]);
-  await govern(images, 'allow', [imageId, 0n, farFuture, 'worker 1 on SEV-SNP']);
+  await govern(images, 'allow', [imageId, 0n, farFuture, 'worker 1 on SEV-SNP', noRecipe]);
   return { ...world, snp, id: await enroll(world) };
 }
 

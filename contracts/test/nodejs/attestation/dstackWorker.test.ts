@@ -8,7 +8,7 @@ import { deployAttestationWorld } from '../../support/attestationWorld.ts';
 import { defaultImageId, defaultMrtd, defaultRtmrs, networkFileId } from '../../support/evidence.ts';
 import { recordedAt } from '../../support/recordedPlatform.ts';
 import { refused } from '../../support/refused.ts';
-import { enroll, farFuture, lastRecord, signerOf } from '../../support/world.ts';
+import { enroll, farFuture, lastRecord, noRecipe, signerOf } from '../../support/world.ts';
 
 const connection = await network.create({ override: { initialDate: new Date(recordedAt * 1000) } });
 const { networkHelpers } = connection;
@@ -33,7 +33,7 @@ async function withEnrolledWorker() {
     id,
     registerDstack: (hash: Hex = composeHash) => world.register(0n, signer, fullEvidence, dstackMrConfigId(hash)),
     allowApp: async (hash: Hex = composeHash) => {
-      await govern(images, 'allow', [imageOf(hash), 0n, farFuture, 'worker 1 in dstack']);
+      await govern(images, 'allow', [imageOf(hash), 0n, farFuture, 'worker 1 in dstack', noRecipe]);
       await govern(images, 'allowConfig', [hash]);
     },
   };
@@ -67,7 +67,7 @@ describe('a worker in a dstack CVM', () => {
 
   it('does not with an image whose configuration is not allowed', async () => {
     const { images, govern, registerDstack } = await load();
-    await govern(images, 'allow', [imageOf(composeHash), 0n, farFuture, 'worker 1 in dstack']);
+    await govern(images, 'allow', [imageOf(composeHash), 0n, farFuture, 'worker 1 in dstack', noRecipe]);
     await refused(registerDstack(), 'WorkerRegistryConfigNotAllowed', [composeHash]);
   });
 

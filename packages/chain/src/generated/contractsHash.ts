@@ -2,4 +2,4 @@
 
 /** keccak256 over the names and creation codes of all contracts: tells data made by other contracts. */
 export const contractsHash =
-  '0x5e088259903790984ca88c33a6a6374a0307267acf67d6a93a9295ab08f6f7b2' as const;
+  '0x1f5978c2af904b4556953b4a30ab3fcdabda1a037a5d4d9fbbc5bdd8998f2601' as const;
