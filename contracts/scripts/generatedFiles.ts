@@ -56,6 +56,8 @@ export const generatedContracts = [
   ['src/governance/governor/CloisterGovernor.sol', 'CloisterGovernor'],
   ['src/PlatformAssurance.sol', 'PlatformAssurance'],
   ['src/Batch.sol', 'Batch'],
+  ['src/apps/AppTimelock.sol', 'AppTimelock'],
+  ['src/apps/AppTimelockFactory.sol', 'AppTimelockFactory'],
   ['src/token/RemotePha.sol', 'RemotePha'],
   ['src/bridge/Bridge.sol', 'Bridge'],
   ['src/bridge/RemoteCommittee.sol', 'RemoteCommittee'],

@@ -21,6 +21,7 @@ import { sendCommand } from '../src/commands/send.ts';
 import { slashCommands } from '../src/commands/slashes.ts';
 import { stakingCommands } from '../src/commands/staking.ts';
 import { stateCommand } from '../src/commands/state.ts';
+import { timelockCommands } from '../src/commands/timelock.ts';
 import { verifyCommand } from '../src/commands/verify.ts';
 import { verifyEvidenceCommand } from '../src/commands/verifyEvidence.ts';
 import { versionCommands } from '../src/commands/versions.ts';
@@ -71,6 +72,7 @@ function registerAll(program: Command): void {
   secretsCommands(program);
   listingCommands(program);
   versionCommands(program);
+  timelockCommands(program);
   imageCommands(program);
   stateCommand(program);
   stakingCommands(program);

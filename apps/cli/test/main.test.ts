@@ -32,6 +32,7 @@ const commands = [
   'versions',
   'rollback',
   'scale',
+  'timelock',
   'image',
   'state',
   'call',

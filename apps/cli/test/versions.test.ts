@@ -42,6 +42,7 @@ test('versions, rollback and scale tell programs and people what became of it', 
     app: expect.stringMatching(/^0x[0-9a-f]{64}$/),
     owner: expect.stringMatching(/^0x[0-9a-f]{40}$/),
     count: 2,
+    timelock: null,
     versions: [2, 1].map((version) => ({
       version,
       state: version === 2 ? 'serving' : 'superseded',

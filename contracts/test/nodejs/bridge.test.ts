@@ -33,6 +33,15 @@ const greeting = stringToHex('a directory root');
 
 const statusOf = async (side: Side, { id }: Envelope) => (await side.bridge.read.arrivalOf([id])).status;
 
+/** Somebody on the other chain whom nothing reaches. */
+const zeroish = toHex(0xdead, { size: 20 });
+
+/** A message that an account sends from the other chain, and that nobody delivers. */
+async function sentBack(from: Side, to: Side) {
+  const args = [interoperable(to.chain, zeroish), greeting, []] as const;
+  return envelopeIn(from, await from.bridge.write.sendMessage(args));
+}
+
 /** A recipient on the other chain, and what sends it messages from home. */
 async function withRecipient() {
   const world = await fresh();
@@ -354,6 +363,70 @@ describe('Bridge, recipients that fail', () => {
     assert.equal(await statusOf(remote, second), status.none);
   });
 
+  it('lets none reenter what is delivered late, nor expire, refund or revive meanwhile; alone each goes through', async () => {
+    const { world, home, remote, recipient, send } = await withRecipient();
+    const { bridge, timelock } = remote;
+    const { abi } = bridge;
+    const [old, revived] = [await send('0x01'), await send('0x02')];
+    await recipient.write.setMode([mode.revert, '0x']);
+    for (const envelope of [old, revived]) await deliver(world, remote, envelope);
+    // Younger than those that have failed for good by then.
+    await wait(world, lifetime - BigInt(day));
+    const [outer, next] = [await send('0x03'), await send('0x04')];
+    await deliver(world, remote, outer);
+    await wait(world, BigInt(day) + clockSkew);
+    const sent = await sentBack(remote, home);
+    const role = keccak256(stringToHex('EXECUTOR_ROLE'));
+    await remote.govern(timelock, 'grantRole', [role, zeroAddress]);
+    const revive = encodeFunctionData({
+      abi,
+      functionName: 'revive',
+      args: [revived.message, revived.payload, '0x'],
+    });
+    const operation = [bridge.address, 0n, revive, toHex(0, { size: 32 }), toHex(7, { size: 32 })] as const;
+    await timelock.write.schedule([...operation, 0n]);
+    const inside = [
+      { target: bridge.address, data: encodeFunctionData({ abi, functionName: 'expire', args: [old.id] }) },
+      {
+        target: bridge.address,
+        data: encodeFunctionData({
+          abi,
+          functionName: 'refund',
+          args: [sent.message, sent.payload, await signed(world, voidDigest(remote.chain, bridge.address, sent))],
+        }),
+      },
+      {
+        target: timelock.address,
+        data: encodeFunctionData({ abi: timelock.abi, functionName: 'execute', args: [...operation] }),
+      },
+    ];
+    for (const { target, data } of inside) {
+      await recipient.write.setTarget([target]);
+      await recipient.write.setMode([mode.reenter, data]);
+      await refused(bridge.write.retry([outer.message, outer.payload]), 'BridgeRecipientFailed', [outer.id]);
+    }
+    await recipient.write.setTarget([zeroAddress]);
+    // While it is governance that delivers, too.
+    const deliverNext = encodeFunctionData({
+      abi,
+      functionName: 'deliver',
+      args: [next.message, next.payload, await signed(world, next.id)],
+    });
+    await recipient.write.setMode([mode.reenter, deliverNext]);
+    await refused(timelock.write.execute([...operation]), 'BridgeRecipientFailed', [revived.id]);
+    assert.equal(await recipient.read.taken(), 0n);
+
+    await recipient.write.setMode([mode.take, '0x']);
+    await bridge.write.expire([old.id]);
+    await refund(world, remote, sent);
+    await timelock.write.execute([...operation]);
+    await deliver(world, remote, next);
+    assert.deepEqual(
+      [await statusOf(remote, old), await statusOf(remote, revived), await statusOf(remote, next)],
+      [status.void, status.delivered, status.delivered],
+    );
+  });
+
   it('lets a recipient alone refuse what it was given', async () => {
     const { world, home, remote, recipient, send } = await withRecipient();
     const sent = await send();
@@ -390,6 +463,26 @@ describe('Bridge, refunds', () => {
     await refund(world, home, sent);
     assert.equal(await home.token.read.balanceOf([home.deployer.account.address]), pha('1000000'));
     await refused(refund(world, home, sent), 'BridgeNotRefundable', [id, 2]);
+  });
+
+  it('lets no sender reenter that takes its payload back', async () => {
+    const { world, home, remote, recipient, send } = await withRecipient();
+    const { bridge } = remote;
+    const hash = await recipient.write.send([bridge.address, interoperable(home.chain, zeroish), greeting]);
+    const sent = await envelopeIn(remote, hash);
+    const arriving = await send('0x05', home.owner);
+    const inside = encodeFunctionData({
+      abi: bridge.abi,
+      functionName: 'deliver',
+      args: [arriving.message, arriving.payload, await signed(world, arriving.id)],
+    });
+    await recipient.write.setMode([mode.reenter, inside]);
+    await refused(refund(world, remote, sent), 'ReentrancyGuardReentrantCall', []);
+    assert.equal(await recipient.read.voided(), 0n);
+    await recipient.write.setMode([mode.take, '0x']);
+    await refund(world, remote, sent);
+    await deliver(world, remote, arriving);
+    assert.deepEqual([await recipient.read.voided(), await recipient.read.taken()], [1n, 1n]);
   });
 });
 

@@ -51,7 +51,7 @@ describe('WorkerRegistry.evict', () => {
   it('ends one whose image has expired', async () => {
     const { workers, images, publicClient, govern, id, record } = await load();
     const { timestamp } = await publicClient.getBlock();
-    await govern(images, 'allow', [defaultImageId, 0n, timestamp + BigInt(hour), 'worker 1', noRecipe]);
+    await govern(images, 'shorten', [defaultImageId, timestamp + BigInt(hour)]);
     await refused(workers.write.evict([id, record]), 'WorkerRegistryNoCause', [id]);
     await networkHelpers.time.increaseTo(timestamp + BigInt(hour));
     await workers.write.evict([id, record]);

@@ -33,9 +33,11 @@ export async function deployRightsWorld(connection: Connection) {
   const timelock = await viem.deployContract('TimelockController', [0n, [someone], [someone], zeroAddress]);
   const assurance = await viem.deployContract('PlatformAssurance', [staking.timelock.address, staking.workers.address]);
   const bridging = await deployRouteEnds(connection, committee);
+  const appTimelock = await viem.deployContract('AppTimelock', [governing.apps.address, someone, [], 60]);
   const meter = await viem.deployContract('WorkMeter', [records.address, staking.bonds.address]);
   const contracts: Readonly<Record<string, Deployed>> = {
     AppRegistry: governing.apps,
+    AppTimelock: appTimelock,
     ...bridging.contracts,
     CloisterGovernor: governing.governor,
     DepositBond: committee.bond,

@@ -12,7 +12,7 @@ import {
 import type { ChainAccount } from './account.ts';
 
 /** The deterministic deployment proxy that stands at this address on most chains: salt ‖ init code in, CREATE2 out. */
-const create2Factory: Address = '0x4e59b44847b379578588920ca78fbf26c0b4956c';
+export const create2Factory: Address = '0x4e59b44847b379578588920ca78fbf26c0b4956c';
 
 /** A contract to deploy. Its name is part of its address. */
 export type DeployableContract = {
@@ -35,7 +35,7 @@ export async function deployContract(
     bytecode: contract.bytecode,
     args: contract.args,
   } as Parameters<typeof encodeDeployData>[0]);
-  const salt = keccak256(stringToHex(`cloister/${contract.name}: v1`));
+  const salt = saltOf(contract.name);
   const address = getContractAddress({
     opcode: 'CREATE2',
     from: create2Factory,
@@ -51,6 +51,11 @@ export async function deployContract(
     throw new DeployError('DEPLOY_FAILED', `${contract.name} was not created at "${address}"`);
   onDeployed(contract.name, address);
   return address;
+}
+
+/** The salt of a contract's address, by its name. */
+export function saltOf(name: string): Hex {
+  return keccak256(stringToHex(`cloister/${name}: v1`));
 }
 
 export class DeployError extends CloisterError<'DEPLOY_NO_FACTORY' | 'DEPLOY_FAILED'> {

@@ -1,4 +1,12 @@
 export { type AccountInit, type Call, ChainAccount, TransactionError, type TransactionErrorCode } from './account.ts';
+export {
+  type AnnouncedCall,
+  AppTimelockReader,
+  type AppTimelockStatus,
+  announcementStates,
+  appTimelockFactory,
+  appTimelockFactoryAddress,
+} from './appTimelocks.ts';
 export { type AppVersions, AppVersionsReader, appVersionStates, type PublishedVersion } from './appVersionsReader.ts';
 export { BondHistory, type RunningBond } from './bondHistory.ts';
 export {

@@ -23,6 +23,7 @@ import { encodeAbiParameters, encodeEventTopics, getAbiItem, getAddress } from '
 import { StubCommittee } from './stubCommittee.ts';
 import { dispatch, type Refusal, revert, type StubHandlers } from './stubDispatch.ts';
 import type { StubCall, StubLog } from './stubRpc.ts';
+import { StubTimelocks } from './stubTimelocks.ts';
 
 export { revert };
 
@@ -56,6 +57,7 @@ export class StubRegistries {
   /** Of some of the images, which all have no end here. */
   readonly recipes = new Map<Bytes32, Bytes32>();
   imageRules = { notice: 0n, guardian: zeroAddress as Address, guardianUntil: 0n };
+  readonly timelocks: StubTimelocks;
   readonly configs = new Set<Bytes32>();
   readonly blockedPlatforms = new Set<Bytes32>();
   readonly apps = new Map<Bytes32, StubApp>();
@@ -98,6 +100,7 @@ export class StubRegistries {
     this.#chainId = chainId;
     this.#contracts = contracts;
     this.committee = new StubCommittee(contracts.gatekeeperCommittee);
+    this.timelocks = new StubTimelocks(contracts.appRegistry);
   }
 
   /** Makes a worker active, as its registration would. */
@@ -156,6 +159,8 @@ export class StubRegistries {
     if (call.to === appRegistry) return dispatch(appRegistryAbi, call, this.#apps(call));
     if (call.to === this.#contracts.payments) return dispatch(paymentsAbi, call, this.#payments());
     if (this.committee.answers(call)) return this.committee.answer(call);
+    const ofTimelock = this.timelocks.answer(call, this.answer);
+    if (ofTimelock !== undefined) return ofTimelock;
     if (call.to === this.teePolicy.verifier.toLowerCase())
       return dispatch(evidenceVerifierAbi, call, {
         recheck: () => [this.recheck.status, this.recheck.tcbEvaluationDataNumber, 0n],

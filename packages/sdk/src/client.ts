@@ -1,4 +1,5 @@
 import {
+  AppTimelockReader,
   AppVersionsReader,
   ChainAccount,
   ChainView,
@@ -31,6 +32,7 @@ import type { ClientOptions } from './clientOptions.ts';
 import { CloisterSocket, type SessionOptions } from './cloisterSocket.ts';
 import { Committee } from './committee.ts';
 import { type DeployedApp, type DeployOptions, deployApp } from './deploy.ts';
+import { type DeployForOptions, type PlannedDeployment, planDeployment, sendPlan } from './deployFor.ts';
 import { Epochs } from './epochs.ts';
 import { ReceiptWatch } from './equivocation/receiptWatch.ts';
 import { Gateways } from './gateways.ts';
@@ -172,6 +174,7 @@ export class CloisterClient {
     this.versions = new Versions({
       network,
       reader: new AppVersionsReader(view, network.contracts),
+      timelocks: new AppTimelockReader(view),
       registry,
       gateways,
       storage: this.storage,
@@ -231,6 +234,22 @@ export class CloisterClient {
     );
     this.#forget(deployed.app);
     return deployed;
+  }
+
+  /**
+   * Stores a version of an app that a contract owns, a timelock for apps or a Safe, and answers the calls that its owner has to send. With
+   * an account that owns the timelock they are sent: the first version at once, each later one as an announcement.
+   */
+  async deployFor(
+    options: DeployForOptions & { readonly account?: LocalAccount | Hex },
+  ): Promise<PlannedDeployment & { readonly sent: boolean }> {
+    const { registry, gateways, network } = this;
+    const images = (signal: AbortSignal | undefined) => this.#images(signal);
+    const plan = await planDeployment({ registry, gateways, network, images }, options);
+    if (options.account === undefined) return { ...plan, sent: false };
+    await sendPlan(this.#account(options.account), plan, options.signal);
+    this.#forget(plan.app);
+    return { ...plan, sent: true };
   }
 
   #forget(app: Bytes32): void {

@@ -82,18 +82,7 @@ export type DeployComponents = {
 export async function deployApp(components: DeployComponents, options: DeployOptions): Promise<DeployedApp> {
   const { account, registry, network } = components;
   const { code, name, secrets, signal } = options;
-  const plain = { sha256: toHex(sha256(code)), bytes: code.length };
-  const stated = manifestOfKind(options.kind ?? 'function', {
-    ...(secrets === undefined ? {} : { secrets: Object.keys(secrets).sort() }),
-    ...options.manifest,
-    name,
-    // The key version that it is sealed to is known once the chain was read.
-    code: options.sealCode ? { ...plain, sealed: { digest: zeroBytes32, keyVersion: 1 } } : plain,
-  });
-  const unavailable = unavailableFeature(stated);
-  if (unavailable !== undefined) throw new DeployAppError(unavailable);
-  if (stated.kind === 'model') weightsListOf(code, stated.code.sealed !== undefined);
-
+  const stated = statedManifest(options);
   const salt = appSalt(name);
   const app = appId(account.address, salt);
   const at = { address: network.contracts.appRegistry, abi: appRegistryAbi };
@@ -133,6 +122,22 @@ export async function deployApp(components: DeployComponents, options: DeployOpt
     secretsId,
     pinned,
   };
+}
+
+/** The manifest that the options state, its code not sealed yet. Throws DEPLOY_FEATURE_UNAVAILABLE, WEIGHTS_LIST_INVALID. */
+export function statedManifest({ code, name, secrets, sealCode: isSealed, kind, manifest }: DeployOptions): Manifest {
+  const plain = { sha256: toHex(sha256(code)), bytes: code.length };
+  const stated = manifestOfKind(kind ?? 'function', {
+    ...(secrets === undefined ? {} : { secrets: Object.keys(secrets).sort() }),
+    ...manifest,
+    name,
+    // The key version that it is sealed to is known once the chain was read.
+    code: isSealed ? { ...plain, sealed: { digest: zeroBytes32, keyVersion: 1 } } : plain,
+  });
+  const unavailable = unavailableFeature(stated);
+  if (unavailable !== undefined) throw new DeployAppError(unavailable);
+  if (stated.kind === 'model') weightsListOf(code, stated.code.sealed !== undefined);
+  return stated;
 }
 
 /** Bought at the least: room for the next version too. */

@@ -37,6 +37,13 @@ export type { ClientOptions } from './clientOptions.ts';
 export { CloisterSocket, type SessionOptions, SocketCloseEvent, SocketErrorEvent } from './cloisterSocket.ts';
 export { Committee, type GatekeeperReport } from './committee.ts';
 export { appSalt, DeployAppError, type DeployedApp, type DeployOptions } from './deploy.ts';
+export {
+  type DeployForOptions,
+  DeployOwnerCannotSignError,
+  DeployOwnerError,
+  type OwnerCall,
+  type PlannedDeployment,
+} from './deployFor.ts';
 export { EpochError, type EpochErrorCode, Epochs } from './epochs.ts';
 export {
   type Equivocation,
@@ -146,6 +153,7 @@ export {
 export type { Republished } from './versions/republish.ts';
 export { VersionError, type VersionErrorCode } from './versions/versionError.ts';
 export {
+  type Announcements,
   type ListedVersion,
   type ListedVersions,
   type RolledBack,

@@ -11,8 +11,9 @@ import {
 } from '@cloister/core';
 import { sha256, toHex } from '@cloister/crypto';
 import { checkModule } from '@cloister/sandbox';
+import type { PlannedDeployment } from '@cloister/sdk';
 import type { Command } from 'commander';
-import { namedValues, OptionValueError, phaAmount, wholeNumber } from '../optionValues.ts';
+import { addressValue, namedValues, OptionValueError, phaAmount, wholeNumber } from '../optionValues.ts';
 import { note, print } from '../output.ts';
 import { openProject } from '../project.ts';
 import { kindOfCode, type ReadCode, readCode } from '../readCode.ts';
@@ -22,6 +23,8 @@ import { openAccount, openClient } from '../settings.ts';
 type Options = SecretOptions & {
   sealCode?: boolean;
   pinImage?: string[];
+  owner?: string;
+  calldata?: boolean;
   name?: string;
   env?: string[];
   outbound?: string[];
@@ -70,6 +73,8 @@ export function deployCommand(program: Command): void {
       '--pin-image <id...>',
       'worker images that may get its keys (default, with secrets or sealed code: those of the workers verified now)',
     )
+    .option('--owner <address>', 'the contract that owns the app: a timelock for apps (cloister timelock), a Safe')
+    .option('--calldata', 'with --owner: print the calls that its owner has to send, and send nothing')
     .option(
       '--outbound <place...>',
       'hosts that the code may reach; app:ID for apps that it may call, chain:read for the chain',
@@ -123,6 +128,21 @@ export function deployCommand(program: Command): void {
           ? project.fields.storageEpochs
           : wholeNumber('--storage-epochs', options.storageEpochs);
       if (bundle.kind === 'wasm') assertModuleRuns(bundle, manifest);
+      if (options.owner !== undefined) {
+        const planned = await client.deployFor({
+          owner: addressValue('--owner', options.owner),
+          kind: bundle.kind,
+          code: bundle.code,
+          name: options.name ?? project.name ?? bundle.name,
+          ...(sealCode && { sealCode }),
+          ...(pinImages && { pinImages }),
+          manifest: { ...manifest, ...(secrets && { secrets: Object.keys(secrets) }) },
+          ...(options.calldata ? {} : { account }),
+        });
+        printPlan(options, planned);
+        return;
+      }
+      if (options.calldata) throw new OptionValueError('--calldata', '', 'given with --owner');
       const deployed = await client.deploy({
         account,
         kind: bundle.kind,
@@ -172,6 +192,35 @@ export function deployCommand(program: Command): void {
       if (!options.json)
         note(`\nCall it: cloister call ${deployed.manifest.name} ${bundle.kind === 'model' ? '/v1/models' : '/'}`);
     });
+}
+
+/** What became of a version of a contract's app, or what its owner has to send. */
+function printPlan(options: Options, planned: PlannedDeployment & { readonly sent: boolean }): void {
+  const { app, owner, sender, manifestId, manifest, timelock, calls, sent, codeSalt } = planned;
+  const shaped = calls.map(({ to, value, data }) => ({ to, value: value.toString(), data }));
+  const shown = {
+    app,
+    kind: manifest.kind,
+    name: manifest.name,
+    owner,
+    sender,
+    manifestId,
+    codeSalt: codeSalt ?? null,
+  };
+  print(options, { ...shown, delaySeconds: timelock?.delaySeconds ?? null, sent, calls: shaped }, () =>
+    [
+      `${calls.length === 0 ? 'Nothing to do' : sent ? 'Sent' : 'To be sent'}: ${manifest.name}`,
+      `  app       ${app}`,
+      `  manifest  ${manifestId}`,
+      `  owner     ${owner}${timelock === undefined ? '' : `, a timelock of ${timelock.delaySeconds} s`}`,
+      ...(codeSalt === undefined ? [] : [`  salt      ${codeSalt}: keep it`]),
+      ...(sent || calls.length === 0
+        ? []
+        : [`  by        ${sender}`, ...shaped.map(({ to, data }) => `  to ${to}\n  data ${data}`)]),
+    ].join('\n'),
+  );
+  if (!options.json && sent && timelock !== undefined)
+    note(`"cloister versions ${app}" shows what is announced; "cloister timelock execute" ends the wait.`);
 }
 
 /** What a kind's code is, where it is no program. */

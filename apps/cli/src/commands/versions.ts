@@ -1,4 +1,4 @@
-import type { ListedVersion, Republished } from '@cloister/sdk';
+import type { Announcements, ListedVersion, Republished } from '@cloister/sdk';
 import type { Command } from 'commander';
 import { resolveApp } from '../appName.ts';
 import { wholeNumber } from '../optionValues.ts';
@@ -18,9 +18,11 @@ export function versionCommands(program: Command): void {
       const limit = wholeNumber('--limit', options.limit);
       const client = await openClient(options);
       const id = await resolveApp(app, options);
-      const { owner, count, versions } = await client.versions.list(id, limit);
-      print(options, { app: id, owner, count, versions: versions.map(describe) }, () =>
+      const { owner, count, versions, timelock } = await client.versions.list(id, limit);
+      const announced = timelock && { ...timelock, announced: timelock.announced.map(describeAnnounced) };
+      print(options, { app: id, owner, count, versions: versions.map(describe), timelock: announced }, () =>
         [
+          ...(timelock?.announced.map(announcedLine) ?? []),
           ...versions.map(versionLine),
           ...(count > versions.length ? [`and ${count - versions.length} older: --limit`] : []),
         ].join('\n'),
@@ -85,6 +87,35 @@ function describe({ manifest, fields, ...version }: ListedVersion) {
     keyVersion,
     minKeyVersion,
   };
+}
+
+type Announced = Announcements['announced'][number];
+
+function describeAnnounced({ manifest, does, app, ...call }: Announced) {
+  const { of, name, args } = does ?? { of: null, name: null, args: null };
+  return { ...call, app: app ?? null, of, name, args, code: manifest?.code ?? null };
+}
+
+/** What its owner has announced, and how long users still have. */
+function announcedLine({ number, state, readyAt, expiresAt, does, data, manifest }: Announced): string {
+  const left = Number(readyAt) * 1000 - Date.now();
+  const until = new Date(Number(expiresAt) * 1000).toISOString();
+  const when = { waiting: `in ${durationText(left)}`, ready: `until ${until}` }[state as string] ?? '';
+  const what = does === undefined ? `a call that nobody knows: ${data.slice(0, 42)}…` : announcedWords(does, manifest);
+  return [`#${number}`.padEnd(5), state.padEnd(10), when.padEnd(24), '', what].join(' ');
+}
+
+function announcedWords({ of, name, args }: NonNullable<Announced['does']>, manifest: Announced['manifest']): string {
+  const code = manifest === null ? 'manifest unavailable' : `code ${manifest.code.sha256.slice(0, 14)}…`;
+  if (of === 'registry' && name === 'publish') return `manifest ${String(args[1]).slice(0, 14)}…  ${code}`;
+  return `${of === 'timelock' ? 'of its timelock: ' : ''}${name}(${args.map(String).join(', ').slice(0, 160)})`;
+}
+
+/** Of milliseconds, for people. */
+function durationText(ms: number): string {
+  const minutes = Math.max(0, Math.ceil(ms / 60_000));
+  if (minutes < 120) return `${minutes} min`;
+  return minutes < 2_880 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / 1_440)} days`;
 }
 
 function versionLine({ version, state, effectiveAt, manifestId, manifest, fields }: ListedVersion): string {

@@ -2,4 +2,4 @@
 
 /** keccak256 over the names and creation codes of all contracts: tells data made by other contracts. */
 export const contractsHash =
-  '0x1f5978c2af904b4556953b4a30ab3fcdabda1a037a5d4d9fbbc5bdd8998f2601' as const;
+  '0xc1354961463ed788bb65da358b936da05220098cf7391afb3e8a8cfa24676db1' as const;

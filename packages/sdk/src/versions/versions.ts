@@ -1,4 +1,6 @@
 import {
+  type AnnouncedCall,
+  type AppTimelockReader,
   type AppVersion,
   type AppVersions,
   type AppVersionsReader,
@@ -8,6 +10,7 @@ import {
   type RegistryReader,
 } from '@cloister/chain';
 import {
+  type Address,
   BlobError,
   type Bytes32,
   type Manifest,
@@ -26,6 +29,7 @@ import { VersionError } from './versionError.ts';
 export type VersionsComponents = {
   readonly network: NetworkFile;
   readonly reader: AppVersionsReader;
+  readonly timelocks: AppTimelockReader;
   readonly registry: RegistryReader;
   readonly gateways: Gateways;
   readonly storage: Storage;
@@ -39,7 +43,19 @@ type By = { readonly account: LocalAccount | Hex; readonly signal?: AbortSignal 
 /** A version with what its manifest says, where a gateway still has that. */
 export type ListedVersion = PublishedVersion & { readonly manifest: Manifest | null };
 
-export type ListedVersions = Omit<AppVersions, 'versions'> & { readonly versions: readonly ListedVersion[] };
+export type ListedVersions = Omit<AppVersions, 'versions'> & {
+  readonly versions: readonly ListedVersion[];
+  /** Where a timelock of the known factory owns the app: its terms, and what it announced for this app or for all of its apps. */
+  readonly timelock: Announcements | null;
+};
+
+export type Announcements = {
+  readonly owner: Address;
+  readonly delaySeconds: number;
+  readonly vetoers: readonly Address[];
+  /** Oldest first. `manifest` of a version that is announced, where a gateway has it. */
+  readonly announced: readonly (AnnouncedCall & { readonly manifest: Manifest | null })[];
+};
 
 export type RolledBack = Republished & {
   readonly app: Bytes32;
@@ -77,7 +93,22 @@ export class Versions {
         manifest: await this.#manifest(version, signal).catch(() => null),
       })),
     );
-    return { owner, count, versions: listed };
+    return { owner, count, versions: listed, timelock: await this.#announcements(owner, app, signal) };
+  }
+
+  async #announcements(owner: Address, app: Bytes32, signal?: AbortSignal): Promise<Announcements | null> {
+    const status = await this.#components.timelocks.statusOf(owner, signal);
+    if (status === undefined) return null;
+    const { delaySeconds, vetoers, open } = status;
+    const announced = open
+      // What nobody can read may be about any app.
+      .filter((call) => call.app === undefined || call.app === app)
+      .map(async (call) => {
+        const manifestId = call.does?.name === 'publish' ? (call.does.args[1] as Bytes32) : undefined;
+        const manifest = manifestId && (await this.#manifest({ manifestId }, signal).catch(() => null));
+        return { ...call, manifest: manifest ?? null };
+      });
+    return { owner: status.owner, delaySeconds, vetoers, announced: await Promise.all(announced) };
   }
 
   /**
