@@ -8,7 +8,8 @@ import { say } from './lib/print.ts';
 import { runMain, ScriptError } from './lib/scriptError.ts';
 
 const help = `npm run contracts -- COMMAND
-  generate [--check]     write packages/chain/src/generated from the compiled contracts, or only tell whether it is current
+  generate [--check]     write packages/chain/src/generated from the compiled contracts, or only tell whether it is current;
+                         --accept-layouts writes storage layouts too that changed
   gas [--json] [--check] the gas table; --check compares it with the committed one (also: npm run gas)
   rights [--write|--check] who may call what, as contracts/rights.json and docs/rights.md have it
   build                  compile
