@@ -13,7 +13,8 @@ import { parseEther } from 'viem';
 import { anvilSpec } from './anvil.ts';
 import type { ChildSpec } from './child.ts';
 import { type BridgeState, type DataFolder, type DevnetState, newAccount } from './dataFolder.ts';
-import { chainId, fundAccounts } from './deployment.ts';
+import { fundAccounts } from './deployment.ts';
+import { chainId } from './options.ts';
 import { freePort } from './ports.ts';
 import type { Reporter } from './reporter.ts';
 

@@ -35,12 +35,12 @@ describe('a call in words', () => {
     const policy = { verifier: addr(9), leaseDuration: 60, acceptedTcbStatuses: 3, minimumTcbEvaluationDataNumber: 7 };
     const cases: readonly (readonly [string, Address, Hex])[] = [
       [
-        `imageRegistry.allow(${word}, 0, 18446744073709551615, "a, \\"b\\" (c)")`,
+        `imageRegistry.allow(${word}, 0, 18446744073709551615, "a, \\"b\\" (c)", {hash: ${word}, uri: "ipfs://x"})`,
         addr(1),
         encodeFunctionData({
           abi: imageRegistryAbi,
           functionName: 'allow',
-          args: [word, 0n, 2n ** 64n - 1n, 'a, "b" (c)'],
+          args: [word, 0n, 2n ** 64n - 1n, 'a, "b" (c)', { hash: word, uri: 'ipfs://x' }],
         }),
       ],
       [
@@ -128,7 +128,7 @@ describe('a call in words', () => {
     const data = encodeFunctionData({
       abi: imageRegistryAbi,
       functionName: 'allow',
-      args: [word, 0n, 1n, '\u001b\u202e'],
+      args: [word, 0n, 1n, '\u001b\u202e', { hash: word, uri: '' }],
     });
     expect(showCall({ target: addr(1), value: 0n, data }, contracts).text).toContain('"\\\\u001b\\\\u202e"');
   });
