@@ -127,7 +127,7 @@ export const mutationTargets: readonly MutationTarget[] = [
     name: 'contracts/images and apps',
     language: 'solidity',
     sources: ['contracts/src/ImageRegistry.sol', ...solidity('apps', ['AppTimelock', 'AppTimelockFactory'])],
-    tests: ['contracts/test/nodejs/{imageRegistry,appTimelock}.test.ts'],
+    tests: ['contracts/test/nodejs/{imageRegistry,appTimelock,rights}.test.ts'],
   },
   {
     name: 'contracts/bridge',

@@ -128,6 +128,7 @@ describe('AppTimelock announcements', () => {
     await refused(timelock.write.execute([number]), 'AppTimelockNotOpen', [number]);
     await refused(timelock.write.cancel([number], { account: owner.account }), 'AppTimelockNotOpen', [number]);
     await refused(timelock.write.cancel([9], { account: owner.account }), 'AppTimelockNotOpen', [9]);
+    assert.equal(await announce(loaded, '0x12345678'), 2);
   });
 
   it('are at most 16 at once, so that none hides among others', async () => {

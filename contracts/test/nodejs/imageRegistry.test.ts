@@ -129,7 +129,7 @@ describe('ImageRegistry notice', () => {
   });
 
   it('passes anew for what is over, and not for what lives', async () => {
-    const { images, govern, publicClient } = await noticed();
+    const { images, govern, publicClient, byTimelockAt } = await noticed();
     const { timestamp } = await publicClient.getBlock();
     const expiresAt = timestamp + 2n * notice;
     await govern(images, 'allow', [imageId, 0n, expiresAt, 'worker 2', recipe]);
@@ -137,8 +137,9 @@ describe('ImageRegistry notice', () => {
     await networkHelpers.time.increaseTo(expiresAt - 10n);
     await govern(images, 'allow', [imageId, 0n, expiresAt + notice, 'worker 2', recipe]);
     assert.deepEqual(await images.read.imageWindow([imageId]), [notBefore, expiresAt + notice]);
-    await networkHelpers.time.increaseTo(expiresAt + notice);
-    await govern(images, 'allow', [imageId, 0n, never, 'worker 2', recipe]);
+    // In the very second in which it ends it is over.
+    const account = await byTimelockAt(expiresAt + notice);
+    await images.write.allow([imageId, 0n, never, 'worker 2', recipe], { account });
     assert.equal(await images.read.isImageAllowed([imageId]), false);
   });
 
@@ -175,6 +176,7 @@ describe('ImageRegistry succession', () => {
   it('counts the overlap from now where the successor counts already', async () => {
     const { images, govern, publicClient } = await succession();
     await networkHelpers.time.increase(5n * notice);
+    await govern(images, 'retire', [imageId, otherId, 180n * day]);
     await govern(images, 'retire', [imageId, otherId, notice]);
     const { timestamp } = await publicClient.getBlock();
     assert.equal((await images.read.imageWindow([imageId]))[1], timestamp + notice);
@@ -288,8 +290,8 @@ describe('ImageRegistry guardian', () => {
     await refused(elect(elected, now + 1n, now + 1n), out, [elected, now + 1n, longest + 1n]);
     await refused(elect(elected, 0n, now + 2n), out);
     await refused(elect(zeroAddress, now + 100n, now + 3n), out);
-    await elect(elected, longest, now + 4n);
-    assert.equal(await images.read.guardianUntil(), longest);
+    await elect(elected, longest + 4n, now + 4n);
+    assert.equal(await images.read.guardianUntil(), longest + 4n);
   });
 });
 
