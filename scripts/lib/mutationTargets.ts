@@ -130,21 +130,6 @@ export const mutationTargets: readonly MutationTarget[] = [
     tests: ['contracts/test/nodejs/{imageRegistry,appTimelock,rights}.test.ts'],
   },
   {
-    name: 'contracts/bridge',
-    language: 'solidity',
-    sources: solidity('bridge', [
-      'Bridge',
-      'BridgeMessageLib',
-      'Guarded',
-      'HomePhaRoute',
-      'PhaRoute',
-      'RemoteCommittee',
-      'RemotePhaRoute',
-      'TransferWindow',
-    ]),
-    tests: ['contracts/test/nodejs/{bridge,phaRoute}.test.ts'],
-  },
-  {
     name: 'contracts/payments',
     language: 'solidity',
     sources: solidity('payments', [
