@@ -183,7 +183,7 @@ function wallsOf({ name, runtime }: Engine, controllers: { pids: boolean; cpu: b
     identity: present(
       runtime === gvisorName ? 'a kernel of its own, without capabilities' : 'a user of its own, without capabilities',
     ),
-    systemCalls: present(runtime === gvisorName ? "gVisor's own kernel" : 'seccomp filter'),
+    systemCalls: present(runtime === gvisorName ? 'gVisor, with a seccomp filter inside and around' : 'seccomp filter'),
     memory: present('cgroup'),
     pids: controllers.pids ? present('cgroup') : missing('no control group counts processes here'),
     cpu: controllers.cpu ? present('cgroup') : missing('no control group shares the processor here', 'wall clock'),
