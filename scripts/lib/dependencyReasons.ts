@@ -14,6 +14,8 @@ export const dependencyReasons: Readonly<Record<string, string>> = {
   '@noble/hashes': 'Keccak-256 and, in browsers, SHA-2, synchronous on every platform.',
   '@nomicfoundation/hardhat-toolbox-viem': 'Hardhat with viem and node:test: builds and tests the contracts.',
   '@openzeppelin/contracts': 'Token, votes, timelock: audited code instead of our own.',
+  '@node-llama-cpp/linux-x64-cuda': "llama.cpp for NVIDIA's GPUs with CUDA 13, where an operator asks for it.",
+  '@node-llama-cpp/linux-x64-cuda-ext': 'The same for CUDA 12.',
   'node-llama-cpp': 'Runs GGUF models: llama.cpp with its binaries for the processor alone.',
   'onnxruntime-node': 'Runs ONNX models.',
   'onnxruntime-web':

@@ -43,6 +43,10 @@ const groups: readonly { readonly folder: string; readonly title: string; readon
   { folder: 'test/packNodes', title: 'Test of the packed packages (`test/packNodes/`, installed when first needed)' },
   { folder: 'test/browser', title: 'Browser of a scenario (`test/browser/`, installed when first needed)' },
   { folder: 'engines', title: 'Engines for models (`engines/`, installed by `npm run engines`)' },
+  {
+    folder: 'engines/cuda',
+    title: "llama.cpp for NVIDIA's GPUs (`engines/cuda/`, installed by `npm run engines -- --gpu`)",
+  },
   { folder: 'bench', title: 'Benchmarks (`bench/`, installed when first needed)' },
 ];
 

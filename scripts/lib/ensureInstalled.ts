@@ -20,6 +20,7 @@ export type InstallablePart = {
 export const parts = {
   contracts: { folder: 'contracts', what: 'the Solidity compiler and Hardhat', megabytes: 300 },
   bench: { folder: 'bench', what: 'the peers that benchmarks compare with', megabytes: 1 },
+  enginesCuda: { folder: 'engines/cuda', what: "llama.cpp for NVIDIA's GPUs", megabytes: 540 },
   engines: { folder: 'engines', what: 'the engines that run models', megabytes: 540 },
   packNodes: {
     folder: 'test/packNodes',

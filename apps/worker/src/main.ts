@@ -83,6 +83,7 @@ runProcess({
     const modelDriver = new ModelDriver({
       runDir: path.join(config.runDir, 'model'),
       memory,
+      gpu: config.gpu,
       ...(enginesDir === undefined ? {} : { enginesDir }),
     });
     const containerDriver = new ContainerDriver({
@@ -101,7 +102,14 @@ runProcess({
     const models = isOffered(optional[0]) ? optional[0] : undefined;
     const containers = isOffered(optional[1]) ? optional[1] : undefined;
     const notOffered = [optional[0], optional[1]].filter((one) => !isOffered(one));
-    if (models !== undefined) drivers.push(models);
+    if (models !== undefined) {
+      drivers.push(models);
+      if (config.gpu !== 'off')
+        log.info(
+          'models offered',
+          typeof models.gpu === 'string' ? { gpu: `not used: ${models.gpu}` } : { gpu: models.gpu },
+        );
+    }
     const weights = weightsInit(config);
     const inMemory = models === undefined ? undefined : await memoryFolder();
     const sealedWeights = inMemory === undefined ? undefined : { ...weights, directory: inMemory };

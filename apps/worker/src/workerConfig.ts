@@ -40,6 +40,8 @@ export const workerConfig = config.object({
   imagesDir: config.optional(config.text()),
   /** Size of all archives, and again of all images; those used longest ago make room. */
   imagesGiB: config.integer({ min: 1, max: 65_536, default: 16 }),
+  /** Layers of GGUF models on GPUs: never, where one is here with all that it takes, or no models without. */
+  gpu: config.oneOf(['off', 'auto', 'required'], { default: 'off' }),
   /** gVisor around containers: where `runsc` is installed and holds, never, or no containers without it. */
   gvisor: config.oneOf(['auto', 'off', 'required'], { default: 'auto' }),
   /**

@@ -10,6 +10,7 @@ test('a receipt names weights, engine, sampling and counts', () => {
   const details = modelDetails(identity, run);
   expect(details).toEqual({ ...identity, run });
   expect(canonicalJson(details)).toContain('"temperature":0.7');
+  expect(modelDetails(identity, { ...run, gpuLayers: 3 })).toEqual({ ...identity, run: { ...run, gpuLayers: 3 } });
 });
 
 test('without a report there is what the worker knows itself', () => {

@@ -41,7 +41,7 @@ const asModelsDo: Body = async (words, tick) => {
   };
   const answer = await generatedAnswer(
     {
-      version: {},
+      version: { engine: 'llama-cpp', llamaCpp: 'b1' },
       roomAfter: () => words.length,
       grammar: async () => undefined,
       async generate(_prompt, _generation, _grammar, onPart) {

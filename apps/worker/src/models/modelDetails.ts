@@ -12,7 +12,7 @@ export function modelDetails(identity: ModelIdentity, report: RunReport | undefi
   return { engine, engineVersion, weights, ...(run === undefined ? {} : { run }) };
 }
 
-const numbers = ['promptTokens', 'completionTokens'] as const;
+const numbers = ['promptTokens', 'completionTokens', 'gpuLayers'] as const;
 const samplingNumbers = [
   ...['temperature', 'topP', 'topK', 'minP', 'frequencyPenalty', 'presencePenalty', 'seed'],
 ] as const;

@@ -53,7 +53,7 @@ function versionOf(folder: string): string | undefined {
   }
 }
 
-function nativeFiles(folder: string): string[] {
+export function nativeFiles(folder: string): string[] {
   try {
     return readdirSync(folder)
       .filter((name) => /\.(?:node|so|dylib)(?:\.\d+)*$/.test(name))

@@ -6,6 +6,9 @@ import { SandboxError } from '../sandboxError.ts';
 import { ProcessDriver, type ProcessDriverOptions, type Started } from '../tenant/processDriver.ts';
 import type { RunDirectory } from '../tenant/runDirectory.ts';
 import { raiseWalls } from '../walls/raiseWalls.ts';
+import { missingLibraries } from '../walls/sharedLibraries.ts';
+import { findTools } from '../walls/tools.ts';
+import { findGpu, type Gpu, type GpuPlaces, missingForGpu } from './gpu.ts';
 import { defaultEnginesDir, type InstalledEngine, installedEngines } from './installedEngines.ts';
 import { ModelProcess } from './modelProcess.ts';
 
@@ -13,6 +16,13 @@ import { ModelProcess } from './modelProcess.ts';
 export type ModelDriverOptions = ProcessDriverOptions & {
   /** The folder in which the engines were installed. Default: the repository's. */
   readonly enginesDir?: string;
+  /**
+   * Layers of GGUF models on the machine's GPUs: never, where all that it takes is here, or no models without. What a GPU holds is
+   * outside of every limit on memory, and one GPU is shared by the apps that use it. Default `off`.
+   */
+  readonly gpu?: 'off' | 'auto' | 'required';
+  /** Where GPUs are looked for. Default: where they are. */
+  readonly gpuPlaces?: Omit<GpuPlaces, 'enginesDir'>;
   /** What opens a model in place of the engines here: a folder, and the module in it. */
   readonly unsafeEngine?: { readonly directory: string; readonly module: string };
 };
@@ -28,6 +38,8 @@ type StartedModels = Started & {
   readonly surroundings: Surroundings;
   readonly runDirectory: RunDirectory;
   readonly engines: readonly InstalledEngine[];
+  /** Or why there is none. */
+  readonly gpu: Gpu | string;
   /** Private address space that a process without a model has, where a limit on it stands for one on memory. */
   readonly baseDataBytes: number | undefined;
 };
@@ -54,9 +66,17 @@ export class ModelDriver extends ProcessDriver<StartedModels> {
     return this.started.engines;
   }
 
-  /** Throws START_FAILED where no engine is installed. */
+  /** Device files of GPUs that models have, or why they have none. */
+  get gpu(): readonly string[] | string {
+    const { gpu } = this.started;
+    return typeof gpu === 'string' ? gpu : gpu.devices;
+  }
+
+  /** Throws START_FAILED where no engine is installed, or no GPU is here where one is required. */
   protected async prepare(runDirectory: RunDirectory, signal: AbortSignal): Promise<StartedModels> {
     const engines = this.#installed();
+    const gpu = await this.#gpu(signal);
+    const found = typeof gpu === 'string' ? undefined : gpu;
     const plan = {
       executable: process.execPath,
       fileNames: ['weights'],
@@ -66,18 +86,20 @@ export class ModelDriver extends ProcessDriver<StartedModels> {
         ...(engines.length === 0
           ? {}
           : { node_modules: `${this.#options.enginesDir ?? defaultEnginesDir}/node_modules` }),
+        ...(found && { gpu_modules: found.modules }),
       },
-      modules: engines.flatMap(({ nativeModules }) => nativeModules),
+      modules: [...engines.flatMap(({ nativeModules }) => nativeModules), ...(found?.nativeModules ?? [])],
+      ...(found && { devices: found.devices, libraries: found.libraries }),
       scratchDir: runDirectory.path,
     };
     const probe = { args: ['--version'], expected: /^v\d/m };
     return raiseWalls(this.#options, plan, probe, signal, async (walled) => {
       const { surroundings, cgroups, lower } = walled;
       const baseDataBytes = walled.needsDataLimit
-        ? await this.#baseDataBytes(surroundings, runDirectory, signal)
+        ? await this.#baseDataBytes({ surroundings, runDirectory, gpu }, signal)
         : undefined;
       const walls = walled.report(baseDataBytes !== undefined);
-      return { surroundings, cgroups, lower, walls, runDirectory, engines, baseDataBytes };
+      return { surroundings, cgroups, lower, walls, runDirectory, engines, gpu, baseDataBytes };
     });
   }
 
@@ -100,8 +122,9 @@ export class ModelDriver extends ProcessDriver<StartedModels> {
     {
       surroundings,
       runDirectory,
+      gpu,
       baseDataBytes,
-    }: Pick<StartedModels, 'surroundings' | 'runDirectory' | 'baseDataBytes'>,
+    }: Pick<StartedModels, 'surroundings' | 'runDirectory' | 'gpu' | 'baseDataBytes'>,
     weightsFile: string,
     memoryBytes: number,
     signal: AbortSignal,
@@ -117,6 +140,7 @@ export class ModelDriver extends ProcessDriver<StartedModels> {
         heapMebibytes: Math.ceil(memoryBytes / MiB),
         modules: this.#modules(),
         threads: Math.max(1, Math.floor(cpus)),
+        gpu: typeof gpu === 'string' ? undefined : this.#options.gpu,
         limits: {
           memoryBytes: totalBytes,
           pids: maxPids,
@@ -130,13 +154,26 @@ export class ModelDriver extends ProcessDriver<StartedModels> {
   }
 
   async #baseDataBytes(
-    surroundings: Surroundings,
-    runDirectory: RunDirectory,
+    started: Pick<StartedModels, 'surroundings' | 'runDirectory' | 'gpu'>,
     signal: AbortSignal,
   ): Promise<number | undefined> {
-    const parts = { surroundings, runDirectory, baseDataBytes: undefined };
+    const parts = { ...started, baseDataBytes: undefined };
     const { confined } = await this.#startProcess(parts, fileURLToPath(import.meta.url), 64 * MiB, signal);
     return baseDataOf(confined);
+  }
+
+  async #gpu(signal: AbortSignal): Promise<Gpu | string> {
+    const { gpu = 'off', gpuPlaces, enginesDir = defaultEnginesDir } = this.#options;
+    if (gpu === 'off') return 'it is turned off';
+    const place = findGpu({ enginesDir, ...gpuPlaces });
+    const { ldd } = findTools();
+    const missing =
+      typeof place === 'string' || ldd === undefined
+        ? undefined
+        : await missingForGpu(place, (file) => missingLibraries(ldd, file, signal));
+    const found = missing ?? place;
+    if (gpu === 'required' && typeof found === 'string') throw noGpu(found);
+    return found;
   }
 
   #installed(): InstalledEngine[] {
@@ -166,6 +203,14 @@ function noEngine(message: string): SandboxError {
     code: 'START_FAILED',
     message,
     hint: 'Run "npm run engines", which installs them, or leave models to other workers',
+  });
+}
+
+function noGpu(reason: string): SandboxError {
+  return new SandboxError({
+    code: 'START_FAILED',
+    message: `Models are to run on a GPU, which can't be used here: ${reason}`,
+    hint: 'Install what is missing, or let models run on the processor ("gpu": "auto")',
   });
 }
 

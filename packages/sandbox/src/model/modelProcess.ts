@@ -8,6 +8,7 @@ import type { Workload } from '../sandbox.ts';
 import { throwIfAborted } from '../sandboxError.ts';
 import { captureOutput } from '../tenant/runtimeOutput.ts';
 import { TenantLog } from '../tenantLog.ts';
+import type { EngineConfig } from './host/engine.ts';
 import { ReportingClient } from './reportingClient.ts';
 
 export type ModelProcessOptions = {
@@ -22,6 +23,8 @@ export type ModelProcessOptions = {
   /** Engine names and the modules, below the folder of engines, that open them. */
   readonly modules: Readonly<Record<string, string>>;
   readonly threads: number;
+  /** Whether the process has the machine's GPUs, and may do without. */
+  readonly gpu: EngineConfig['gpu'];
 };
 
 const controlDeadlineMs = 10_000;
@@ -74,7 +77,13 @@ export class ModelProcess implements RuntimeProcess {
           '--no-warnings',
         ],
         file(`host/${hostMain}`),
-        ...[runDir, file('engines'), file('node_modules'), file('weights')],
+        ...[
+          runDir,
+          file('engines'),
+          file('node_modules'),
+          file('weights'),
+          ...(options.gpu !== undefined ? [file('gpu_modules')] : []),
+        ],
       ],
     });
     const process = new ModelProcess(confined, options, join(options.socketBase, name));
@@ -103,7 +112,7 @@ export class ModelProcess implements RuntimeProcess {
       engine: this.#options.modules[model.engine],
       failureMark: this.failureMark,
       env,
-      config: { name, contextTokens, maxTokens, maxConcurrent, threads: this.#options.threads },
+      config: { name, contextTokens, maxTokens, maxConcurrent, threads: this.#options.threads, gpu: this.#options.gpu },
     });
     await this.#control.tell('/load', Buffer.from(body), controlDeadlineMs, signal);
   }

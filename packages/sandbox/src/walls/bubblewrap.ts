@@ -12,7 +12,7 @@ import {
   present,
   systemCallsWall,
 } from './jail.ts';
-import { sharedLibraries } from './sharedLibraries.ts';
+import { librariesOf } from './sharedLibraries.ts';
 import type { Tools } from './tools.ts';
 
 /**
@@ -29,7 +29,8 @@ export async function bubblewrapJail(
   const { bwrap, setpriv, ldd } = tools;
   if (bwrap === undefined || ldd === undefined || (asRoot && setpriv === undefined)) return undefined;
   const programs = [plan.executable, ...(plan.modules ?? []), ...(asRoot && setpriv !== undefined ? [setpriv] : [])];
-  const libraries = await sharedLibraries(ldd, programs, Object.values(plan.directories ?? {}), signal);
+  const libraries = await librariesOf(plan, ldd, programs, signal);
+  const devices = plan.devices ?? [];
 
   const root = [
     ...['--die-with-parent', '--new-session', '--clearenv'],
@@ -39,8 +40,9 @@ export async function bubblewrapJail(
       : ['--unshare-user', '--uid', '65534', '--gid', '65534', '--cap-drop', 'ALL']),
     ...['--tmpfs', '/'],
     // Bubblewrap makes the directories it needs for root alone.
-    ...directoriesOf(libraries).flatMap((directory) => ['--perms', '0755', '--dir', directory]),
+    ...directoriesOf([...libraries, ...devices]).flatMap((directory) => ['--perms', '0755', '--dir', directory]),
     ...libraries.flatMap((library) => ['--ro-bind', library, library]),
+    ...devices.flatMap((device) => ['--dev-bind', device, device]),
     ...['--ro-bind', plan.executable, jailedExecutable],
     ...Object.entries(plan.directories ?? {}).flatMap(([name, path]) => ['--ro-bind', path, jailedPaths.file(name)]),
     ...(asRoot && setpriv !== undefined ? ['--ro-bind', setpriv, jailedSetpriv] : []),

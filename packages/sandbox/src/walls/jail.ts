@@ -9,6 +9,10 @@ export type JailPlan = {
   readonly fileNames: readonly string[];
   /** Directories of the host that every process sees, read-only, by their names inside. */
   readonly directories?: Readonly<Record<string, string>>;
+  /** Device files of the host that every process may use. Default: none. */
+  readonly devices?: readonly string[];
+  /** Libraries of the host that are loaded by name, beside those that the programs name. */
+  readonly libraries?: readonly string[];
   /** Native modules that the program loads later: their shared libraries are seen too. */
   readonly modules?: readonly string[];
   /** On the host, the program that puts itself under a filter of system calls and becomes what follows it; undefined for none. */

@@ -14,7 +14,7 @@ import {
   present,
   systemCallsWall,
 } from './jail.ts';
-import { sharedLibraries } from './sharedLibraries.ts';
+import { librariesOf } from './sharedLibraries.ts';
 import type { Tools } from './tools.ts';
 
 /** Mounts everything in one go, in the new mount namespace. */
@@ -36,7 +36,8 @@ export async function namespacesJail(
   if (!unshare || !setpriv || !mount || !chroot || !ldd || !sh) return undefined;
   const directories = Object.entries(plan.directories ?? {});
   const programs = [plan.executable, ...(plan.modules ?? []), setpriv];
-  const libraries = await sharedLibraries(ldd, programs, Object.values(plan.directories ?? {}), signal);
+  const libraries = await librariesOf(plan, ldd, programs, signal);
+  const devices = plan.devices ?? [];
   const root = join(plan.scratchDir, 'root');
   await makeTemplate(root, [
     jailedExecutable,
@@ -44,6 +45,7 @@ export async function namespacesJail(
     ...(plan.filterFile === undefined ? [] : [jailedFilter]),
     ...plan.fileNames.map((name) => jailedPaths.file(name)),
     ...libraries,
+    ...devices,
   ]);
   for (const [name] of directories) await mkdir(join(root, jailedPaths.file(name)), { recursive: true, mode: 0o755 });
 
@@ -51,6 +53,7 @@ export async function namespacesJail(
   const shared = [
     fstabLine(root, root, readOnly),
     ...libraries.map((library) => fstabLine(library, join(root, library), readOnly)),
+    ...devices.map((device) => fstabLine(device, join(root, device), 'bind,nosuid,noexec')),
     fstabLine(plan.executable, join(root, jailedExecutable), readOnly),
     fstabLine(setpriv, join(root, jailedSetpriv), readOnly),
     ...(plan.filterFile === undefined ? [] : [fstabLine(plan.filterFile, join(root, jailedFilter), readOnly)]),

@@ -1,6 +1,6 @@
 import type { EngineAnswer, EngineConfig, EngineRequest, OpenEngine } from '../host/engine.ts';
 import { checkGguf } from './ggufHeader.ts';
-import { type LlamaEngine, openLlama } from './llama/llamaEngine.ts';
+import { type EngineVersion, type LlamaEngine, openLlama } from './llama/llamaEngine.ts';
 import { ApiError, errorAnswer } from './openai/apiError.ts';
 import { chat } from './openai/chat.ts';
 import { completion } from './openai/completion.ts';
@@ -31,7 +31,7 @@ export const openEngine: OpenEngine = async (config) => {
 
 async function route(engine: LlamaEngine, { name }: EngineConfig, request: EngineRequest): Promise<EngineAnswer> {
   const path = request.path.split('?')[0] ?? '/';
-  const known = modelAnswer(path, name);
+  const known = modelAnswer(path, name, engine.version);
   if (known !== undefined) {
     if (request.method === 'GET') return known;
     throw new ApiError(405, 'method_not_allowed', `"${path}" is read with GET`);
@@ -46,8 +46,11 @@ async function route(engine: LlamaEngine, { name }: EngineConfig, request: Engin
 }
 
 /** What GET of a list of models, or of one, answers. */
-function modelAnswer(path: string, name: string): EngineAnswer | undefined {
-  const model = { id: name, object: 'model', created: 0, owned_by: 'cloister' };
+function modelAnswer(path: string, name: string, { gpuLayers }: EngineVersion): EngineAnswer | undefined {
+  const model = {
+    ...{ id: name, object: 'model', created: 0, owned_by: 'cloister' },
+    ...(gpuLayers !== undefined && { gpu_layers: gpuLayers }),
+  };
   const json = (body: object): EngineAnswer => ({
     status: 200,
     headers: { 'content-type': 'application/json' },

@@ -7,6 +7,8 @@ export type EngineConfig = {
   /** Calls that may be under way at once. */
   readonly maxConcurrent: number;
   readonly threads: number;
+  /** Layers go to the machine's GPUs, as many as fit: where the engine can use them, or else it opens nothing. Default: none go. */
+  readonly gpu?: 'off' | 'auto' | 'required' | undefined;
 };
 
 export type EngineRequest = {

@@ -12,11 +12,19 @@ const packages = /^(?:node-llama-cpp|onnxruntime-node|onnxruntime-web)$/;
  */
 const assumed = /\/node-llama-cpp\/dist\/bindings\/utils\/(detectGlibc|testBindingBinary)\.js$/;
 
-export function useEngineModules(folder: string): void {
+/** Those for GPUs, from a folder of their own: the other has placeholders. */
+const gpuPackages = /^@node-llama-cpp\/linux-x64-cuda(?:-ext)?$/;
+
+/** @param gpuFolder where there is one */
+export function useEngineModules(folder: string, gpuFolder = ''): void {
   const parentURL = pathToFileURL(join(folder, 'engine.js')).href;
+  const gpuParentURL = pathToFileURL(join(gpuFolder, 'engine.js')).href;
   registerHooks({
-    resolve: (specifier, context, next) =>
-      packages.test(specifier) ? next(specifier, { ...context, parentURL }) : next(specifier, context),
+    resolve(specifier, context, next) {
+      if (gpuFolder !== '' && gpuPackages.test(specifier))
+        return next(specifier, { ...context, parentURL: gpuParentURL });
+      return packages.test(specifier) ? next(specifier, { ...context, parentURL }) : next(specifier, context);
+    },
     load(url, context, next) {
       const name = assumed.exec(url)?.[1];
       if (name === undefined) return next(url, context);

@@ -1,5 +1,5 @@
 // Runs inside the walls, one process for each tenant: loads an engine at the first call and answers calls with it.
-// Arguments: folder of the sockets, the engine's module, the weights.
+// Arguments: folder of the sockets, the engines, their packages, the weights, and where there is one the packages for a GPU.
 import { writeSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
@@ -14,14 +14,14 @@ type Load = {
   readonly config: Omit<EngineConfig, 'weights'>;
 };
 
-const [runDir = '', engines = '', modules = '', weights = ''] = process.argv.slice(2);
+const [runDir = '', engines = '', modules = '', weights = '', gpuModules = ''] = process.argv.slice(2);
 const maxControlBytes = 4 * 1024 * 1024;
 let load: Load | undefined;
 let opening: Promise<Engine> | undefined;
 
 // There is no home in a jail, and packages ask for one as they load.
 process.env.HOME = '/';
-useEngineModules(modules);
+useEngineModules(modules, gpuModules);
 
 // Opened by the first call, so that weights which break the engine do so in a call, whose receipt then says so.
 function engine(given: Load): Promise<Engine> {

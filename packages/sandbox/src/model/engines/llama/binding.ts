@@ -24,6 +24,8 @@ export type EmbeddingContext = {
 
 export type Model = {
   readonly trainContextSize: number;
+  /** How many of its layers are on GPUs. */
+  readonly gpuLayers: number;
   readonly embeddingVectorSize: number;
   readonly tokenizer: unknown;
   readonly tokens: { readonly bos: Token | null; readonly shouldPrependBosToken: boolean };

@@ -27,26 +27,52 @@ const maxSequences = 8;
 export async function openLlama(config: EngineConfig): Promise<LlamaEngine> {
   const name = 'node-llama-cpp';
   const module = (await import(name)) as LlamaModule;
-  const llama = await module.getLlama({
-    ...{ gpu: false, build: 'never', skipDownload: true, progressLogs: false, maxThreads: config.threads },
+  const options = {
+    ...{ build: 'never', skipDownload: true, progressLogs: false, maxThreads: config.threads },
     logLevel: module.LlamaLogLevel.warn,
     logger: (level: string, message: string) => console.log(JSON.stringify({ level, message: message.trim() })),
-  });
-  const model = await llama.loadModel({ modelPath: config.weights, gpuLayers: 0, useMmap: true });
+  };
+  const { llama, onGpu } = await startLlama(module, options, config.gpu);
+  const model = await llama.loadModel({ modelPath: config.weights, gpuLayers: onGpu ? 'auto' : 0, useMmap: true });
   const sequences = Math.min(config.maxConcurrent, maxSequences);
   const context = await model.createContext({
     ...{ contextSize: config.contextTokens, sequences, threads: config.threads },
     // What a process may hold is kept around it, where no engine's estimate counts.
     ignoreMemorySafetyChecks: true,
   });
-  return new LlamaEngine({ config, module, llama, model, context, sequences });
+  return new LlamaEngine({ config, module, llama, model, onGpu, context, sequences });
 }
+
+/** On the GPU where that is asked for and works; where it may do without, the reason is printed to the app's log. */
+export async function startLlama(
+  module: Pick<LlamaModule, 'getLlama'>,
+  options: object,
+  gpu: EngineConfig['gpu'] = 'off',
+): Promise<{ readonly llama: Llama; readonly onGpu: boolean }> {
+  if (gpu !== 'off')
+    try {
+      return { llama: await module.getLlama({ ...options, gpu: 'cuda' }), onGpu: true };
+    } catch (error) {
+      if (gpu === 'required') throw error;
+      console.warn(`The GPU can't be used: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  return { llama: await module.getLlama({ ...options, gpu: false }), onGpu: false };
+}
+
+/** What is said of the engine beside an answer. */
+export type EngineVersion = {
+  readonly engine: 'llama-cpp';
+  readonly llamaCpp: string;
+  /** Where it has GPUs: how many of the model's layers are on them. */
+  readonly gpuLayers?: number;
+};
 
 type Opened = {
   readonly config: EngineConfig;
   readonly module: LlamaModule;
   readonly llama: Llama;
   readonly model: Model;
+  readonly onGpu: boolean;
   readonly context: Context;
   readonly sequences: number;
 };
@@ -74,8 +100,12 @@ export class LlamaEngine {
   }
 
   /** What the receipt says of the engine. */
-  get version(): object {
-    return { engine: 'llama-cpp', llamaCpp: this.#opened.llama.llamaCppRelease.release };
+  get version(): EngineVersion {
+    const { llama, model, onGpu } = this.#opened;
+    return {
+      ...{ engine: 'llama-cpp', llamaCpp: llama.llamaCppRelease.release },
+      ...(onGpu && { gpuLayers: model.gpuLayers }),
+    };
   }
 
   /** A chat as the model's own template writes it, with the tools that it may call. */
