@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { CloisterError, describeError } from '@cloister/core';
 import { Command } from 'commander';
+import { unknownNameHint } from './appName.ts';
 import { attestCommand } from './commands/attest.ts';
 import { bridgeCommands } from './commands/bridge.ts';
 import { callCommand } from './commands/call.ts';
@@ -79,6 +80,8 @@ try {
   } else {
     if (steps !== undefined) note(stepLines(steps));
     note(`cloister: ${describeError(error)}`);
+    const hint = unknownNameHint(error);
+    if (hint !== undefined) note(hint);
   }
   process.exitCode = 1;
 }

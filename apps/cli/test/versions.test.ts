@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { generatePrivateKey } from 'viem/accounts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bytes32, type SimulatedNetwork } from '../../../packages/sdk/test/simulatedNetwork.ts';
+import { unknownNameHint } from '../src/appName.ts';
 import { run, startNetwork } from './cliNetwork.ts';
 
 let network: SimulatedNetwork;
@@ -103,6 +104,10 @@ describe('refused before anything is sent', () => {
     const sent = network.rpc.asks('eth_sendRawTransaction');
     const { error, out } = await run(...options, ...argv);
     expect(out).toBe('');
+    // Where a name was meant, more than its id is said.
+    const hint = unknownNameHint(error);
+    if (argv[1] === 'unheard-of') expect(hint).toMatch(/^"unheard-of" stands for an app of account 0x[0-9a-f]{40}, /);
+    else expect(hint).toBeUndefined();
     expect(error).toMatchObject(code === undefined ? { name: 'CommanderError' } : { code });
     expect(network.rpc.asks('eth_sendRawTransaction')).toBe(sent);
   });
