@@ -139,7 +139,10 @@ describe('a call in words', () => {
       calls: [read('storageRent.setPrice(1)'), { target: addr(5), data: '0x12', value: 7n }],
       description: '# T\n\nD',
     });
-    for (const wrong of [{ title: 'T', calls: [] }, { calls }, { title: 'T', calls: [{ target: '0x1', data: '0x' }] }])
+    const alone = { calls: [read('storageRent.setPrice(1)'), { target: addr(5), data: '0x12', value: 7n }] };
+    expect(readProposalFile(calls, contracts)).toEqual(alone);
+    const malformed = [{ title: 'T', calls: [] }, { calls }, { title: 'T', calls: [{ target: '0x1', data: '0x' }] }];
+    for (const wrong of [...malformed, [], [{ target: '0x1', data: '0x' }]])
       expect(() => readProposalFile(wrong, contracts)).toThrow(expect.objectContaining({ code: 'SCHEMA_MISMATCH' }));
   });
 });

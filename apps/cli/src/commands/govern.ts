@@ -195,7 +195,10 @@ function stepCommands(govern: Command): void {
 function withCalls(command: Command): Command {
   return command
     .option('--call <call...>', 'a call of the timelock, such as storageRent.setPrice(1000); several are made together')
-    .option('--file <file>', 'JSON: {"title","description","calls"}')
+    .option(
+      '--file <file>',
+      'JSON: {"title","description","calls"}, or a list of calls, as "cloister image --call-json" prints it',
+    )
     .option('--allow-image <id...>', 'workers of this image may register')
     .option('--label <text>', 'what it is, with --allow-image', 'worker')
     .option('--revoke-image <id...>', 'workers of this image may no longer register');
@@ -218,7 +221,7 @@ async function callsOf(
   ];
   if (calls.length === 0)
     throw new OptionValueError('--call', '', "a call such as 'storageRent.setPrice(1000)', or --file or --allow-image");
-  return { calls, ...(written && { description: written.description }) };
+  return { calls, ...(written?.description !== undefined && { description: written.description }) };
 }
 
 const maxFileBytes = 1_000_000;

@@ -15,37 +15,44 @@ const maxCalls = 32;
 const maxDataBytes = 32_768;
 const maxTextLength = 16_384;
 
+const callsJson = z
+  .array(
+    z.union([
+      z.text(2 * maxDataBytes),
+      z.strictObject({
+        target: z.address,
+        data: z.hexBetween(0, maxDataBytes),
+        value: z.optional(z.uintText(256)),
+      }),
+    ]),
+  )
+  .check(z.refineArray(1, maxCalls));
 const fileJson = z.strictObject({
   title: z.text(200),
   description: z.optional(z.text(maxTextLength)),
-  calls: z
-    .array(
-      z.union([
-        z.text(2 * maxDataBytes),
-        z.strictObject({
-          target: z.address,
-          data: z.hexBetween(0, maxDataBytes),
-          value: z.optional(z.uintText(256)),
-        }),
-      ]),
-    )
-    .check(z.refineArray(1, maxCalls)),
+  calls: callsJson,
 });
 
-/** Reads what {@link WrittenProposal} says. Throws SchemaError, and GovernanceError for a call that can't be read. */
+/**
+ * Reads what {@link WrittenProposal} says, or its calls alone, which have no description. Throws SchemaError, and GovernanceError for a
+ * call that can't be read.
+ */
 export function readProposalFile(
   json: unknown,
   contracts: readonly NamedContract[],
-): { readonly calls: readonly ProposedCall[]; readonly description: string } {
+): { readonly calls: readonly ProposedCall[]; readonly description?: string } {
+  if (Array.isArray(json))
+    return { calls: readCalls(z.parseWith(callsJson, json, 'calls') as WrittenProposal['calls'], contracts) };
   const { title, description, calls } = z.parseWith(fileJson, json, 'proposal') as WrittenProposal;
-  return {
-    calls: calls.map((call) =>
-      typeof call === 'string'
-        ? readCall(call, contracts)
-        : { target: call.target, data: call.data, value: BigInt(call.value ?? 0) },
-    ),
-    description: describeProposal(title, description),
-  };
+  return { calls: readCalls(calls, contracts), description: describeProposal(title, description) };
+}
+
+function readCalls(calls: WrittenProposal['calls'], contracts: readonly NamedContract[]): readonly ProposedCall[] {
+  return calls.map((call) =>
+    typeof call === 'string'
+      ? readCall(call, contracts)
+      : { target: call.target, data: call.data, value: BigInt(call.value ?? 0) },
+  );
 }
 
 /** The text that a proposal carries: its title as the first line, as a heading. */
