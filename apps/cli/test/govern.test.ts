@@ -87,7 +87,9 @@ describe('govern', () => {
     expect(rules).toEqual([{ dangerous: false, delaySeconds: '120' }]);
     const short = id.slice(0, 10);
     const shown = (await cloister('voter', 'govern', 'show', short)).out;
-    expect(shown).toContain(`imageRegistry.allow(${image}, 0, 18446744073709551615, "next")  [quorum, waits 120 s]`);
+    expect(shown).toContain(
+      `imageRegistry.allow(${image}, 0, 18446744073709551615, "next", {hash: ${`0x${'00'.repeat(32)}`}, uri: ""})  [quorum, waits 120 s]`,
+    );
     expect(shown).toContain('  | Because\\u001b[2J');
     expect(shown).toContain('0 PHA of 2000 PHA votes for or abstaining, and more for than against: not enough yet');
     expect(await code('voter', 'govern', 'vote', short, 'for')).toBe('GOVERN_NOT_NOW');

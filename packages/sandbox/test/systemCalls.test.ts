@@ -43,48 +43,45 @@ mkdirSync(programs);
 for (const [name, [program]] of Object.entries(calls)) writeFileSync(join(programs, name), program, { mode: 0o755 });
 const isKnown = process.arch === 'x64';
 
-behindWalls(
-  ({ jail: choice }) => {
-    describe.runIf(isKnown)('a program in a jail', () => {
-      test('makes the system calls that it needs, and no others', async () => {
-        const tools = findTools();
-        const launcher = await createLauncher(tools, never);
-        const plan = {
-          ...{ executable: process.execPath, fileNames: ['script'], directories: { programs } },
-          scratchDir: mkdtempSync(join(scratchDir, 'jail-')),
-        };
-        const probe = { args: ['--version'], expected: /^v\d/m };
-        const jail = await chooseJail(choice, plan, probe, tools, launcher, never);
-        expect(jail.walls.systemCalls).toEqual({ present: true, by: 'seccomp filter' });
-        const script = join(scratchDir, 'script');
-        writeFileSync(
-          script,
-          `const { spawnSync } = require('node:child_process');
+behindWalls(({ jail: choice }) => {
+  describe.runIf(isKnown)('a program in a jail', () => {
+    test('makes the system calls that it needs, and no others', async () => {
+      const tools = findTools();
+      const launcher = await createLauncher(tools, never);
+      const plan = {
+        ...{ executable: process.execPath, fileNames: ['script'], directories: { programs } },
+        scratchDir: mkdtempSync(join(scratchDir, 'jail-')),
+      };
+      const probe = { args: ['--version'], expected: /^v\d/m };
+      const jail = await chooseJail(choice, plan, probe, tools, launcher, never);
+      expect(jail.walls.systemCalls).toEqual({ present: true, by: 'seccomp filter' });
+      const script = join(scratchDir, 'script');
+      writeFileSync(
+        script,
+        `const { spawnSync } = require('node:child_process');
           const ends = ${JSON.stringify(Object.keys(calls))}.map((name) => [name, spawnSync('/programs/' + name, { stdio: 'inherit' }).status]);
           require('node:fs').writeSync(1, JSON.stringify(Object.fromEntries(ends)));`,
-        );
-        const seats = new SeatPool(launcher, undefined);
-        const confined = await ConfinedProcess.start(
-          { jail, tools, seats, identities: new IdentityPool() },
-          {
-            directory: join(plan.scratchDir, 'one'),
-            files: { script },
-            args: (inside) => ['--jitless', inside.file('script')],
-            limits: { memoryBytes: 2 ** 29, pids: 24, cpus: 1, openFiles: 64 },
-          },
-        );
-        const deadline = setTimeout(() => confined.kill(), 15_000);
-        const [output, errors] = await Promise.all([text(confined.stdout), text(confined.stderr)]);
-        clearTimeout(deadline);
-        await confined.exited;
-        await seats.stop();
-        const expected = Object.fromEntries(Object.entries(calls).map(([name, [, error]]) => [name, error]));
-        expect(output === '' ? errors : JSON.parse(output)).toEqual(expected);
-      });
+      );
+      const seats = new SeatPool(launcher, undefined);
+      const confined = await ConfinedProcess.start(
+        { jail, tools, seats, identities: new IdentityPool() },
+        {
+          directory: join(plan.scratchDir, 'one'),
+          files: { script },
+          args: (inside) => ['--jitless', inside.file('script')],
+          limits: { memoryBytes: 2 ** 29, pids: 24, cpus: 1, openFiles: 64 },
+        },
+      );
+      const deadline = setTimeout(() => confined.kill(), 15_000);
+      const [output, errors] = await Promise.all([text(confined.stdout), text(confined.stderr)]);
+      clearTimeout(deadline);
+      await confined.exited;
+      await seats.stop();
+      const expected = Object.fromEntries(Object.entries(calls).map(([name, [, error]]) => [name, error]));
+      expect(output === '' ? errors : JSON.parse(output)).toEqual(expected);
     });
-  },
-  { all: true },
-);
+  });
+});
 
 describe.runIf(isKnown)('the program that puts others under a filter', () => {
   const file = (name: string, filter: Buffer): string => {

@@ -23,7 +23,7 @@ const tenant = await driver.open(
     code: new TextEncoder().encode(code),
     env: {},
     outboundHosts: ['http://127.0.0.1'],
-    limits: { memoryBytes: 128 * 1024 * 1024, wallMs: 2000, outputBytes: 1000, maxConcurrent: 1 },
+    limits: { memoryBytes: 128 * 1024 * 1024, wallMs: 4000, outputBytes: 1000, maxConcurrent: 1 },
   },
   { signal },
 );

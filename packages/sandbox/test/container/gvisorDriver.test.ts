@@ -1,6 +1,6 @@
-import { afterAll, describe, test, vi } from 'vitest';
+import { afterAll, describe, expect, test, vi } from 'vitest';
 import { ContainerDriver } from '../../src/index.ts';
-import { never } from '../calls.ts';
+import { call, never } from '../calls.ts';
 import { sandboxCompliance } from '../compliance.ts';
 import { archive, containerWorkload, options, removeFolder, started } from './engine.ts';
 
@@ -12,6 +12,15 @@ else {
   const driver = started;
   const image = await driver.loadImage(archive, 'actor', never);
   describe('gVisor', () => {
+    // The whole takes a minute of both processors.
+    if (process.env.CLOISTER_LONG !== '1') {
+      test('runs an app, whose calls are answered', async () => {
+        const tenant = await driver.open(containerWorkload(image), { signal: never });
+        expect((await call(tenant, '/echo')).outcome.status).toBe('ok');
+        await driver.stop();
+      });
+      return;
+    }
     sandboxCompliance({
       name: 'container in gVisor',
       create: () => new ContainerDriver(options()),
