@@ -102,7 +102,7 @@ export class Child {
         whenItHasSpoken(child, () => ended(signalName ?? `exit code ${code}`));
       });
     });
-    const timeoutMs = this.spec.readyWithinMs ?? 60_000;
+    const timeoutMs = this.spec.readyWithinMs ?? 120_000;
     const ready = await withDeadline({ timeoutMs, signal, what: `Starting ${this.spec.name}` }, (inner) =>
       Promise.race([this.spec.ready(child, inner), failed]),
     ).catch(async (error: unknown) => {

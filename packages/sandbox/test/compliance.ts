@@ -53,8 +53,8 @@ export function sandboxCompliance(subject: ComplianceSubject): void {
       limits: { wallMs: 30_000, outputBytes: 10_000_000, maxConcurrent: 32 },
       ...(subject.reachesHosts ? { outboundHosts: ['api.example.com'] } : {}),
     });
-    const hasty = shared({ limits: { wallMs: 500, outputBytes: 100_000_000, maxConcurrent: 2 } });
-    const single = shared({ limits: { wallMs: 1000, outputBytes: 100_000_000, maxConcurrent: 1 } });
+    const hasty = shared({ limits: { wallMs: 1500, outputBytes: 100_000_000, maxConcurrent: 2 } });
+    const single = shared({ limits: { wallMs: 3000, outputBytes: 100_000_000, maxConcurrent: 1 } });
     const small = shared({ limits: { wallMs: 15_000, memoryBytes: 64 * MiB, outputBytes: 100_000 } });
 
     const ask = async (tenant: Tenant, path: string, options: CallOptions = {}): Promise<Answer> => {
