@@ -69,7 +69,7 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<RunningD
   const stop = () => {
     stopping ??= stopDevnet(child, exited).finally(() => {
       process.off('exit', kill);
-      if (options.data === undefined) fs.rmSync(data, { recursive: true, force: true, maxRetries: 5 });
+      if (options.data === undefined) fs.rmSync(data, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 });
     });
     return stopping;
   };
