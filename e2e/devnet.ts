@@ -69,7 +69,8 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<RunningD
   const stop = () => {
     stopping ??= stopDevnet(child, exited).finally(() => {
       process.off('exit', kill);
-      if (options.data === undefined) fs.rmSync(data, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 });
+      if (options.data === undefined)
+        fs.rmSync(data, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 });
     });
     return stopping;
   };

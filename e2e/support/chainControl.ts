@@ -12,6 +12,7 @@ import { encodeFunctionData } from 'viem';
 import type { RunningDevnet } from '../devnet.ts';
 import { type Account, accountsOf } from './accounts.ts';
 import { clientOf } from './apps.ts';
+import { rpcCall } from './rpcCall.ts';
 
 /** What only a development chain lets anyone do, and what its deployer may do by the timelock. */
 export class ChainControl {
@@ -66,16 +67,8 @@ export class ChainControl {
   }
 
   /** A method of the chain's own RPC. */
-  async rpc<T = unknown>(method: string, ...params: readonly unknown[]): Promise<T> {
-    const response = await fetch(this.rpcUrl, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
-      signal: AbortSignal.timeout(10_000),
-    });
-    const { result, error } = (await response.json()) as { result?: T; error?: { message: string } };
-    if (error !== undefined) throw new Error(`${method}: ${error.message}`);
-    return result as T;
+  rpc<T = unknown>(method: string, ...params: readonly unknown[]): Promise<T> {
+    return rpcCall<T>(this.rpcUrl, method, params);
   }
 
   async blockNumber(): Promise<bigint> {

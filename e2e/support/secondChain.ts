@@ -2,6 +2,7 @@ import { BridgeReader, ChainAccount, ChainView, phaTokenAbi, RemoteCommitteeRead
 import type { BridgeLink, BridgeSide, Hex } from '@cloister/core';
 import type { RunningDevnet } from '../devnet.ts';
 import type { Account } from './accounts.ts';
+import { rpcCall } from './rpcCall.ts';
 
 /** The other chain of a network that was started with --second-chain, and what only a development chain lets anyone do. */
 export class SecondChain {
@@ -45,16 +46,8 @@ export class SecondChain {
   }
 
   /** A method of the other chain's own RPC. */
-  async rpc<T = unknown>(method: string, ...params: readonly unknown[]): Promise<T> {
-    const response = await fetch(this.link.rpcs[0] as string, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
-      signal: AbortSignal.timeout(10_000),
-    });
-    const { result, error } = (await response.json()) as { result?: T; error?: { message: string } };
-    if (error !== undefined) throw new Error(`${method}: ${error.message}`);
-    return result as T;
+  rpc<T = unknown>(method: string, ...params: readonly unknown[]): Promise<T> {
+    return rpcCall<T>(this.link.rpcs[0] as string, method, params);
   }
 
   async mine(blocks: number): Promise<void> {

@@ -1,7 +1,6 @@
 import type { BridgeArrival, sentStates } from '@cloister/chain';
 import {
   type Address,
-  type BridgeLink,
   type BridgeSide,
   type BridgeStatement,
   bridgeEnds,
@@ -15,18 +14,11 @@ import {
 import { fromHex, recoverAddress } from '@cloister/crypto';
 import { createMetrics, silentLogger } from '@cloister/service';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { addr, b32, network } from '../../../packages/core/test/helpers.ts';
+import { addr, b32, link, network } from '../../../packages/core/test/helpers.ts';
 import type { LinkFacts } from '../src/bridge/bridgeRules.ts';
 import { BridgeService } from '../src/bridge/bridgeService.ts';
 import { makePeople, type Person } from './ceremonyRoom.ts';
 
-const link: BridgeLink = {
-  name: 'second chain',
-  chainId: 31_338,
-  rpcs: ['http://127.0.0.1:8546'],
-  home: { bridge: addr(0xb1), phaRoute: addr(0xb2) },
-  remote: { timelock: addr(0xb3), committee: addr(0xb4), bridge: addr(0xb5), phaRoute: addr(0xb6), pha: addr(0xb7) },
-};
 const linked = { ...network, bridges: [link] };
 const signal = () => AbortSignal.timeout(5_000);
 

@@ -1,4 +1,4 @@
-import type { Hex, ImageRecipe, NetworkFile, Receipt } from '@cloister/core';
+import type { BridgeLink, Hex, ImageRecipe, NetworkFile, Receipt } from '@cloister/core';
 
 /** Bytes32 made of one repeated byte. */
 export const b32 = (byte: number): `0x${string}` => `0x${byte.toString(16).padStart(2, '0').repeat(32)}`;
@@ -73,4 +73,13 @@ export const imageRecipe: ImageRecipe = {
     { form: 'sgx', mrEnclave: b32(8) },
     { form: 'nitro', pcr0: words48(9), pcr1: words48(10), pcr2: words48(11) },
   ],
+};
+
+/** A link of {@link network} to a second chain. */
+export const link: BridgeLink = {
+  name: 'second chain',
+  chainId: 31_338,
+  rpcs: ['http://127.0.0.1:8546'],
+  home: { bridge: addr(0xb1), phaRoute: addr(0xb2) },
+  remote: { timelock: addr(0xb3), committee: addr(0xb4), bridge: addr(0xb5), phaRoute: addr(0xb6), pha: addr(0xb7) },
 };

@@ -1,6 +1,5 @@
 import {
   type Address,
-  type BridgeLink,
   type BridgeStatement,
   type Bytes32,
   bridgeStatementDigest,
@@ -11,17 +10,10 @@ import {
 } from '@cloister/core';
 import { addressOf, fromHex, generateSecp256k1, signDigest, toHex } from '@cloister/crypto';
 import { describe, expect, test } from 'vitest';
-import { addr, b32, network } from '../../core/test/helpers.ts';
+import { addr, b32, link, network } from '../../core/test/helpers.ts';
 import { gatherBridgeProof, gatherHandoverProofs } from '../src/bridge/gatherBridgeProof.ts';
 import type { LinkChains } from '../src/bridge/linkChains.ts';
 
-const link: BridgeLink = {
-  name: 'second chain',
-  chainId: 31_338,
-  rpcs: ['http://127.0.0.1:8546'],
-  home: { bridge: addr(0xb1), phaRoute: addr(0xb2) },
-  remote: { timelock: addr(0xb3), committee: addr(0xb4), bridge: addr(0xb5), phaRoute: addr(0xb6), pha: addr(0xb7) },
-};
 const message = {
   route: b32(1),
   number: 1n,

@@ -1,8 +1,7 @@
 import { afterAll, describe, test, vi } from 'vitest';
-import { ContainerDriver } from '../../src/index.ts';
 import { never } from '../calls.ts';
 import { sandboxCompliance } from '../compliance.ts';
-import { archive, containerWorkload, options, removeFolder, started } from './engine.ts';
+import { archive, containerSubject, removeFolder, started } from './engine.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 afterAll(removeFolder);
@@ -12,14 +11,6 @@ else {
   const driver = started;
   const image = await driver.loadImage(archive, 'actor', never);
   describe('podman', () => {
-    sandboxCompliance({
-      name: 'container',
-      create: () => new ContainerDriver(options()),
-      started: driver,
-      workload: (overrides) => containerWorkload(image, overrides),
-      failure: 'The answer broke off or was not valid HTTP',
-      keepsState: true,
-      reachesHosts: true,
-    });
+    sandboxCompliance(containerSubject('container', driver, image));
   });
 }

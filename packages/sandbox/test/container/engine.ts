@@ -15,6 +15,7 @@ import {
 import { sharedLibraries } from '../../src/walls/sharedLibraries.ts';
 import { findTools } from '../../src/walls/tools.ts';
 import { never, type WorkloadOverrides } from '../calls.ts';
+import type { sandboxCompliance } from '../compliance.ts';
 import { functionWorkload } from '../functionWorkload.ts';
 
 /** A folder of its own for each file of tests, with the image in it. */
@@ -69,6 +70,23 @@ export async function sleepArchive(): Promise<string> {
 }
 
 export const removeFolder = (): Promise<void> => rm(folder, { recursive: true, force: true });
+
+/** What the compliance suite is told of containers, whatever runs them. */
+export function containerSubject(
+  name: string,
+  driver: ContainerDriver,
+  image: LoadedImage,
+): Parameters<typeof sandboxCompliance>[0] {
+  return {
+    name,
+    create: () => new ContainerDriver(options()),
+    started: driver,
+    workload: (overrides) => containerWorkload(image, overrides),
+    failure: 'The answer broke off or was not valid HTTP',
+    keepsState: true,
+    reachesHosts: true,
+  };
+}
 
 export function containerWorkload(image: LoadedImage, overrides: WorkloadOverrides = {}): Workload {
   const service = { name: 'web', image, environment: {}, tmpfs: [] };

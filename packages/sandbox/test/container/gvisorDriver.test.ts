@@ -1,8 +1,7 @@
 import { afterAll, describe, expect, test, vi } from 'vitest';
-import { ContainerDriver } from '../../src/index.ts';
 import { call, never } from '../calls.ts';
 import { sandboxCompliance } from '../compliance.ts';
-import { archive, containerWorkload, options, removeFolder, started } from './engine.ts';
+import { archive, containerSubject, containerWorkload, removeFolder, started } from './engine.ts';
 
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 });
 afterAll(removeFolder);
@@ -13,22 +12,13 @@ else {
   const image = await driver.loadImage(archive, 'actor', never);
   describe('gVisor', () => {
     // The whole takes a minute of both processors.
-    if (process.env.CLOISTER_LONG !== '1') {
+    if (process.env.CLOISTER_LONG === '1') sandboxCompliance(containerSubject('container in gVisor', driver, image));
+    else {
+      afterAll(() => driver.stop());
       test('runs an app, whose calls are answered', async () => {
         const tenant = await driver.open(containerWorkload(image), { signal: never });
         expect((await call(tenant, '/echo')).outcome.status).toBe('ok');
-        await driver.stop();
       });
-      return;
     }
-    sandboxCompliance({
-      name: 'container in gVisor',
-      create: () => new ContainerDriver(options()),
-      started: driver,
-      workload: (overrides) => containerWorkload(image, overrides),
-      failure: 'The answer broke off or was not valid HTTP',
-      keepsState: true,
-      reachesHosts: true,
-    });
   });
 }

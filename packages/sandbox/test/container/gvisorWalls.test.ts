@@ -24,41 +24,42 @@ else {
       expect([driver.engine.runtime, driver.withoutGvisor]).toEqual(['runsc', undefined]);
     });
 
-    const killed = isLong ? test : undefined;
-    killed?.('what a killed worker leaves, held or not, is gone at the next start', async () => {
-      const [runDir, storageDir, temporary] = ['run', 'storage', 'tmp'].map((name) => join(folder, name)) as Paths;
-      mkdirSync(temporary);
-      vi.stubEnv('TMPDIR', temporary);
-      const script = join(import.meta.dirname, 'orphanWorker.ts');
-      const child = spawn(process.execPath, [script, runDir, storageDir, await sleepArchive(), 'true'], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
-      const pids = JSON.parse(String(await new Promise((resolve) => child.stdout.once('data', resolve)))) as number[];
-      // In user namespaces that nobody else is in: none of them may trace another, or the worker.
-      const spaces = [process.pid, ...pids].map((pid) => readlinkSync(`/proc/${pid}/ns/user`));
-      expect(new Set(spaces).size).toBe(3);
-      const kept = pids.filter((pid) => read(`/proc/${pid}/cmdline`).includes(`--root=${storageDir}/`));
-      expect(kept).toHaveLength(1);
-      const ended = new Promise((resolve) => child.once('exit', resolve));
-      child.kill('SIGKILL');
-      await ended;
-      const [group = ''] = /^\d+:(?:freezer)?:(\/.+)$/m.exec(read(`/proc/${kept[0]}/cgroup`))?.slice(1) ?? [];
-      expect(findFreezers()?.(group).freeze()).toBe(true);
-
-      // Nobody is to be taken for lost who has only just begun.
-      const [abandoned = ''] = readdirSync(temporary).filter((name) => name.startsWith('cloister-engine-'));
-      utimesSync(join(temporary, abandoned), 0, 0);
-      const next = [new ContainerDriver(options({ storageDir, runDir })), new ContainerDriver(options())];
-      await Promise.all(next.map((each) => each.start({ signal: new AbortController().signal })));
-      const left = () => pids.filter((pid) => read(`/proc/${pid}/cmdline`).startsWith('runsc'));
-      await expect.poll(left).toEqual([]);
-      await Promise.all(next.map((each) => each.stop()));
-      expect(readdirSync(temporary)).toEqual([]);
-      vi.unstubAllEnvs();
-    });
+    if (isLong) test('what a killed worker leaves, held or not, is gone at the next start', whatAKilledWorkerLeaves);
   });
 
   if (isLong) hostileContainers(driver, archive);
+}
+
+async function whatAKilledWorkerLeaves(): Promise<void> {
+  const [runDir, storageDir, temporary] = ['run', 'storage', 'tmp'].map((name) => join(folder, name)) as Paths;
+  mkdirSync(temporary);
+  vi.stubEnv('TMPDIR', temporary);
+  const script = join(import.meta.dirname, 'orphanWorker.ts');
+  const child = spawn(process.execPath, [script, runDir, storageDir, await sleepArchive(), 'true'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const pids = JSON.parse(String(await new Promise((resolve) => child.stdout.once('data', resolve)))) as number[];
+  // In user namespaces that nobody else is in: none of them may trace another, or the worker.
+  const spaces = [process.pid, ...pids].map((pid) => readlinkSync(`/proc/${pid}/ns/user`));
+  expect(new Set(spaces).size).toBe(3);
+  const kept = pids.filter((pid) => read(`/proc/${pid}/cmdline`).includes(`--root=${storageDir}/`));
+  expect(kept).toHaveLength(1);
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGKILL');
+  await ended;
+  const [group = ''] = /^\d+:(?:freezer)?:(\/.+)$/m.exec(read(`/proc/${kept[0]}/cgroup`))?.slice(1) ?? [];
+  expect(findFreezers()?.(group).freeze()).toBe(true);
+
+  // Nobody is to be taken for lost who has only just begun.
+  const [abandoned = ''] = readdirSync(temporary).filter((name) => name.startsWith('cloister-engine-'));
+  utimesSync(join(temporary, abandoned), 0, 0);
+  const next = [new ContainerDriver(options({ storageDir, runDir })), new ContainerDriver(options())];
+  await Promise.all(next.map((each) => each.start({ signal: new AbortController().signal })));
+  const left = () => pids.filter((pid) => read(`/proc/${pid}/cmdline`).startsWith('runsc'));
+  await expect.poll(left).toEqual([]);
+  await Promise.all(next.map((each) => each.stop()));
+  expect(readdirSync(temporary)).toEqual([]);
+  vi.unstubAllEnvs();
 }
 
 type Paths = [runDir: string, storageDir: string, temporary: string];
